@@ -1,0 +1,47 @@
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "api/backend.h"
+
+const char *const job_state_names[JOB_STATE_COUNT] = {"queued", "running", "succeeded", "failed", "cancelled"};
+
+void job_done(struct job *job)
+{
+    free(job->request);
+    free(job->labels);
+    free(job->error);
+    free(job->run);
+}
+
+void job_list_done(struct job_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        job_done(&list->jobs[i]);
+    free(list->jobs);
+}
+
+void blob_done(struct blob *blob)
+{
+    if (blob->fd >= 0)
+        close(blob->fd);
+    free(blob->data);
+}
+
+void upload_done(struct upload *upload)
+{
+    free(upload->name);
+}
+
+void upload_list_done(struct upload_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        upload_done(&list->uploads[i]);
+    free(list->uploads);
+}
+
+void model_list_done(struct model_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->entries[i].path);
+    free(list->entries);
+}

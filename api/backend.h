@@ -1,0 +1,138 @@
+/* What handlers may ask of whoever runs them. server/ fills this in; tests fill it with a fake.
+ * Every call may block (a commit, a directory listing): handlers that use one run on the pool, never on a socket's thread. */
+#ifndef API_BACKEND_H
+#define API_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/error.h"
+
+enum { JOB_ID_BYTES = 37 }; /* UUIDv7 as text, with its NUL */
+
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED, JOB_STATE_COUNT };
+extern const char *const job_state_names[JOB_STATE_COUNT]; /* "queued", … */
+
+struct job_progress {
+    uint64_t bytes_done, bytes_total, tensors_done, tensors_total;
+    char phase[16];
+};
+
+/* A job as its resource shows it. Text members are owned; job_done frees them. Times are Unix milliseconds, 0 = not yet. */
+struct job {
+    char id[JOB_ID_BYTES];
+    uint64_t version; /* grows with every visible change: the ETag */
+    enum job_state state;
+    unsigned attempt;
+    bool cancel_requested;
+    int64_t create_ms, start_ms, finish_ms, expire_ms;
+    uint64_t queue_position; /* 1 = next; 0 when not queued */
+    struct job_progress progress;
+    char *request; /* JSON as accepted: models, analyses, options */
+    char *labels;  /* JSON object, or NULL */
+    char *error;   /* failed: JSON {code, status, title, detail}; else NULL */
+    char *run;     /* succeeded: JSON {elapsed_seconds, engine, timings}; else NULL */
+};
+void job_done(struct job *job);
+
+struct job_list {
+    struct job *jobs;
+    size_t count;
+    uint64_t next; /* cursor of the next page, 0 at the end */
+};
+void job_list_done(struct job_list *list);
+
+struct job_filter {
+    int state;             /* enum job_state, or −1 for all */
+    const char *label_key; /* NULL: any */
+    const char *label_value;
+};
+
+struct submission {
+    const char *request;        /* JSON, already validated by api/request.c; what is stored and handed to the worker */
+    const char *labels;         /* JSON object or NULL */
+    const char *const *uploads; /* ids that the request names; they may not be deleted while the job lives */
+    size_t upload_count;
+};
+
+enum representation { REPRESENTATION_JSON, REPRESENTATION_INDEX, REPRESENTATION_TEXT, REPRESENTATION_COUNT };
+
+/* One file of a finished result: a descriptor (owned; −1 when data is used) or bytes (owned). */
+struct blob {
+    int fd;
+    char *data;
+    uint64_t bytes;
+    char etag[72]; /* quoted, strong */
+};
+void blob_done(struct blob *blob);
+
+struct upload {
+    char id[JOB_ID_BYTES];
+    char *name;
+    uint64_t bytes;
+    char sha256[65]; /* hex */
+    int64_t create_ms, expire_ms;
+};
+void upload_done(struct upload *upload);
+struct upload_list {
+    struct upload *uploads;
+    size_t count;
+    uint64_t next;
+};
+void upload_list_done(struct upload_list *list);
+
+/* An upload on its way to disk. */
+struct upload_sink;
+
+struct model_entry {
+    char *path; /* as a request would name it */
+    bool is_directory;
+    bool is_model; /* a regular file, or a directory that promises a model */
+    uint64_t bytes;
+    int64_t modify_ms;
+};
+struct model_list {
+    struct model_entry *entries;
+    size_t count;
+    bool is_cut; /* there were more than limit */
+};
+void model_list_done(struct model_list *list);
+
+struct backend;
+
+struct backend_ops {
+    /* Jobs. submit returns after the job is on disk. ERROR_BUSY: queue full; ERROR_NO_SPACE; ERROR_NOT_FOUND: an upload. */
+    int (*submit)(struct backend *, const struct submission *, struct job *ret, struct error *);
+    int (*get)(struct backend *, const char *id, struct job *ret, struct error *);
+    int (*list)(struct backend *, const struct job_filter *, uint64_t cursor, size_t limit, struct job_list *ret, struct error *);
+    int (*cancel)(struct backend *, const char *id, struct job *ret, struct error *);
+    int (*forget)(struct backend *, const char *id, struct error *);
+    /* ERROR_CONFLICT while not succeeded. */
+    int (*open_result)(struct backend *, const char *id, enum representation, struct blob *ret, struct error *);
+
+    /* Uploads. append copies nothing beyond the file; commit makes it durable and visible; abandon leaves nothing. */
+    int (*upload_begin)(struct backend *, const char *name, int64_t expected_bytes, struct upload_sink **ret, struct error *);
+    int (*upload_append)(struct upload_sink *, const void *data, size_t bytes, struct error *);
+    int (*upload_commit)(struct upload_sink *, struct upload *ret, struct error *); /* frees the sink, also on failure */
+    void (*upload_abandon)(struct upload_sink *);                                  /* NULL is fine */
+    int (*upload_get)(struct backend *, const char *id, struct upload *ret, struct error *);
+    int (*upload_list)(struct backend *, uint64_t cursor, size_t limit, struct upload_list *ret, struct error *);
+    int (*upload_delete)(struct backend *, const char *id, struct error *); /* ERROR_CONFLICT: in use */
+
+    /* Models under the roots. check_model tells what can be told without parsing. */
+    int (*check_model)(struct backend *, const char *path, struct error *);
+    int (*list_models)(struct backend *, const char *path, size_t limit, struct model_list *ret, struct error *);
+    /* One model's header as a result document (JSON, owned by the caller); parsed by a light worker, not here. */
+    int (*inspect_model)(struct backend *, const char *path, char **ret_json, size_t *ret_bytes, struct error *);
+
+    /* ERROR_BUSY with what is missing, when work cannot be accepted. */
+    int (*check_ready)(struct backend *, struct error *);
+};
+
+struct backend {
+    const struct backend_ops *ops;
+};
+
+#endif

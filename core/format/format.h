@@ -1,0 +1,39 @@
+/* What bytes mean: one file per format, found by content and never by the name's suffix. */
+#ifndef CORE_FORMAT_FORMAT_H
+#define CORE_FORMAT_FORMAT_H
+
+#include <stdbool.h>
+
+#include "core/model/model.h"
+
+enum { HEAD_BYTES = 4096, TAIL_BYTES = 64 };
+
+struct head {
+    uint8_t first[HEAD_BYTES]; /* zero-filled beyond the file */
+    size_t first_bytes;
+    uint8_t last[TAIL_BYTES];
+    size_t last_bytes;
+    uint64_t file_bytes;
+};
+
+/* Gives a format the siblings of the file it opens, under the same root and limits. */
+struct opener {
+    const struct place *place;
+    const struct limits *limits;
+};
+
+struct format {
+    const char *name;    /* "safetensors" */
+    const char *summary; /* one line for --help and /v1/formats */
+    bool (*probe)(const struct head *head);
+    /* Takes source on success. */
+    int (*open)(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err);
+};
+
+extern const struct format safetensors_format;
+
+/* The registry, in the order they are asked. */
+extern const struct format *const formats[];
+extern const size_t format_count;
+
+#endif

@@ -1,0 +1,68 @@
+/* A model: headers only. Names, shapes, places, metadata and the config beside it; no weight has been read. */
+#ifndef CORE_MODEL_MODEL_H
+#define CORE_MODEL_MODEL_H
+
+#include <stddef.h>
+
+#include "core/error.h"
+#include "core/io/source.h"
+#include "core/limits.h"
+#include "core/model/tensor.h"
+
+struct format;
+struct name_index;
+
+struct model_file {
+    struct source *source;
+    void *header; /* the bytes that names and metadata are borrowed from; owned */
+};
+
+struct metadata_entry {
+    struct name key, value;
+};
+
+struct model_warning {
+    const char *code; /* static: "extra-tensor", "header-whitespace", … */
+    char *message;
+    struct name tensor; /* .text NULL: none */
+};
+
+struct model {
+    char *uri;
+    const struct format *format;
+    struct model_file *files;
+    size_t file_count;
+    struct tensor *tensors; /* canonical order: natural order of names */
+    size_t tensor_count;
+    uint64_t *dims; /* every tensor's dims, one array per model or per shard; see chunks */
+    struct name_index *names;
+    struct metadata_entry *metadata; /* sorted by key */
+    size_t metadata_count;
+    char *config; /* config.json as it lies beside the weights, or NULL */
+    size_t config_bytes;
+    uint64_t bytes;      /* of all weight files */
+    uint64_t parameters; /* elements of all tensors, saturating */
+    struct model_warning *warnings;
+    size_t warning_count;
+    void **chunks; /* other memory that lives as long as the model: dims of further shards, storages */
+    size_t chunk_count;
+};
+
+/* Opens the model at place: a file whose content a format recognises, or a directory as Hugging Face lays it out (an
+ * index, one file, or several shards). Errors name the file, the tensor and the offset. */
+int model_open(const struct place *place, const struct limits *limits, struct model **ret_model, struct error *err);
+void model_close(struct model *model);
+
+/* The tensor of that name, or NULL; by hash. */
+const struct tensor *model_find(const struct model *model, struct name name);
+
+/* ERROR_CHANGED when a file of the model is not what was opened. */
+int model_check_unchanged(struct model *model, struct error *err);
+
+int model_warn(struct model *model, const char *code, struct name tensor, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Whether the directory's names promise a model (no file is opened): what can be told at submission. */
+int directory_promises_model(int dir_fd, struct error *err);
+
+#endif

@@ -1,0 +1,42 @@
+/* One logical tensor of a model: name, type, shape and where its bytes lie. 300,000 of them are nothing. */
+#ifndef CORE_MODEL_TENSOR_H
+#define CORE_MODEL_TENSOR_H
+
+#include <stdint.h>
+
+#include "core/model/dtype.h"
+#include "core/name.h"
+
+struct shape {
+    const uint64_t *dims; /* row-major; borrowed from the model */
+    uint64_t elements;    /* their product, checked; 1 for rank 0 */
+    uint32_t rank;
+};
+
+struct extent {
+    uint64_t offset; /* in the source */
+    uint64_t bytes;
+    uint32_t source; /* index into the model's files */
+};
+
+struct decoder;
+
+/* How stored bytes become values where they are not simply contiguous little-endian elements of dtype. */
+struct storage {
+    const struct decoder *decoder; /* NULL: the values cannot be decoded here */
+    struct name stored_as;         /* the type's name as the file spells it */
+};
+
+struct tensor {
+    struct name name;
+    enum dtype dtype; /* of the logical values */
+    struct shape shape;
+    struct extent extent;
+    const struct storage *storage; /* NULL: contiguous, row-major, little-endian, stored as dtype */
+};
+
+bool shape_equal(const struct shape *a, const struct shape *b);
+struct name tensor_dtype_name(const struct tensor *tensor); /* "F32", or what the file said */
+bool tensor_is_decodable(const struct tensor *tensor);
+
+#endif

@@ -1,0 +1,79 @@
+/* What a comparison can be told: one table parses JSON members and flags and writes the help. */
+#ifndef CORE_OPTIONS_H
+#define CORE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "core/writer.h"
+
+/* A list of patterns as given; owned. */
+struct patterns {
+    char **text;
+    size_t count;
+};
+
+enum sort_key {
+    SORT_NAME,
+    SORT_CHANGE_MAGNITUDE,
+    SORT_L2,
+    SORT_RELATIVE_L2,
+    SORT_RMS,
+    SORT_MAX_ABS,
+    SORT_MEAN,
+    SORT_MEAN_ABS,
+    SORT_COSINE,
+    SORT_CHANGED_ELEMENTS,
+    SORT_CHANGED_FRACTION,
+    SORT_SIGN_FLIPS,
+    SORT_BEYOND_EPSILON,
+    SORT_COUNT
+};
+extern const char *const sort_names[SORT_COUNT + 1]; /* as requests spell them; NULL-terminated */
+
+struct options {
+    struct patterns include, exclude;
+    double epsilon; /* NAN: none given */
+    bool headers_only, only_changed, quantiles, what_if;
+    uint64_t top;        /* 0: all */
+    unsigned sort;       /* enum sort_key */
+    unsigned order;      /* 0: the sort's own, 1: ascending, 2: descending */
+    /* quantization_analysis */
+    double precision_minimal_db, precision_low_db, precision_moderate_db, precision_high_db;
+    uint64_t most_damaged;
+    /* layer_impact */
+    double impact_low, impact_high;
+};
+
+enum option_kind { OPTION_FLAG, OPTION_COUNT, OPTION_NUMBER, OPTION_CHOICE, OPTION_PATTERNS };
+
+struct option {
+    const char *name;     /* JSON member; the flag is the same with dashes */
+    const char *analysis; /* NULL: for all */
+    enum option_kind kind;
+    size_t offset; /* in struct options */
+    double min, max, fallback;
+    const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
+    const char *value_name;     /* "X", "N", "PATTERN": what the help shows */
+    const char *help;
+};
+
+extern const struct option options_table[];
+extern const size_t options_count;
+
+void options_init(struct options *options); /* defaults */
+void options_done(struct options *options);
+const struct option *option_find(const char *name, size_t bytes); /* dashes count as underscores; NULL when unknown */
+
+/* Set one option; ERROR_REQUEST with "must be …" when the value is of the wrong kind or out of bounds. */
+int option_set_flag(struct options *options, const struct option *option, bool value, struct error *err);
+int option_set_number(struct options *options, const struct option *option, double value, struct error *err);
+int option_set_text(struct options *options, const struct option *option, const char *text, struct error *err); /* a choice, or one more pattern */
+int option_parse(struct options *options, const struct option *option, const char *argument, struct error *err); /* from a flag's argument */
+
+/* Writes the options that differ from their defaults as members of the object under way. */
+void options_write(const struct options *options, struct writer *w);
+
+#endif

@@ -199,6 +199,8 @@ static int open_shard(const struct folder *folder, struct name file, struct mode
     else
         rc = absorb(model, part, folder->opener->limits, err);
     if (rc) {
+        if (rc == ERROR_LIMIT)
+            error_prefix(err, rc, "%s: ", name_printable(name_of(folder->opener->place->uri), uri));
         model_close(part);
         return rc;
     }

@@ -19,7 +19,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         libmicrohttpd12t64 libjson-c5 libsqlite3-0 libpcre2-8-0 libssl3t64 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
-    && useradd --system --uid 10001 --home-dir /var/lib/diffaid --create-home --shell /usr/sbin/nologin diffaid \
+    && useradd --uid 10001 --home-dir /var/lib/diffaid --create-home --shell /usr/sbin/nologin diffaid \
     && mkdir /models
 COPY --from=build /out/usr/local/bin/ /usr/local/bin/
 USER 10001:10001

@@ -20,7 +20,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stored elements are l
      (unit))
 #define SIGNED(code, bits, magnitude) (((code) >> ((bits)-1)) & 1 ? -(magnitude) : (magnitude))
 
-#define F4(c) SIGNED(c, 4, MAGNITUDE(c, 2, 1, 0x1p-1f))
+#define F4(c)      SIGNED(c, 4, MAGNITUDE(c, 2, 1, 0x1p-1f))
 #define F6_E2M3(c) SIGNED(c, 6, MAGNITUDE(c, 2, 3, 0x1p-3f))
 #define F6_E3M2(c) SIGNED(c, 6, MAGNITUDE(c, 3, 2, 0x1p-4f))
 #define F8_E4M3(c) (((c)&0x7fu) == 0x7fu ? NAN : SIGNED(c, 8, MAGNITUDE(c, 4, 3, 0x1p-9f)))
@@ -28,13 +28,13 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stored elements are l
     (((c)&0x7fu) > 0x7cu ? NAN : SIGNED(c, 8, ((c)&0x7fu) == 0x7cu ? INFINITY : MAGNITUDE(c, 5, 2, 0x1p-16f)))
 #define F8_E4M3FNUZ(c) ((c) == 0x80u ? NAN : SIGNED(c, 8, MAGNITUDE(c, 4, 3, 0x1p-10f)))
 #define F8_E5M2FNUZ(c) ((c) == 0x80u ? NAN : SIGNED(c, 8, MAGNITUDE(c, 5, 2, 0x1p-17f)))
-#define U8(c) ((float)(c))
-#define I8(c) ((c)&0x80u ? (float)(c)-256.0f : (float)(c))
-#define BOOL(c) ((c) ? 1.0f : 0.0f)
+#define U8(c)          ((float)(c))
+#define I8(c)          ((c)&0x80u ? (float)(c)-256.0f : (float)(c))
+#define BOOL(c)        ((c) ? 1.0f : 0.0f)
 
-#define ROW4(f, c) f(c), f((c) + 1u), f((c) + 2u), f((c) + 3u)
-#define ROW16(f, c) ROW4(f, c), ROW4(f, (c) + 4u), ROW4(f, (c) + 8u), ROW4(f, (c) + 12u)
-#define ROW64(f, c) ROW16(f, c), ROW16(f, (c) + 16u), ROW16(f, (c) + 32u), ROW16(f, (c) + 48u)
+#define ROW4(f, c)   f(c), f((c) + 1u), f((c) + 2u), f((c) + 3u)
+#define ROW16(f, c)  ROW4(f, c), ROW4(f, (c) + 4u), ROW4(f, (c) + 8u), ROW4(f, (c) + 12u)
+#define ROW64(f, c)  ROW16(f, c), ROW16(f, (c) + 16u), ROW16(f, (c) + 32u), ROW16(f, (c) + 48u)
 #define ROW256(f, c) ROW64(f, c), ROW64(f, (c) + 64u), ROW64(f, (c) + 128u), ROW64(f, (c) + 192u)
 
 static const float f4_values[16] = {ROW16(F4, 0u)};

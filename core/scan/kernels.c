@@ -1,6 +1,6 @@
 /* Compiled once an instruction set, as a whole, so that the compiler may use all of it; KERNEL_ISA names the table.
- * Everything is written in vectors as wide as the processor's, PARTS of which make the eight logical lanes. The order of
- * additions is the lanes', never the vectors'. */
+ * Everything is written in vectors as wide as the processor's, PARTS of which make the eight logical lanes. The order
+ * of additions is the lanes', never the vectors'. */
 #include "core/scan/kernels.h"
 
 #include <math.h>
@@ -10,9 +10,9 @@
 #include <immintrin.h>
 #endif
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE       static inline __attribute__((always_inline))
 #define PASTE_(a, b) a##_##b
-#define PASTE(a, b) PASTE_(a, b)
+#define PASTE(a, b)  PASTE_(a, b)
 
 enum { LANES = 8 };
 #if defined(__AVX512F__)
@@ -538,7 +538,8 @@ INLINE void pair_block(enum block_format format, const uint8_t *a, const uint8_t
     ret->max_abs = tail.max_abs;
     ret->changed = tail.changed;
     ret->sign_flips = tail.sign_flips;
-    ret->beyond_epsilon = has_epsilon ? tail.beyond : tail.changed; /* |Δ| > 0 where a ≠ b: differences do not underflow */
+    ret->beyond_epsilon =
+        has_epsilon ? tail.beyond : tail.changed; /* |Δ| > 0 where a ≠ b: differences do not underflow */
 }
 
 #define KERNELS(name, format)                                                                                          \

@@ -1,6 +1,6 @@
-/* Blocks run through a kernel that takes every element for finite. A block where that was wrong shows in its Σx², and is
- * measured again with care: counted, its finite elements moved together. Which way a block goes depends on its content
- * alone, and both give the same bits where both apply.
+/* Blocks run through a kernel that takes every element for finite. A block where that was wrong shows in its Σx², and
+ * is measured again with care: counted, its finite elements moved together. Which way a block goes depends on its
+ * content alone, and both give the same bits where both apply.
  *
  * F64 beyond [1e-140, 1e140] is measured once as it is, for extremes and counts, and once scaled, for the sums. */
 #include "core/scan/measure.h"
@@ -14,8 +14,6 @@ static size_t min_size(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
-
-/* ---- the shift ---- */
 
 void shift_init(struct shift *shift)
 {
@@ -50,8 +48,6 @@ double shift_value(const struct shift *shift)
         return shift->min;
     return mean > shift->max ? shift->max : mean;
 }
-
-/* ---- one side ---- */
 
 void side_totals_init(struct side_totals *totals)
 {
@@ -295,8 +291,6 @@ void measure_side(struct measure *m, const struct stored *x, struct side_record 
     }
     side_finish(m, x, &totals, k, ret);
 }
-
-/* ---- a pair ---- */
 
 void delta_add_block(struct delta_record *record, const struct block_pair *block)
 {

@@ -88,11 +88,9 @@ static void put_changed(const struct comparison *c, size_t pair, struct output *
     }
     if (isfinite(delta_relative_l2(delta))) {
         output_text(output, separator);
-        output_text(output, "relative_l2=");
-        put_figure(output, delta_relative_l2(delta));
+        put(output, "relative_l2=%.4g", delta_relative_l2(delta));
     } else {
-        put(output, "%smax_abs=", separator);
-        put_figure(output, delta->max_abs);
+        put(output, "%smax_abs=%.4g", separator, delta->max_abs);
     }
     if (delta->nonfinite_changed)
         put(output, ", nonfinite_changed=%" PRIu64, delta->nonfinite_changed);

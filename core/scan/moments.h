@@ -28,7 +28,8 @@ struct side_record {
     uint64_t finite;   /* terms in the moments: finite elements, real components for C64 */
     uint64_t nans, infs, zeros;
     uint64_t saturated; /* elements at the extreme codes; with NEED_SATURATION, 8-bit types only */
-    double mean;        /* of the finite terms, scaled */
+    double mean;        /* of the finite terms, scaled: mean + mean_low */
+    double mean_low;    /* what mean rounds away: 64-bit integers */
     double m2;          /* Σ(x − mean)², scaled twice */
     struct sum squares; /* Σx², scaled twice */
     union extreme min, max; /* of the finite elements, unscaled; by the dtype's kind; undefined when finite is 0 or complex */

@@ -293,8 +293,8 @@ int arguments_parse(struct arguments *a, enum personality personality, int argc,
         return rc;
     if (a->request.analyses == 0 && personality == PERSONALITY_INSPECT)
         a->request.options.headers_only = true;
-    if (a->request.analyses == 0 && personality != PERSONALITY_INSPECT)
-        a->request.analyses = 1u << analysis_by_name("stats", 5);
+    if (personality == PERSONALITY_DIFFAI || (a->request.analyses == 0 && personality == PERSONALITY_COMPARE))
+        a->request.analyses |= 1u << analysis_by_name("stats", 5); /* diffai's lines and elements always hold them */
     return compare_request_check(&a->request, err);
 }
 

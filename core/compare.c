@@ -268,7 +268,7 @@ static bool is_metadata_changed(const struct model *a, const struct model *b)
 static int settle(struct comparison *c, struct error *err)
 {
     const struct model *last = c->models[c->model_count - 1];
-    uint64_t one_sided;
+    uint64_t one_sided, all = 0;
     int rc = 0;
 
     c->status = calloc(c->pairing->pairs + 1, 1);
@@ -276,8 +276,10 @@ static int settle(struct comparison *c, struct error *err)
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     for (size_t pair = 0; pair < c->pairing->pairs; pair++) {
         c->status[pair] = (uint8_t)status_of(c, pair);
-        if (c->status[pair] < STATUS_COUNT)
+        if (c->status[pair] < STATUS_COUNT) {
             c->status_counts[c->status[pair]]++;
+            all++;
+        }
     }
     if (c->model_count == 1)
         return 0;
@@ -285,8 +287,7 @@ static int settle(struct comparison *c, struct error *err)
     settle_verdict(c);
     c->is_metadata_changed = is_metadata_changed(c->models[0], last);
     one_sided = c->status_counts[STATUS_ADDED] + c->status_counts[STATUS_REMOVED];
-    if (one_sided && c->status_counts[STATUS_ADDED] && c->status_counts[STATUS_REMOVED] &&
-        one_sided == c->pairing->pairs)
+    if (c->status_counts[STATUS_ADDED] && c->status_counts[STATUS_REMOVED] && one_sided == all)
         rc = warn(c, "nothing-in-common", (struct name){0}, "the models have no tensor name in common");
     if (rc == 0 && c->pairing->pairs == 0 && c->pairing->excluded)
         rc = warn(c, "nothing-selected", (struct name){0}, "the patterns select no tensor");

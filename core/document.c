@@ -269,10 +269,12 @@ static size_t append_counts(const struct comparison *c, char *out, size_t size, 
 
 void comparison_headline(const struct comparison *c, char *out, size_t size)
 {
-    unsigned long long all = c->pairing->pairs;
+    unsigned long long all = 0;
     double relative = delta_relative_l2(&c->total), cosine = delta_cosine(&c->total);
     size_t used = 0;
 
+    for (int s = 0; s < STATUS_COUNT; s++)
+        all += c->status_counts[s];
     out[0] = '\0';
     switch (c->verdict) {
     case VERDICT_IDENTICAL:

@@ -1,5 +1,6 @@
 /* text/plain and the lines of the command diffai: what was found, one line a finding.
- *   `  ~ name: mean=a->b, std=a->b` changed · `  + name: shape=[10, 128], dtype=f32, params=1280` added · `  - …` removed ·
+ *   `  ~ name: mean=a->b, std=a->b` changed · `  + name: shape=[10, 128], dtype=f32, params=1280` added · `  - …`
+ * removed ·
  *   `! name: [64, 128] -> [64, 256] (shape)`. */
 #include <inttypes.h>
 #include <math.h>
@@ -124,8 +125,8 @@ struct mark {
     const char *sign, *color;
 };
 static const struct mark marks[STATUS_COUNT] = {
-    [STATUS_BIT_EQUAL] = {"  = ", "2"},      [STATUS_VALUE_EQUAL] = {"  = ", "2"}, [STATUS_CHANGED] = {"  ~ ", "33"},
-    [STATUS_SHAPE_CHANGED] = {"! ", "35"},   [STATUS_ADDED] = {"  + ", "32"},      [STATUS_REMOVED] = {"  - ", "31"},
+    [STATUS_BIT_EQUAL] = {"  = ", "2"},     [STATUS_VALUE_EQUAL] = {"  = ", "2"}, [STATUS_CHANGED] = {"  ~ ", "33"},
+    [STATUS_SHAPE_CHANGED] = {"! ", "35"},  [STATUS_ADDED] = {"  + ", "32"},      [STATUS_REMOVED] = {"  - ", "31"},
     [STATUS_NOT_COMPARED] = {"  ? ", "36"},
 };
 

@@ -90,7 +90,7 @@ static bool component_equal(double a, double b)
 
 /* Counts and extremes of a block, and its terms finite on both sides to m->terms_a and m->terms_b. */
 static size_t delta_terms(struct measure *m, const struct stored *a, const struct stored *b, size_t at, size_t n,
-                          struct delta_record *ret, double *abs_max)
+                          struct delta_record *ret, double abs_max[2])
 {
     size_t kept = 0;
 
@@ -116,7 +116,8 @@ static size_t delta_terms(struct measure *m, const struct stored *a, const struc
         for (size_t c = 0; c < 2; c++) {
             m->terms_a[kept] = za[c];
             m->terms_b[kept++] = zb[c];
-            *abs_max = fmax(*abs_max, fmax(fabs(za[c]), fabs(zb[c])));
+            abs_max[0] = fmax(abs_max[0], fabs(za[c]));
+            abs_max[1] = fmax(abs_max[1], fabs(zb[c]));
         }
     }
     return kept;
@@ -125,28 +126,24 @@ static size_t delta_terms(struct measure *m, const struct stored *a, const struc
 void measure_delta_complex(struct measure *m, const struct stored *a, const struct stored *b, struct delta_record *ret)
 {
     const size_t common = a->elements < b->elements ? a->elements : b->elements;
-    const struct delta_record empty = *ret;
-    double abs_max = 0;
-    int32_t exponent = 0;
+    double abs_max[2] = {0, 0};
+    struct delta_record ignored = {0};
 
-    /* A second time, scaled, where an F64 stands opposite whose squares leave the range. */
-    for (;;) {
-        for (size_t at = 0; at < common; at += BLOCK_COMPLEX) {
-            size_t kept = delta_terms(m, a, b, at, block_at(common, at), ret, &abs_max);
-            struct block_pair block;
+    for (size_t at = 0; at < common; at += BLOCK_COMPLEX) {
+        size_t kept = delta_terms(m, a, b, at, block_at(common, at), ret, abs_max);
+        struct block_pair block;
 
-            if (exponent) {
-                scale_terms(m->terms_a, kept, exponent);
-                scale_terms(m->terms_b, kept, exponent);
-            }
-            m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, kept, 0, 0, 0, &block);
-            delta_add_block(ret, &block);
-            ret->finite += kept;
-        }
-        if (exponent || !exponent_for(abs_max))
-            return;
-        exponent = exponent_for(abs_max);
-        *ret = empty;
-        ret->exponent = exponent;
+        m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, kept, 0, 0, 0, &block);
+        delta_add_delta(ret, &block);
+        delta_add_products(ret, &block);
+        ret->finite += kept;
+    }
+    /* An F64 may stand opposite. */
+    if (!delta_begin_scaled(ret, abs_max[0], abs_max[1]))
+        return;
+    for (size_t at = 0; at < common; at += BLOCK_COMPLEX) {
+        size_t kept = delta_terms(m, a, b, at, block_at(common, at), &ignored, abs_max);
+
+        delta_add_scaled(m, kept, ret);
     }
 }

@@ -5,6 +5,7 @@
  * F64 beyond [1e-140, 1e140] is measured once as it is, for extremes and counts, and once scaled, for the sums. */
 #include "core/scan/measure.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -90,6 +91,8 @@ int32_t exponent_for(double abs_max)
 {
     int exponent = 0;
 
+    if (isinf(abs_max))
+        return DBL_MAX_EXP + 1;
     if (abs_max > 0 && (abs_max < 1e-140 || abs_max > 1e140))
         frexp(abs_max, &exponent);
     return exponent;
@@ -292,14 +295,48 @@ void measure_side(struct measure *m, const struct stored *x, struct side_record 
     side_finish(m, x, &totals, k, ret);
 }
 
-void delta_add_block(struct delta_record *record, const struct block_pair *block)
+void delta_add_delta(struct delta_record *record, const struct block_pair *block)
 {
     sum_add(&record->delta, block->delta);
     sum_add(&record->delta_abs, block->delta_abs);
     sum_add(&record->delta_squares, block->delta_squares);
+}
+
+void delta_add_products(struct delta_record *record, const struct block_pair *block)
+{
     sum_add(&record->aa, block->a.squares);
     sum_add(&record->bb, block->b.squares);
     sum_add(&record->ab, block->ab);
+}
+
+bool delta_begin_scaled(struct delta_record *record, double abs_max_a, double abs_max_b)
+{
+    const struct sum zero = {0};
+
+    record->exponent = exponent_for(record->max_abs);
+    record->exponent_a = exponent_for(abs_max_a);
+    record->exponent_b = exponent_for(abs_max_b);
+    if (!record->exponent && !record->exponent_a && !record->exponent_b)
+        return false;
+    record->delta = record->delta_abs = record->delta_squares = record->aa = record->bb = record->ab = zero;
+    return true;
+}
+
+void delta_add_scaled(struct measure *m, size_t terms, struct delta_record *record)
+{
+    double scaled_a[BLOCK_ELEMENTS], scaled_b[BLOCK_ELEMENTS];
+    struct block_pair block;
+
+    memcpy(scaled_a, m->terms_a, terms * sizeof(*scaled_a));
+    memcpy(scaled_b, m->terms_b, terms * sizeof(*scaled_b));
+    scale_terms(scaled_a, terms, record->exponent_a);
+    scale_terms(scaled_b, terms, record->exponent_b);
+    m->kernels->pair[BLOCK_F64](scaled_a, scaled_b, terms, 0, 0, 0, &block);
+    delta_add_products(record, &block);
+    scale_terms(m->terms_a, terms, record->exponent);
+    scale_terms(m->terms_b, terms, record->exponent);
+    m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, terms, 0, 0, 0, &block);
+    delta_add_delta(record, &block);
 }
 
 static void delta_add_counts(struct delta_record *record, const struct block_pair *block, size_t finite)
@@ -312,7 +349,7 @@ static void delta_add_counts(struct delta_record *record, const struct block_pai
 
 /* Decodes both blocks and moves together what is finite on both sides; counts the others where a record is given. */
 static size_t pair_keep_finite(struct measure *m, const struct stored *a, const struct stored *b, size_t at, size_t n,
-                               int32_t exponent, struct delta_record *record)
+                               struct delta_record *record)
 {
     size_t kept = 0;
 
@@ -329,10 +366,6 @@ static size_t pair_keep_finite(struct measure *m, const struct stored *a, const 
             record->changed++;
             record->beyond_epsilon++;
         }
-    }
-    if (exponent) {
-        scale_terms(m->terms_a, kept, exponent);
-        scale_terms(m->terms_b, kept, exponent);
     }
     return kept;
 }
@@ -351,18 +384,14 @@ static uint64_t find_max_abs(struct measure *m, const struct stored *a, const st
 }
 
 static void delta_rescale(struct measure *m, const struct stored *a, const struct stored *b, size_t common,
-                          int32_t exponent, struct delta_record *record)
+                          const double abs_max[2], struct delta_record *record)
 {
-    const struct sum zero = {0};
-
-    record->delta = record->delta_abs = record->delta_squares = record->aa = record->bb = record->ab = zero;
-    record->exponent = exponent;
+    if (!delta_begin_scaled(record, abs_max[0], abs_max[1]))
+        return;
     for (size_t at = 0; at < common; at += BLOCK_ELEMENTS) {
-        size_t n = pair_keep_finite(m, a, b, at, min_size(common - at, BLOCK_ELEMENTS), exponent, NULL);
-        struct block_pair block;
+        size_t n = pair_keep_finite(m, a, b, at, min_size(common - at, BLOCK_ELEMENTS), NULL);
 
-        m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, n, 0, 0, 0, &block);
-        delta_add_block(record, &block);
+        delta_add_scaled(m, n, record);
     }
 }
 
@@ -372,7 +401,7 @@ static void delta_fit_rows(struct measure *m, const struct stored *a, const stru
 {
     enum block_format format = format_of_both(a->dtype, b->dtype);
 
-    record->has_row_fit = row_elements > 0 && common % row_elements == 0 && record->exponent == 0;
+    record->has_row_fit = row_elements > 0 && common % row_elements == 0 && record->exponent_a == 0;
     if (!record->has_row_fit)
         return;
     for (size_t row = 0; row < common; row += row_elements) {
@@ -386,7 +415,7 @@ static void delta_fit_rows(struct measure *m, const struct stored *a, const stru
             m->kernels->pair[format](block_view(a, at, n, format, m->a32, m->a64),
                                      block_view(b, at, n, format, m->b32, m->b64), n, 0, 0, 0, &block);
             if (!isfinite(block.a.squares)) {
-                n = pair_keep_finite(m, a, b, at, n, 0, NULL);
+                n = pair_keep_finite(m, a, b, at, n, NULL);
                 m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, n, 0, 0, 0, &block);
             }
             sum_add(&ab, block.ab);
@@ -412,6 +441,7 @@ static void pair_pass(struct measure *m, const struct stored *a, const struct st
                       double kb, struct side_totals *totals_a, struct side_totals *totals_b, struct delta_record *ret)
 {
     enum block_format format = format_of_both(a->dtype, b->dtype);
+    double abs_max[2] = {0, 0};
     size_t max_block = 0;
 
     for (size_t at = 0; at < common; at += BLOCK_ELEMENTS) {
@@ -430,11 +460,16 @@ static void pair_pass(struct measure *m, const struct stored *a, const struct st
                 side_block_with_care(m, a, at, n, ka, 0, totals_a);
                 side_block_with_care(m, b, at, n, kb, 0, totals_b);
             }
-            n = pair_keep_finite(m, a, b, at, n, 0, ret);
+            n = pair_keep_finite(m, a, b, at, n, ret);
             m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, n, 0, 0, m->epsilon, &block);
         }
-        delta_add_block(ret, &block);
+        delta_add_delta(ret, &block);
+        delta_add_products(ret, &block);
         delta_add_counts(ret, &block, n);
+        if (n > 0) {
+            abs_max[0] = fmax(abs_max[0], fmax(fabs(block.a.min), fabs(block.a.max)));
+            abs_max[1] = fmax(abs_max[1], fmax(fabs(block.b.min), fabs(block.b.max)));
+        }
         if (block.max_abs > ret->max_abs) {
             ret->max_abs = block.max_abs;
             max_block = at;
@@ -442,6 +477,8 @@ static void pair_pass(struct measure *m, const struct stored *a, const struct st
     }
     if (ret->max_abs > 0)
         ret->max_abs_at = find_max_abs(m, a, b, max_block, min_size(common - max_block, BLOCK_ELEMENTS), ret->max_abs);
+    if (a->dtype == DTYPE_F64 || b->dtype == DTYPE_F64)
+        delta_rescale(m, a, b, common, abs_max, ret);
 }
 
 /* Where every byte is equal, the side's squares are the pair's: the bits that the kernels would have given. */
@@ -451,7 +488,7 @@ static void delta_of_equal(const struct side_record *side, struct delta_record *
     ret->elements = side->elements;
     ret->finite = side->finite;
     ret->aa = ret->bb = ret->ab = side->squares;
-    ret->exponent = side->exponent;
+    ret->exponent_a = ret->exponent_b = side->exponent;
 }
 
 static bool is_bytes_equal(const struct stored *a, const struct stored *b)
@@ -503,12 +540,6 @@ void measure_pair(struct measure *m, const struct stored *a, const struct stored
         measure_side(m, a, ret_a);
         measure_side(m, b, ret_b);
         pair_pass(m, a, b, common, 0, 0, NULL, NULL, ret_delta);
-    }
-    if (a->dtype == DTYPE_F64 || b->dtype == DTYPE_F64) {
-        int32_t exponent = exponent_for(fmax(ret_a->abs_max, ret_b->abs_max));
-
-        if (exponent)
-            delta_rescale(m, a, b, common, exponent, ret_delta);
     }
     if (is_row_fit_asked(m, a->dtype, b->dtype))
         delta_fit_rows(m, a, b, common, row_elements, ret_delta);

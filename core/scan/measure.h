@@ -56,7 +56,7 @@ void side_totals_add(struct side_totals *totals, const struct block_side *block,
 /* mean, m2, squares and finite of the record, from sums shifted by k. */
 void side_record_settle(struct side_record *record, const struct side_totals *totals, double k, int32_t exponent);
 
-/* The exponent that squares of values up to abs_max need; 0 for nearly all. */
+/* The exponent that squares of values up to abs_max need; 0 for nearly all. An infinite abs_max is one that overflowed. */
 int32_t exponent_for(double abs_max);
 
 /* x · 2^-exponent in place. */
@@ -73,6 +73,14 @@ bool shift_is_full(const struct shift *shift);
 void shift_feed(struct shift *shift, const double *terms, size_t count);
 double shift_value(const struct shift *shift);
 
-void delta_add_block(struct delta_record *record, const struct block_pair *block);
+/* Adds a block's sums: of Δ, and of the sides' products. */
+void delta_add_delta(struct delta_record *record, const struct block_pair *block);
+void delta_add_products(struct delta_record *record, const struct block_pair *block);
+
+/* Sets the exponents that sums of these extremes need and empties the sums; false when none is needed. */
+bool delta_begin_scaled(struct delta_record *record, double abs_max_a, double abs_max_b);
+
+/* Scales the finite terms of both sides, in m->terms_a and m->terms_b, and adds their sums. */
+void delta_add_scaled(struct measure *m, size_t terms, struct delta_record *record);
 
 #endif

@@ -118,6 +118,11 @@ static void side_merge_extremes(struct side_record *into, struct side_record *ne
         into->max = next->max;
 }
 
+static int32_t larger(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+
 static void side_rescale(struct side_record *record, int32_t exponent)
 {
     int by = record->exponent - exponent;
@@ -163,7 +168,7 @@ void side_record_merge(struct side_record *into, const struct side_record *recor
         into->exponent = next.exponent;
     if (next.abs_max == 0)
         next.exponent = into->exponent;
-    side_rescale(into, next.exponent > into->exponent ? next.exponent : into->exponent);
+    side_rescale(into, larger(into->exponent, next.exponent));
     side_rescale(&next, into->exponent);
     if (into->finite) {
         side_merge_moments(into, &next);
@@ -178,37 +183,47 @@ void side_record_merge(struct side_record *into, const struct side_record *recor
         into->abs_max = next.abs_max;
 }
 
-static bool delta_is_zero(const struct delta_record *record)
+static void delta_rescale(struct delta_record *record, int32_t exponent, int32_t exponent_a, int32_t exponent_b)
 {
-    return record->aa.high == 0 && record->bb.high == 0 && record->delta_squares.high == 0;
+    int by = record->exponent - exponent, by_a = record->exponent_a - exponent_a,
+        by_b = record->exponent_b - exponent_b;
+
+    if (by) {
+        sum_scale(&record->delta, by);
+        sum_scale(&record->delta_abs, by);
+        sum_scale(&record->delta_squares, 2 * by);
+    }
+    if (by_a || by_b) {
+        sum_scale(&record->aa, 2 * by_a);
+        sum_scale(&record->bb, 2 * by_b);
+        sum_scale(&record->ab, by_a + by_b);
+        sum_scale(&record->row_fit, 2 * by_a);
+    }
+    record->exponent = exponent;
+    record->exponent_a = exponent_a;
+    record->exponent_b = exponent_b;
 }
 
-static void delta_rescale(struct delta_record *record, int32_t exponent)
+/* Sums that are zero have any exponent: theirs must not push tiny values out of range. */
+static void delta_adopt_exponents(struct delta_record *record, const struct delta_record *other)
 {
-    int by = record->exponent - exponent;
-
-    if (by == 0)
-        return;
-    sum_scale(&record->delta, by);
-    sum_scale(&record->delta_abs, by);
-    sum_scale(&record->delta_squares, 2 * by);
-    sum_scale(&record->aa, 2 * by);
-    sum_scale(&record->bb, 2 * by);
-    sum_scale(&record->ab, 2 * by);
-    sum_scale(&record->row_fit, 2 * by);
-    record->exponent = exponent;
+    if (record->delta_squares.high == 0)
+        record->exponent = other->exponent;
+    if (record->aa.high == 0)
+        record->exponent_a = other->exponent_a;
+    if (record->bb.high == 0)
+        record->exponent_b = other->exponent_b;
 }
 
 void delta_record_merge(struct delta_record *into, const struct delta_record *record, uint64_t next_first)
 {
     struct delta_record next = *record;
 
-    if (delta_is_zero(into))
-        into->exponent = next.exponent;
-    if (delta_is_zero(&next))
-        next.exponent = into->exponent;
-    delta_rescale(into, next.exponent > into->exponent ? next.exponent : into->exponent);
-    delta_rescale(&next, into->exponent);
+    delta_adopt_exponents(into, &next);
+    delta_adopt_exponents(&next, into);
+    delta_rescale(into, larger(into->exponent, next.exponent), larger(into->exponent_a, next.exponent_a),
+                  larger(into->exponent_b, next.exponent_b));
+    delta_rescale(&next, into->exponent, into->exponent_a, into->exponent_b);
     into->elements += next.elements;
     into->finite += next.finite;
     into->changed += next.changed;
@@ -279,7 +294,7 @@ double delta_relative_l2(const struct delta_record *r)
         return NAN;
     if (dd == 0)
         return 0;
-    return aa == 0 ? NAN : sqrt(dd) / sqrt(aa);
+    return aa == 0 ? NAN : ldexp(sqrt(dd) / sqrt(aa), r->exponent - r->exponent_a);
 }
 
 double delta_cosine(const struct delta_record *r)
@@ -296,26 +311,29 @@ double delta_cosine(const struct delta_record *r)
     return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
 }
 
-static double decibels(double signal, double noise)
+/* 10·log10(signal·2^(2·exponent) ÷ noise). */
+static double decibels(double signal, double noise, int exponent)
 {
     double ratio;
 
     if (!(signal > 0) || !(noise > 0))
         return NAN;
     ratio = signal / noise;
-    return isnormal(ratio) ? 10 * log10(ratio) : 10 * (log10(signal) - log10(noise));
+    if (exponent == 0 && isnormal(ratio))
+        return 10 * log10(ratio);
+    return 10 * (log10(signal) - log10(noise)) + 20 * exponent * log10(2);
 }
 
 double delta_sqnr_db(const struct delta_record *r)
 {
-    return decibels(sum_value(&r->aa), sum_value(&r->delta_squares));
+    return decibels(sum_value(&r->aa), sum_value(&r->delta_squares), r->exponent_a - r->exponent);
 }
 
 double delta_fitted_scale(const struct delta_record *r)
 {
     double bb = sum_value(&r->bb);
 
-    return bb > 0 ? sum_value(&r->ab) / bb : NAN;
+    return bb > 0 ? ldexp(sum_value(&r->ab) / bb, r->exponent_a - r->exponent_b) : NAN;
 }
 
 static long double sum_value_long(const struct sum *sum)
@@ -330,7 +348,7 @@ double delta_fitted_sqnr_db(const struct delta_record *r)
 
     if (!(bb > 0))
         return NAN;
-    return decibels((double)aa, (double)(aa - ab * (ab / bb)));
+    return decibels((double)aa, (double)(aa - ab * (ab / bb)), 0);
 }
 
 double delta_row_fitted_sqnr_db(const struct delta_record *r)
@@ -339,7 +357,7 @@ double delta_row_fitted_sqnr_db(const struct delta_record *r)
 
     if (!r->has_row_fit)
         return NAN;
-    return decibels((double)aa, (double)(aa - sum_value_long(&r->row_fit)));
+    return decibels((double)aa, (double)(aa - sum_value_long(&r->row_fit)), 0);
 }
 
 double delta_squares_value(const struct delta_record *r)

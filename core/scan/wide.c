@@ -87,8 +87,8 @@ void measure_side_wide(struct measure *m, const struct stored *x, struct side_re
 void measure_delta_wide(struct measure *m, const struct stored *a, const struct stored *b, struct delta_record *ret)
 {
     const size_t common = a->elements < b->elements ? a->elements : b->elements;
-    long double delta = 0, delta_abs = 0, delta_squares = 0, aa = 0, bb = 0, ab = 0, max_abs = 0, abs_max = 0;
-    int exponent;
+    long double delta = 0, delta_abs = 0, delta_squares = 0, aa = 0, bb = 0, ab = 0, max_abs = 0, abs_max_a = 0,
+                abs_max_b = 0;
 
     for (size_t at = 0; at < common; at += BLOCK_ELEMENTS) {
         size_t n = block_at(common, at);
@@ -113,7 +113,8 @@ void measure_delta_wide(struct measure *m, const struct stored *a, const struct 
                 max_abs = magnitude;
                 ret->max_abs_at = at + i;
             }
-            abs_max = fmaxl(abs_max, fmaxl(fabsl(va), fabsl(vb)));
+            abs_max_a = fmaxl(abs_max_a, fabsl(va));
+            abs_max_b = fmaxl(abs_max_b, fabsl(vb));
             d1 += d;
             d_abs += magnitude;
             d2 += d * d;
@@ -128,13 +129,13 @@ void measure_delta_wide(struct measure *m, const struct stored *a, const struct 
         bb += sbb;
         ab += sab;
     }
-    exponent = exponent_for((double)abs_max);
-    ret->exponent = exponent;
+    /* Squares do not leave the range of a long double: they are scaled as they become doubles. */
     ret->max_abs = (double)max_abs;
-    ret->delta = sum_of_long(ldexpl(delta, -exponent));
-    ret->delta_abs = sum_of_long(ldexpl(delta_abs, -exponent));
-    ret->delta_squares = sum_of_long(ldexpl(delta_squares, -2 * exponent));
-    ret->aa = sum_of_long(ldexpl(aa, -2 * exponent));
-    ret->bb = sum_of_long(ldexpl(bb, -2 * exponent));
-    ret->ab = sum_of_long(ldexpl(ab, -2 * exponent));
+    delta_begin_scaled(ret, (double)abs_max_a, (double)abs_max_b);
+    ret->delta = sum_of_long(ldexpl(delta, -ret->exponent));
+    ret->delta_abs = sum_of_long(ldexpl(delta_abs, -ret->exponent));
+    ret->delta_squares = sum_of_long(ldexpl(delta_squares, -2 * ret->exponent));
+    ret->aa = sum_of_long(ldexpl(aa, -2 * ret->exponent_a));
+    ret->bb = sum_of_long(ldexpl(bb, -2 * ret->exponent_b));
+    ret->ab = sum_of_long(ldexpl(ab, -ret->exponent_a - ret->exponent_b));
 }

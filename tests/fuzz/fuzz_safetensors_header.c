@@ -1,6 +1,6 @@
-/* The header of a safetensors file. Input: two bytes, how much data follows the header (little-endian); then the header.
- * What is accepted must hold together: names and types within the text, extents that tile the data, shapes whose product
- * is what they say, canonical order. And the whole way through a source must come to the same model. */
+/* The header of a safetensors file. Input: two bytes, how much data follows the header (little-endian); then the
+ * header. What is accepted must hold together: names and types within the text, extents that tile the data, shapes
+ * whose product is what they say, canonical order. And the whole way through a source must come to the same model. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         MUST(sum == data_bytes);
         for (size_t i = 0; i < header.metadata_count; i++)
-            MUST(lies_within(header.metadata[i].key, text, bytes) && lies_within(header.metadata[i].value, text, bytes));
+            MUST(lies_within(header.metadata[i].key, text, bytes) &&
+                 lies_within(header.metadata[i].value, text, bytes));
         check_whole_way(data + 2, bytes, data_bytes, header.tensor_count);
     }
     safetensors_header_done(&header);

@@ -138,7 +138,9 @@ static const struct {
     {"n\xc3\xa4me \xf0\x9f\x98\x80", "n\xc3\xa4me \xf0\x9f\x98\x80"},
     {"a\nb\x1b[0m\x7f", "a\\x0ab\\x1b[0m\\x7f"},
     {"\xff\xc0\xaf", "\\xff\\xc0\\xaf"},
-    {"\xe2\x80\xae" "evil", "\\u{202e}evil"},
+    {"\xe2\x80\xae"
+     "evil",
+     "\\u{202e}evil"},
     {"\xed\xa0\x80", "\\xed\\xa0\\x80"},
 };
 

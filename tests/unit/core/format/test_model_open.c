@@ -55,10 +55,11 @@ static void assert_warned(const struct model *model, const char *code, const cha
     ck_abort_msg("no warning %s: %s", code, says);
 }
 
-#define ONE(name) "{\"__metadata__\":{\"format\":\"pt\"},\"" name "\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}"
+#define ONE(name)                                                                                                      \
+    "{\"__metadata__\":{\"format\":\"pt\"},\"" name "\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}"
 #define SHARD_1 "model-00001-of-00002.safetensors"
 #define SHARD_2 "model-00002-of-00002.safetensors"
-#define INDEX "model.safetensors.index.json"
+#define INDEX   "model.safetensors.index.json"
 
 static void write_shards(void)
 {
@@ -153,7 +154,8 @@ START_TEST(a_directory_with_several_files_is_ambiguous_unless_one_has_the_usual_
 
     scratch_safetensors("one.safetensors", ONE("a"), 4);
     scratch_safetensors("two.safetensors", ONE("b"), 4);
-    assert_refused("", ERROR_NO_MODEL, "m: holds 2 safetensors files and no index (one.safetensors, two.safetensors); name one");
+    assert_refused("", ERROR_NO_MODEL,
+                   "m: holds 2 safetensors files and no index (one.safetensors, two.safetensors); name one");
     scratch_safetensors("model.safetensors", ONE("c"), 4);
     model = open_good("");
     ck_assert_ptr_nonnull(model_find(model, name_of("c")));
@@ -169,7 +171,8 @@ START_TEST(several_indexes_are_ambiguous_unless_one_has_the_usual_name)
     write_shards();
     scratch_text("a.safetensors.index.json", "{}");
     scratch_text("b.safetensors.index.json", "{}");
-    assert_refused("", ERROR_NO_MODEL, "holds 2 indexes (a.safetensors.index.json, b.safetensors.index.json); name one");
+    assert_refused("", ERROR_NO_MODEL,
+                   "holds 2 indexes (a.safetensors.index.json, b.safetensors.index.json); name one");
     write_index(WHOLE_MAP);
     model = open_good("");
     assert_both_shards(model, "m");
@@ -322,7 +325,8 @@ START_TEST(a_float_total_size_is_passed_over)
     struct model *model;
 
     write_shards();
-    scratch_text(INDEX, "{\"metadata\": {\"total_size\": 8.0, \"x\": [1]}, \"more\": null, \"weight_map\": {" WHOLE_MAP "}}");
+    scratch_text(INDEX,
+                 "{\"metadata\": {\"total_size\": 8.0, \"x\": [1]}, \"more\": null, \"weight_map\": {" WHOLE_MAP "}}");
     model = open_good("");
     ck_assert_uint_eq(model->warning_count, 0);
     model_close(model);

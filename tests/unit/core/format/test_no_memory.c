@@ -161,8 +161,9 @@ END_TEST
 START_TEST(a_sharded_model_opens_or_reports_short_memory)
 {
     scratch_safetensors("model-00001-of-00002.safetensors", "{\"__metadata__\":{\"a\":\"1\"}," TENSORS "}", 8);
-    scratch_safetensors("model-00002-of-00002.safetensors",
-                        " {\"__metadata__\":{\"a\":\"2\"},\"c\":{\"dtype\":\"NEW\",\"shape\":[1],\"data_offsets\":[0,2]}}", 2);
+    scratch_safetensors(
+        "model-00002-of-00002.safetensors",
+        " {\"__metadata__\":{\"a\":\"2\"},\"c\":{\"dtype\":\"NEW\",\"shape\":[1],\"data_offsets\":[0,2]}}", 2);
     scratch_text("config.json", "{}");
     walk("");
     scratch_text("model.safetensors.index.json",

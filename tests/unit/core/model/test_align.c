@@ -99,7 +99,7 @@ static bool begins_with(void *context, struct name name)
 START_TEST(a_selection_leaves_names_out_and_counts_them)
 {
     const struct model *models[2] = {model_of("a.1 a.2 b.1"), model_of("a.2 b.1 b.2 c")};
-    struct selection selection = {begins_with, (void *)(uintptr_t)"b"};
+    struct selection selection = {begins_with, (void *)(uintptr_t) "b"};
     struct pairing *pairing;
     char text[2048];
 

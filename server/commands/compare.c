@@ -184,7 +184,7 @@ static int render(struct run *run, const struct comparison *comparison, struct e
         .run = write_run,
         .run_context = run,
     };
-    int fd, rc;
+    int fd = -1, rc;
 
     is_writing = 1;
     rc = open_output(a, &fd, err);

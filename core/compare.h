@@ -70,8 +70,8 @@ void comparison_free(struct comparison *comparison);
 /* Checks what can be checked before a model is opened: patterns and their limits, options that need one another. */
 int compare_request_check(const struct compare_request *request, struct error *err);
 
-/* Writes the result document ("diffaid.result/v1"), one event at a time. Leaves the object open when extra is given:
- * it is called last, to add members of its own (the command line's run{}). */
+/* Writes the result document ("diffaid.result/v1"), one event at a time. extra, when given, is called
+ * last, to add members of its own (the command line's run{}). */
 void comparison_write(const struct comparison *comparison, struct writer *w,
                       void (*extra)(void *context, struct writer *w), void *extra_context);
 
@@ -84,5 +84,10 @@ void comparison_headline(const struct comparison *comparison, char *out, size_t 
 const struct tensor *comparison_tensor(const struct comparison *c, size_t pair, size_t model);
 const struct side_record *comparison_side(const struct comparison *c, size_t pair, size_t model); /* NULL: not read */
 const struct delta_record *comparison_delta(const struct comparison *c, size_t pair);             /* NULL: not compared */
+
+/* Whether the pair counts in model-level sums: compared, and of a float or complex type on both sides. */
+bool comparison_is_summed(const struct comparison *c, size_t pair);
+/* Whether an epsilon was given and the pair, though changed, stays within it everywhere. */
+bool comparison_is_within_epsilon(const struct comparison *c, size_t pair);
 
 #endif

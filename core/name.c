@@ -42,11 +42,27 @@ static uint32_t digit_run(struct name name, uint32_t at, uint32_t *ret_start)
     return at;
 }
 
+/* Length of the prefix that both share. */
+static uint32_t common_prefix(struct name a, struct name b)
+{
+    uint32_t shorter = a.bytes < b.bytes ? a.bytes : b.bytes, at = 0;
+
+    while (shorter - at >= 8 && memcmp(a.text + at, b.text + at, 8) == 0)
+        at += 8;
+    while (at < shorter && a.text[at] == b.text[at])
+        at++;
+    return at;
+}
+
 int name_compare_natural(struct name a, struct name b)
 {
-    uint32_t i = 0, j = 0, shorter;
+    uint32_t i = common_prefix(a, b), j, shorter;
     int order;
 
+    /* Names of one model share long prefixes: start where they part, or at the digits that lead up to there. */
+    while (i > 0 && is_digit(a.text[i - 1]))
+        i--;
+    j = i;
     while (i < a.bytes && j < b.bytes) {
         if (is_digit(a.text[i]) && is_digit(b.text[j])) {
             uint32_t from_a, from_b;

@@ -26,9 +26,16 @@ struct format {
     const char *name;    /* "safetensors" */
     const char *summary; /* one line for --help and /v1/formats */
     bool (*probe)(const struct head *head);
-    /* Takes source on success. */
+    /* Takes source on success. Tensors may be left in any order: model_finish comes after. */
     int (*open)(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err);
 };
+
+/* Opens one file by the first format that recognises it, without model_finish. Takes source on success.
+ * ERROR_UNSUPPORTED, with what was found instead, when none does. */
+int format_open(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err);
+
+/* Opens the model that one file is, from any source (model_open is for places). Takes source on success. */
+int model_open_source(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err);
 
 extern const struct format safetensors_format;
 

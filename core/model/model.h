@@ -62,6 +62,13 @@ int model_check_unchanged(struct model *model, struct error *err);
 int model_warn(struct model *model, const char *code, struct name tensor, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* For formats: keeps chunk, a heap block, until the model is closed (taken on success). ERROR_NO_MEMORY. */
+int model_keep(struct model *model, void *chunk);
+
+/* For formats: puts tensors and metadata into order, refuses names that appear twice, builds the index and the totals.
+ * Called once, after the last tensor; a format's open leaves that to model_open. */
+int model_finish(struct model *model, struct error *err);
+
 /* Whether the directory's names promise a model (no file is opened): what can be told at submission. */
 int directory_promises_model(int dir_fd, struct error *err);
 

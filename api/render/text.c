@@ -1,0 +1,274 @@
+/* text/plain and the lines of the command diffai: what was found, one line a finding.
+ *   `  ~ name: mean=a->b, std=a->b` changed · `  + name: shape=[10, 128], dtype=f32, params=1280` added · `  - …` removed ·
+ *   `! name: [64, 128] -> [64, 256] (shape)`. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/render/lines.h"
+#include "core/analysis/analysis.h"
+#include "core/document.h"
+
+static void put(struct output *output, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct output *output, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    output_text(output, text);
+}
+
+static void put_name(struct output *output, struct name name)
+{
+    char printable[NAME_PRINTABLE_BYTES];
+
+    output_text(output, name_printable(name, printable));
+}
+
+static void put_shape(struct output *output, const struct shape *shape)
+{
+    output_text(output, "[");
+    for (uint32_t d = 0; d < shape->rank; d++)
+        put(output, d ? ", %" PRIu64 : "%" PRIu64, shape->dims[d]);
+    output_text(output, "]");
+}
+
+static void put_dtype(struct output *output, const struct tensor *tensor)
+{
+    if (tensor->dtype == DTYPE_UNKNOWN)
+        put_name(output, tensor_dtype_name(tensor));
+    else
+        output_text(output, dtype_traits(tensor->dtype)->short_name);
+}
+
+static void put_color(struct output *output, const struct render_options *options, const char *code)
+{
+    if (options->is_color)
+        put(output, "\033[%sm", code);
+}
+
+/* Four decimals, as the lines' readers know them, or scientific where these would lose the figure. */
+static void put_figure(struct output *output, double value)
+{
+    if (!isfinite(value))
+        output_text(output, "n/a");
+    else if (value == 0 || (fabs(value) >= 0.00005 && fabs(value) < 1e6))
+        put(output, "%.4f", value);
+    else
+        put(output, "%.4e", value);
+}
+
+static void put_change(struct output *output, const char *title, double from, double to)
+{
+    output_text(output, title);
+    put_figure(output, from);
+    output_text(output, "->");
+    put_figure(output, to);
+}
+
+static void put_changed(const struct comparison *c, size_t pair, struct output *output)
+{
+    const struct side_record *a = comparison_side(c, pair, 0);
+    const struct side_record *b = comparison_side(c, pair, c->model_count - 1);
+    const struct delta_record *delta = comparison_delta(c, pair);
+    const struct tensor *from = comparison_tensor(c, pair, 0);
+    const struct tensor *to = comparison_tensor(c, pair, c->model_count - 1);
+    const char *separator = ": ";
+
+    if (c->request->analyses & (1u << analysis_by_name("stats", 5))) {
+        put_change(output, ": mean=", side_mean(a), side_mean(b));
+        put_change(output, ", std=", side_std(a), side_std(b));
+        separator = ", ";
+    }
+    if (isfinite(delta_relative_l2(delta))) {
+        output_text(output, separator);
+        output_text(output, "relative_l2=");
+        put_figure(output, delta_relative_l2(delta));
+    } else {
+        put(output, "%smax_abs=", separator);
+        put_figure(output, delta->max_abs);
+    }
+    if (delta->nonfinite_changed)
+        put(output, ", nonfinite_changed=%" PRIu64, delta->nonfinite_changed);
+    if (from->dtype != to->dtype) {
+        output_text(output, ", dtype=");
+        put_dtype(output, from);
+        output_text(output, "->");
+        put_dtype(output, to);
+    }
+}
+
+static void put_present(const struct tensor *tensor, struct output *output)
+{
+    output_text(output, ": shape=");
+    put_shape(output, &tensor->shape);
+    output_text(output, ", dtype=");
+    put_dtype(output, tensor);
+    put(output, ", params=%" PRIu64, tensor->shape.elements);
+}
+
+static void put_reshaped(const struct comparison *c, size_t pair, struct output *output)
+{
+    output_text(output, ": ");
+    put_shape(output, &comparison_tensor(c, pair, 0)->shape);
+    output_text(output, " -> ");
+    put_shape(output, &comparison_tensor(c, pair, c->model_count - 1)->shape);
+    output_text(output, " (shape)");
+}
+
+struct mark {
+    const char *sign, *color;
+};
+static const struct mark marks[STATUS_COUNT] = {
+    [STATUS_BIT_EQUAL] = {"  = ", "2"},      [STATUS_VALUE_EQUAL] = {"  = ", "2"}, [STATUS_CHANGED] = {"  ~ ", "33"},
+    [STATUS_SHAPE_CHANGED] = {"! ", "35"},   [STATUS_ADDED] = {"  + ", "32"},      [STATUS_REMOVED] = {"  - ", "31"},
+    [STATUS_NOT_COMPARED] = {"  ? ", "36"},
+};
+
+static bool is_equal(enum tensor_status status)
+{
+    return status == STATUS_BIT_EQUAL || status == STATUS_VALUE_EQUAL;
+}
+
+static void put_tensor(const struct comparison *c, size_t pair, const struct render_options *options,
+                       struct output *output)
+{
+    enum tensor_status status = (enum tensor_status)c->status[pair];
+
+    if (is_equal(status) && !options->is_verbose)
+        return;
+    put_color(output, options, marks[status].color);
+    output_text(output, marks[status].sign);
+    put_name(output, pairing_name(c->pairing, (const struct model *const *)c->models, pair));
+    put_color(output, options, "0");
+    if (options->is_brief) {
+        output_text(output, "\n");
+        return;
+    }
+    switch (status) {
+    case STATUS_CHANGED:
+        put_changed(c, pair, output);
+        break;
+    case STATUS_SHAPE_CHANGED:
+        put_reshaped(c, pair, output);
+        break;
+    case STATUS_ADDED:
+        put_present(comparison_tensor(c, pair, c->model_count - 1), output);
+        break;
+    case STATUS_REMOVED:
+        put_present(comparison_tensor(c, pair, 0), output);
+        break;
+    case STATUS_NOT_COMPARED:
+        put(output, ": %s", comparison_status_reason(c, pair));
+        break;
+    case STATUS_BIT_EQUAL:
+        output_text(output, ": same bytes");
+        break;
+    case STATUS_VALUE_EQUAL:
+        output_text(output, ": same values");
+        break;
+    case STATUS_COUNT:
+        break;
+    }
+    output_text(output, "\n");
+}
+
+static void put_profile(const struct comparison *c, size_t pair, struct output *output)
+{
+    const struct tensor *tensor = comparison_tensor(c, pair, 0);
+    const struct side_record *side = comparison_side(c, pair, 0);
+
+    output_text(output, "  ");
+    put_name(output, tensor->name);
+    put_present(tensor, output);
+    if (side && (c->request->analyses & (1u << analysis_by_name("stats", 5)))) {
+        output_text(output, ", mean=");
+        put_figure(output, side_mean(side));
+        output_text(output, ", std=");
+        put_figure(output, side_std(side));
+    }
+    output_text(output, "\n");
+}
+
+static void put_tensors(const struct comparison *c, const struct render_options *options, struct output *output)
+{
+    for (size_t i = 0; i < c->listing_count; i++)
+        if (c->model_count > 1)
+            put_tensor(c, c->listing[i], options, output);
+        else
+            put_profile(c, c->listing[i], output);
+}
+
+static void put_analyses(const struct comparison *c, const struct render_options *options, struct output *output)
+{
+    for (size_t i = 0; i < analysis_count; i++) {
+        struct lines_writer lines;
+
+        if (!(c->request->analyses & (1u << i)) || analyses[i] == &stats_analysis)
+            continue;
+        lines_writer_init(&lines, output, analyses[i]->name, options->is_verbose ? 0 : 40);
+        write_begin_object(&lines.writer);
+        analyses[i]->write(c, c->states[i], &lines.writer);
+        write_end(&lines.writer);
+    }
+}
+
+static void put_warnings(const struct comparison *c, struct output *output)
+{
+    for (size_t i = 0; i < c->warning_count; i++)
+        put(output, "warning: %s\n", c->warnings[i].message);
+    for (size_t m = 0; m < c->model_count; m++)
+        for (size_t i = 0; i < c->models[m]->warning_count; i++)
+            put(output, "warning: %s\n", c->models[m]->warnings[i].message);
+}
+
+static void put_headline(const struct comparison *c, const struct render_options *options, struct output *output)
+{
+    static const char *const colors[] = {[VERDICT_IDENTICAL] = "1;32",
+                                         [VERDICT_EQUIVALENT] = "1;32",
+                                         [VERDICT_CHANGED] = "1;33",
+                                         [VERDICT_INCOMPARABLE] = "1;31"};
+    char headline[512];
+
+    if (c->model_count == 1) {
+        put(output, "%s: %zu tensors, %" PRIu64 " parameters, %" PRIu64 " bytes in %zu %s\n", c->models[0]->uri,
+            c->models[0]->tensor_count, c->models[0]->parameters, c->models[0]->bytes, c->models[0]->file_count,
+            c->models[0]->file_count == 1 ? "file" : "files");
+        return;
+    }
+    comparison_headline(c, headline, sizeof(headline));
+    put_color(output, options, colors[c->verdict]);
+    output_text(output, headline);
+    put_color(output, options, "0");
+    output_text(output, "\n");
+}
+
+static void render_text(const struct comparison *c, const struct render_options *options, struct output *output)
+{
+    put_headline(c, options, output);
+    if (options->is_quiet)
+        return;
+    put_warnings(c, output);
+    put_tensors(c, options, output);
+    if (!options->is_brief)
+        put_analyses(c, options, output);
+}
+
+/* The seed's form: the findings alone. */
+static void render_diffai(const struct comparison *c, const struct render_options *options, struct output *output)
+{
+    if (options->is_quiet)
+        return;
+    put_tensors(c, options, output);
+    if (!options->is_brief)
+        put_analyses(c, options, output);
+}
+
+const struct renderer text_renderer = {"text", "text/plain", render_text};
+const struct renderer diffai_text_renderer = {"text", "text/plain", render_diffai};

@@ -1,0 +1,148 @@
+/* The registry, and the way from a place to a model: look what it is, ask every format for the content, open. */
+#include "core/format/format.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/format/sharded.h"
+#include "core/model/directory.h"
+
+const struct format *const formats[] = {
+    &safetensors_format,
+};
+const size_t format_count = sizeof(formats) / sizeof(formats[0]);
+
+/* What people hand over by mistake or ahead of their time; for messages only. */
+static const struct {
+    const char *magic;
+    size_t offset;
+    const char *what;
+} look_alikes[] = {
+    {"version https://git-lfs", 0, "a Git LFS pointer, not the file it points at (git lfs pull fetches it)"},
+    {"PK\x03\x04", 0, "a ZIP archive, as PyTorch and NumPy (.npz) write them"},
+    {"GGUF", 0, "GGUF"},
+    {"\x93NUMPY", 0, "a NumPy array"},
+    {"\x89HDF\r\n\x1a\n", 0, "HDF5"},
+    {"\x80\x02", 0, "a Python pickle"},
+    {"\x80\x04", 0, "a Python pickle"},
+    {"<!DOCTYPE", 0, "an HTML page"},
+    {"<html", 0, "an HTML page"},
+    {"\x1f\x8b", 0, "gzip"},
+    {"TFL3", 4, "TensorFlow Lite"},
+};
+
+static int read_head(struct source *source, struct head *ret_head, struct error *err)
+{
+    int rc;
+
+    memset(ret_head, 0, sizeof(*ret_head));
+    ret_head->file_bytes = source->size;
+    ret_head->first_bytes = source->size < HEAD_BYTES ? (size_t)source->size : HEAD_BYTES;
+    ret_head->last_bytes = source->size < TAIL_BYTES ? (size_t)source->size : TAIL_BYTES;
+    rc = source_read_at(source, 0, ret_head->first, ret_head->first_bytes, err);
+    if (rc)
+        return rc;
+    return source_read_at(source, source->size - ret_head->last_bytes, ret_head->last, ret_head->last_bytes, err);
+}
+
+/* Whether a name ends like a safetensors file; used to explain, never to decide. */
+static bool is_called_safetensors(const char *uri)
+{
+    size_t bytes = strlen(uri);
+
+    return bytes >= 12 && strcmp(uri + bytes - 12, ".safetensors") == 0;
+}
+
+static int refuse(const struct source *source, const struct head *head, struct error *err)
+{
+    char uri[NAME_PRINTABLE_BYTES], tried[256] = "", bytes[3 * 16 + 1] = "", shape[256] = "";
+    size_t shown = head->first_bytes < 16 ? head->first_bytes : 16;
+
+    name_printable(name_of(source->uri), uri);
+    if (source->size == 0)
+        return error_set(err, ERROR_FORMAT, "%s: empty file", uri);
+    for (size_t i = 0; i < format_count; i++)
+        snprintf(tried + strlen(tried), sizeof(tried) - strlen(tried), "%s%s", i ? ", " : "", formats[i]->name);
+    for (size_t i = 0; i < sizeof(look_alikes) / sizeof(look_alikes[0]); i++) {
+        size_t length = strlen(look_alikes[i].magic);
+
+        if (look_alikes[i].offset + length <= head->first_bytes &&
+            memcmp(head->first + look_alikes[i].offset, look_alikes[i].magic, length) == 0)
+            return error_set(err, ERROR_UNSUPPORTED, "%s: no known format recognises the content (tried %s): it looks like %s",
+                             uri, tried, look_alikes[i].what);
+    }
+    for (size_t i = 0; i < shown; i++)
+        snprintf(bytes + 3 * i, sizeof(bytes) - 3 * i, "%s%02x", i ? " " : "", head->first[i]);
+    if (is_called_safetensors(source->uri))
+        snprintf(shape, sizeof(shape), "a safetensors file begins with the length of its header in 8 bytes, then '{', but ");
+    return error_set(err, source->size <= 8 ? ERROR_FORMAT : ERROR_UNSUPPORTED,
+                     "%s: no known format recognises the content (tried %s): %sthis file of %" PRIu64 " bytes begins with %s",
+                     uri, tried, shape, source->size, bytes);
+}
+
+int format_open(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)
+{
+    struct head head;
+    int rc = read_head(source, &head, err);
+
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < format_count; i++)
+        if (formats[i]->probe(&head))
+            return formats[i]->open(opener, source, ret_model, err);
+    return refuse(source, &head, err);
+}
+
+int model_open_source(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)
+{
+    char uri[NAME_PRINTABLE_BYTES];
+    struct model *model;
+    int rc = format_open(opener, source, &model, err);
+
+    if (rc)
+        return rc;
+    rc = model_finish(model, err);
+    if (rc) {
+        error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
+        for (size_t i = 0; i < model->file_count; i++) /* taken on success only */
+            if (model->files[i].source == source)
+                model->files[i].source = NULL;
+        model_close(model);
+        return rc;
+    }
+    *ret_model = model;
+    return 0;
+}
+
+static int open_file(const struct opener *opener, struct model **ret_model, struct error *err)
+{
+    struct source *source;
+    struct head head;
+    int rc = file_open(opener->place, &source, err);
+
+    if (rc)
+        return rc;
+    rc = read_head(source, &head, err);
+    if (rc == 0)
+        rc = shard_index_probe(&head) ? sharded_open_index(opener, source, ret_model, err)
+                                      : model_open_source(opener, source, ret_model, err);
+    if (rc)
+        source_close(source);
+    return rc;
+}
+
+int model_open(const struct place *place, const struct limits *limits, struct model **ret_model, struct error *err)
+{
+    struct opener opener = {.place = place, .limits = limits};
+    int fd, is_directory;
+    int rc = place_open(place, &fd, &is_directory, err);
+
+    if (rc)
+        return rc;
+    rc = is_directory ? sharded_open_directory(&opener, fd, ret_model, err) : open_file(&opener, ret_model, err);
+    close(fd);
+    return rc;
+}

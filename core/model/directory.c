@@ -1,0 +1,337 @@
+/* Which files of a directory are the model. First an index, then a single file, then a file under the usual name, then a
+ * set of shards that is whole; whatever is left is for the requester to decide, and the message lists it. A guess would
+ * compare the wrong weights. */
+#include "core/model/directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/model/model.h"
+#include "core/name.h"
+
+#define WEIGHTS ".safetensors"
+#define INDEX ".safetensors.index.json"
+
+static const char *const usual_names[] = {"model", "diffusion_pytorch_model"};
+enum { USUAL_NAMES = sizeof(usual_names) / sizeof(usual_names[0]) };
+
+/* Names of one kind, sorted. */
+struct list {
+    char **names;
+    size_t count;
+};
+
+struct listing {
+    struct list weights, indexes;
+    char *foreign; /* a weight file of another format, for the message */
+};
+
+static void list_done(struct list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->names[i]);
+    free(list->names);
+    *list = (struct list){0};
+}
+
+static void listing_done(struct listing *listing)
+{
+    list_done(&listing->weights);
+    list_done(&listing->indexes);
+    free(listing->foreign);
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+    size_t bytes = strlen(name), suffix_bytes = strlen(suffix);
+
+    return bytes > suffix_bytes && strcmp(name + bytes - suffix_bytes, suffix) == 0;
+}
+
+static int no_memory(struct error *err)
+{
+    return error_set(err, ERROR_NO_MEMORY, "out of memory for a directory's names");
+}
+
+static int list_add(struct list *list, const char *name, const struct limits *limits, struct error *err)
+{
+    char **grown;
+    char *copy;
+
+    if (list->count >= limits->shards)
+        return error_set(err, ERROR_LIMIT, "holds more than %" PRIu32 " weight files, the limit", limits->shards);
+    copy = strdup(name);
+    grown = realloc(list->names, (list->count + 1) * sizeof(*grown));
+    if (grown)
+        list->names = grown;
+    if (!copy || !grown) {
+        free(copy);
+        return no_memory(err);
+    }
+    list->names[list->count++] = copy;
+    return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return name_compare_natural(name_of(*(char *const *)a), name_of(*(char *const *)b));
+}
+
+static bool is_foreign(const char *name)
+{
+    static const char *const suffixes[] = {".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".h5", ".msgpack", ".npz"};
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+        if (has_suffix(name, suffixes[i]))
+            return true;
+    return false;
+}
+
+static int sort_in(struct listing *listing, const char *name, const struct limits *limits, struct error *err)
+{
+    if (has_suffix(name, WEIGHTS))
+        return list_add(&listing->weights, name, limits, err);
+    if (has_suffix(name, INDEX))
+        return list_add(&listing->indexes, name, limits, err);
+    if (is_foreign(name) && (!listing->foreign || strcmp(name, listing->foreign) < 0)) {
+        char *copy = strdup(name);
+
+        if (!copy)
+            return no_memory(err);
+        free(listing->foreign);
+        listing->foreign = copy;
+    }
+    return 0;
+}
+
+static int read_listing(int dir_fd, const struct limits *limits, struct listing *listing, struct error *err)
+{
+    /* Opened anew: reading a directory moves the offset of its descriptor, which is the caller's. */
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+
+    if (!dir) {
+        rc = error_set(err, errno == EACCES ? ERROR_ACCESS : errno == ENOMEM ? ERROR_NO_MEMORY : ERROR_READ,
+                       "the directory cannot be read: %s", strerrordesc_np(errno));
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    while (rc == 0) {
+        errno = 0;
+        entry = readdir(dir);
+        if (!entry) {
+            if (errno != 0)
+                rc = error_set(err, ERROR_READ, "the directory cannot be read: %s", strerrordesc_np(errno));
+            break;
+        }
+        if (entry->d_name[0] != '.' && entry->d_type != DT_DIR)
+            rc = sort_in(listing, entry->d_name, limits, err);
+    }
+    closedir(dir);
+    if (rc == 0 && listing->weights.count > 0)
+        qsort(listing->weights.names, listing->weights.count, sizeof(char *), compare_names);
+    if (rc == 0 && listing->indexes.count > 0)
+        qsort(listing->indexes.names, listing->indexes.count, sizeof(char *), compare_names);
+    return rc;
+}
+
+/* The first few names, for a message. */
+static const char *enumerate(const struct list *list, char out[512])
+{
+    enum { SHOWN = 4 };
+    char printable[NAME_PRINTABLE_BYTES];
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < list->count && i < SHOWN && used < 400; i++)
+        used += (size_t)snprintf(out + used, 512 - used, "%s%.100s", i ? ", " : "",
+                                 name_printable(name_of(list->names[i]), printable));
+    if (list->count > SHOWN && used < 500)
+        snprintf(out + used, 512 - used, ", …");
+    return out;
+}
+
+/* The place in list of "<usual name><suffix>", by preference; count when there is none. */
+static size_t find_usual(const struct list *list, const char *suffix)
+{
+    for (size_t u = 0; u < USUAL_NAMES; u++)
+        for (size_t i = 0; i < list->count; i++)
+            if (strlen(list->names[i]) == strlen(usual_names[u]) + strlen(suffix) &&
+                strncmp(list->names[i], usual_names[u], strlen(usual_names[u])) == 0)
+                return i;
+    return list->count;
+}
+
+/* NAME-00002-of-00005.safetensors. */
+struct shard_name {
+    size_t stem_bytes; /* of NAME */
+    uint64_t number, total;
+};
+
+/* The run of 1 to 9 digits that ends at end; *ret_start is its first. */
+static bool number_before(const char *name, size_t end, size_t *ret_start, uint64_t *ret_number)
+{
+    size_t start = end;
+    uint64_t number = 0;
+
+    while (start > 0 && name[start - 1] >= '0' && name[start - 1] <= '9')
+        start--;
+    if (start == end || end - start > 9)
+        return false;
+    for (size_t i = start; i < end; i++)
+        number = number * 10 + (uint64_t)(name[i] - '0');
+    *ret_start = start;
+    *ret_number = number;
+    return true;
+}
+
+static bool parse_shard_name(const char *name, struct shard_name *ret)
+{
+    size_t end = strlen(name) - strlen(WEIGHTS), start;
+
+    if (!number_before(name, end, &start, &ret->total) || start < 4 || memcmp(name + start - 4, "-of-", 4) != 0)
+        return false;
+    if (!number_before(name, start - 4, &start, &ret->number) || start < 1 || name[start - 1] != '-')
+        return false;
+    ret->stem_bytes = start - 1;
+    return true;
+}
+
+/* Whether the weights are shards of one set, all of it. *ret_is_set is false when they are no set at all. */
+static int check_shards(const struct list *weights, bool *ret_is_set, struct error *err)
+{
+    struct shard_name first, next;
+
+    *ret_is_set = false;
+    if (!parse_shard_name(weights->names[0], &first))
+        return 0;
+    for (size_t i = 0; i < weights->count; i++)
+        if (!parse_shard_name(weights->names[i], &next) || next.total != first.total ||
+            next.stem_bytes != first.stem_bytes || memcmp(weights->names[0], weights->names[i], first.stem_bytes) != 0)
+            return 0;
+    *ret_is_set = true;
+    /* Sorted by number already. */
+    for (size_t i = 0; i < weights->count; i++) {
+        if (!parse_shard_name(weights->names[i], &next) || next.number != i + 1)
+            return error_set(err, ERROR_NO_MODEL,
+                             "holds %zu shards of %" PRIu64 " and no index; shard %zu is missing or there twice",
+                             weights->count, first.total, i + 1);
+    }
+    if (weights->count != first.total)
+        return error_set(err, ERROR_NO_MODEL, "holds only %zu shards of %" PRIu64 " and no index", weights->count,
+                         first.total);
+    return 0;
+}
+
+/* Moves names [first, first + count) of list into choice. */
+static int take(struct directory_choice *choice, struct list *list, size_t first, size_t count, struct error *err)
+{
+    choice->files = malloc(count * sizeof(*choice->files));
+    if (!choice->files)
+        return no_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        choice->files[i] = list->names[first + i];
+        list->names[first + i] = NULL;
+    }
+    choice->file_count = count;
+    return 0;
+}
+
+static int choose_index(struct listing *listing, struct directory_choice *choice, struct error *err)
+{
+    size_t at = listing->indexes.count == 1 ? 0 : find_usual(&listing->indexes, INDEX);
+    char names[512];
+
+    if (at == listing->indexes.count)
+        return error_set(err, ERROR_NO_MODEL, "holds %zu indexes (%s); name one", listing->indexes.count,
+                         enumerate(&listing->indexes, names));
+    choice->is_index = true;
+    if (listing->indexes.count > 1 &&
+        asprintf(&choice->passed_over, "holds %zu indexes; %s was read", listing->indexes.count,
+                 listing->indexes.names[at]) < 0)
+        return no_memory(err);
+    return take(choice, &listing->indexes, at, 1, err);
+}
+
+static int choose_weights(struct listing *listing, struct directory_choice *choice, struct error *err)
+{
+    size_t count = listing->weights.count, usual;
+    char names[512];
+    bool is_set;
+    int rc;
+
+    if (count == 1) {
+        /* One file that says it is one of several is no model. */
+        rc = check_shards(&listing->weights, &is_set, err);
+        return rc ? rc : take(choice, &listing->weights, 0, 1, err);
+    }
+    usual = find_usual(&listing->weights, WEIGHTS);
+    if (usual < count) {
+        if (asprintf(&choice->passed_over, "holds %zu safetensors files and no index; only %s was read", count,
+                     listing->weights.names[usual]) < 0)
+            return no_memory(err);
+        return take(choice, &listing->weights, usual, 1, err);
+    }
+    rc = check_shards(&listing->weights, &is_set, err);
+    if (rc)
+        return rc;
+    if (!is_set)
+        return error_set(err, ERROR_NO_MODEL, "holds %zu safetensors files and no index (%s); name one", count,
+                         enumerate(&listing->weights, names));
+    return take(choice, &listing->weights, 0, count, err);
+}
+
+int directory_choose(int dir_fd, const struct limits *limits, struct directory_choice *ret_choice, struct error *err)
+{
+    struct directory_choice choice = {0};
+    struct listing listing = {0};
+    char printable[NAME_PRINTABLE_BYTES];
+    int rc = read_listing(dir_fd, limits, &listing, err);
+
+    if (rc)
+        goto out;
+    if (listing.indexes.count > 0)
+        rc = choose_index(&listing, &choice, err);
+    else if (listing.weights.count > 0)
+        rc = choose_weights(&listing, &choice, err);
+    else if (listing.foreign)
+        rc = error_set(err, ERROR_NO_MODEL, "no model lies in this directory: no .safetensors file and no index (%s is of a format "
+                       "that this build does not read)", name_printable(name_of(listing.foreign), printable));
+    else
+        rc = error_set(err, ERROR_NO_MODEL, "no model lies in this directory: no .safetensors file and no index");
+    if (rc)
+        goto out;
+    *ret_choice = choice;
+    choice = (struct directory_choice){0};
+out:
+    directory_choice_done(&choice);
+    listing_done(&listing);
+    return rc;
+}
+
+void directory_choice_done(struct directory_choice *choice)
+{
+    for (size_t i = 0; i < choice->file_count; i++)
+        free(choice->files[i]);
+    free(choice->files);
+    free(choice->passed_over);
+    *choice = (struct directory_choice){0};
+}
+
+int directory_promises_model(int dir_fd, struct error *err)
+{
+    struct directory_choice choice;
+    int rc = directory_choose(dir_fd, &limits_default, &choice, err);
+
+    if (rc == 0)
+        directory_choice_done(&choice);
+    return rc;
+}

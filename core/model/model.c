@@ -1,0 +1,169 @@
+/* What every model has in common, whatever format it came from. Formats fill a model in; model_finish puts its tensors
+ * into canonical order, and then nothing moves any more. */
+#include "core/model/model.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/model/name_index.h"
+#include "core/model/order.h"
+
+void model_close(struct model *model)
+{
+    if (!model)
+        return;
+    for (size_t i = 0; i < model->file_count; i++) {
+        source_close(model->files[i].source);
+        free(model->files[i].header);
+    }
+    for (size_t i = 0; i < model->warning_count; i++)
+        free(model->warnings[i].message);
+    for (size_t i = 0; i < model->chunk_count; i++)
+        free(model->chunks[i]);
+    name_index_free(model->names);
+    free(model->uri);
+    free(model->files);
+    free(model->tensors);
+    free(model->dims);
+    free(model->metadata);
+    free(model->config);
+    free(model->warnings);
+    free(model->chunks);
+    free(model);
+}
+
+static struct name_records tensor_names(const struct model *model)
+{
+    return (struct name_records){&model->tensors->name, sizeof(*model->tensors)};
+}
+
+const struct tensor *model_find(const struct model *model, struct name name)
+{
+    uint32_t at;
+
+    if (model->tensor_count == 0)
+        return NULL;
+    at = name_index_find(model->names, tensor_names(model), name);
+    return at == NAME_INDEX_NONE ? NULL : &model->tensors[at];
+}
+
+int model_check_unchanged(struct model *model, struct error *err)
+{
+    for (size_t i = 0; i < model->file_count; i++) {
+        int rc = source_check(model->files[i].source, err);
+
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int model_warn(struct model *model, const char *code, struct name tensor, const char *format, ...)
+{
+    struct model_warning *grown;
+    char *message = NULL;
+    va_list args;
+    int length;
+
+    grown = realloc(model->warnings, (model->warning_count + 1) * sizeof(*grown));
+    if (!grown)
+        return ERROR_NO_MEMORY;
+    model->warnings = grown;
+    va_start(args, format);
+    length = vasprintf(&message, format, args);
+    va_end(args);
+    if (length < 0)
+        return ERROR_NO_MEMORY;
+    grown[model->warning_count++] = (struct model_warning){code, message, tensor};
+    return 0;
+}
+
+int model_keep(struct model *model, void *chunk)
+{
+    void **grown = realloc(model->chunks, (model->chunk_count + 1) * sizeof(*grown));
+
+    if (!grown)
+        return ERROR_NO_MEMORY;
+    model->chunks = grown;
+    grown[model->chunk_count++] = chunk;
+    return 0;
+}
+
+static int duplicate(const struct model *model, const struct tensor *a, const struct tensor *b, struct error *err)
+{
+    char tensor[NAME_PRINTABLE_BYTES], one[NAME_PRINTABLE_BYTES], two[NAME_PRINTABLE_BYTES];
+
+    if (model->file_count == 0 || a->extent.source == b->extent.source)
+        return error_set(err, ERROR_FORMAT, "tensor %s appears twice", name_printable(a->name, tensor));
+    return error_set(err, ERROR_FORMAT, "tensor %s lies in both %s and %s", name_printable(a->name, tensor),
+                     name_printable(name_of(model->files[a->extent.source].source->uri), one),
+                     name_printable(name_of(model->files[b->extent.source].source->uri), two));
+}
+
+/* Moves the tensors into the order given. */
+static int apply_order(struct model *model, const uint32_t *order, struct error *err)
+{
+    size_t count = model->tensor_count, in_place = 0;
+    struct tensor *sorted;
+
+    while (in_place < count && order[in_place] == in_place)
+        in_place++;
+    if (in_place == count)
+        return 0;
+    sorted = malloc(count * sizeof(*sorted));
+    if (!sorted)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for %zu tensors", count);
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = model->tensors[order[i]];
+    free(model->tensors);
+    model->tensors = sorted;
+    return 0;
+}
+
+static int compare_metadata(const void *a, const void *b)
+{
+    const struct metadata_entry *one = a, *two = b;
+    uint32_t shorter = one->key.bytes < two->key.bytes ? one->key.bytes : two->key.bytes;
+    int order = shorter ? memcmp(one->key.text, two->key.text, shorter) : 0;
+
+    if (order)
+        return order;
+    return one->key.bytes < two->key.bytes ? -1 : one->key.bytes > two->key.bytes;
+}
+
+int model_finish(struct model *model, struct error *err)
+{
+    uint32_t *order = NULL;
+    int rc = order_tensors(model->tensors, model->tensor_count, &order, err);
+
+    if (rc)
+        return rc;
+    rc = apply_order(model, order, err);
+    free(order);
+    if (rc)
+        return rc;
+    for (size_t i = 1; i < model->tensor_count; i++)
+        if (name_equal(model->tensors[i - 1].name, model->tensors[i].name))
+            return duplicate(model, &model->tensors[i - 1], &model->tensors[i], err);
+
+    name_index_free(model->names);
+    model->names = name_index_new(model->tensor_count);
+    if (!model->names)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for the index of %zu tensors", model->tensor_count);
+    for (size_t i = 0; i < model->tensor_count; i++)
+        name_index_add(model->names, tensor_names(model), (uint32_t)i);
+
+    if (model->metadata_count > 0)
+        qsort(model->metadata, model->metadata_count, sizeof(*model->metadata), compare_metadata);
+    model->parameters = 0;
+    for (size_t i = 0; i < model->tensor_count; i++)
+        if (__builtin_add_overflow(model->parameters, model->tensors[i].shape.elements, &model->parameters))
+            model->parameters = UINT64_MAX;
+    model->bytes = 0;
+    for (size_t i = 0; i < model->file_count; i++)
+        model->bytes += model->files[i].source->size;
+    return 0;
+}

@@ -1,0 +1,22 @@
+/* Patterns on tensor names: PCRE2 with every limit set, so that no pattern costs more than it may. */
+#ifndef CORE_PATTERNS_H
+#define CORE_PATTERNS_H
+
+#include <stdbool.h>
+
+#include "core/error.h"
+#include "core/name.h"
+#include "core/options.h"
+
+enum { PATTERN_BYTES_MAX = 512, PATTERN_NESTING_MAX = 16, PATTERNS_MAX = 64 };
+
+struct pattern_set;
+
+/* Compiles a list. ERROR_REQUEST names the pattern, the place and what is wrong with it. NULL for an empty list. */
+int pattern_set_new(const struct patterns *patterns, struct pattern_set **ret_set, struct error *err);
+void pattern_set_free(struct pattern_set *set);
+
+/* Whether any pattern matches somewhere in name. ERROR_LIMIT when one needs more steps or memory than it may. */
+int pattern_set_match(const struct pattern_set *set, struct name name, bool *ret_matches, struct error *err);
+
+#endif

@@ -1,0 +1,342 @@
+#include "server/commands/arguments.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/analysis/analysis.h"
+#include "core/format/format.h"
+
+
+struct flag {
+    const char *name;
+    const char *value_name; /* NULL: takes none */
+    unsigned personalities; /* bits: 1 << enum personality */
+    int (*set)(struct arguments *arguments, const char *value, struct error *err);
+    const char *help;
+};
+
+enum {
+    FOR_COMPARE = 1 << PERSONALITY_COMPARE,
+    FOR_INSPECT = 1 << PERSONALITY_INSPECT,
+    FOR_DIFFAI = 1 << PERSONALITY_DIFFAI,
+    FOR_DIFFAID = FOR_COMPARE | FOR_INSPECT,
+    FOR_ALL = FOR_DIFFAID | FOR_DIFFAI,
+};
+
+static int set_format(struct arguments *a, const char *value, struct error *err)
+{
+    for (size_t i = 0; i < renderer_count; i++)
+        if (strcmp(renderers[i]->name, value) == 0) {
+            a->renderer = renderers[i];
+            return 0;
+        }
+    return error_set(err, ERROR_REQUEST, "--format must be json, ndjson or text, not \"%s\"", value);
+}
+
+static int set_json(struct arguments *a, const char *value, struct error *err)
+{
+    (void)value;
+    return set_format(a, "json", err);
+}
+
+/* The seed's --output; YAML is served as JSON, which is YAML. */
+static int set_output(struct arguments *a, const char *value, struct error *err)
+{
+    if (strcmp(value, "json") == 0 || strcmp(value, "yaml") == 0)
+        a->renderer = a->personality == PERSONALITY_DIFFAI ? &diffai_json_renderer : &json_renderer;
+    else if (strcmp(value, "text") == 0 || strcmp(value, "cli") == 0)
+        a->renderer = a->personality == PERSONALITY_DIFFAI ? &diffai_text_renderer : &text_renderer;
+    else
+        return error_set(err, ERROR_REQUEST, "--output must be json, yaml or text, not \"%s\"", value);
+    return 0;
+}
+
+/* The seed's --format names what its inputs are. */
+static int set_input_format(struct arguments *a, const char *value, struct error *err)
+{
+    for (size_t i = 0; i < format_count; i++)
+        if (strcmp(formats[i]->name, value) == 0) {
+            a->input_format = formats[i]->name;
+            return 0;
+        }
+    if (strcmp(value, "auto") == 0)
+        return 0;
+    return error_set(err, ERROR_REQUEST, "--format \"%s\" is not a model format of this build (diffaid analyses "
+                                         "and GET /v1/formats list what is); --output chooses the form of the result",
+                     value);
+}
+
+static int set_out(struct arguments *a, const char *value, struct error *err)
+{
+    (void)err;
+    a->out = value;
+    return 0;
+}
+
+static int set_threads(struct arguments *a, const char *value, struct error *err)
+{
+    char *end;
+    unsigned long threads = strtoul(value, &end, 10);
+
+    if (end == value || *end || value[0] == '-' || threads < 1 || threads > 1024)
+        return error_set(err, ERROR_REQUEST, "--threads must be a whole number from 1 to 1024, not \"%s\"", value);
+    a->threads = (unsigned)threads;
+    return 0;
+}
+
+static int set_quiet(struct arguments *a, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    a->is_quiet = true;
+    return 0;
+}
+
+static int set_brief(struct arguments *a, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    a->is_brief = true;
+    return 0;
+}
+
+static int set_verbose(struct arguments *a, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    a->is_verbose = true;
+    return 0;
+}
+
+static int set_colorless(struct arguments *a, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    a->is_colorless = true;
+    return 0;
+}
+
+static int set_progress(struct arguments *a, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    a->has_progress = true;
+    return 0;
+}
+
+static int set_help(struct arguments *a, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    a->is_help = true;
+    return 0;
+}
+
+static int set_magnitude(struct arguments *a, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    a->request.options.sort = SORT_CHANGE_MAGNITUDE;
+    return 0;
+}
+
+static int set_analyses(struct arguments *a, const char *value, struct error *err)
+{
+    while (*value) {
+        size_t bytes = strcspn(value, ",");
+        int index = analysis_by_name(value, bytes);
+
+        if (bytes == 3 && memcmp(value, "all", 3) == 0)
+            a->request.analyses |= (uint32_t)((UINT64_C(1) << analysis_count) - 1);
+        else if (index >= 0)
+            a->request.analyses |= 1u << index;
+        else
+            return error_set(err, ERROR_REQUEST, "unknown analysis \"%.*s\"; diffaid analyses lists them", (int)bytes,
+                             value);
+        value += bytes + (value[bytes] == ',');
+    }
+    return 0;
+}
+
+/* The seed's --path: names that begin with it, taken literally. */
+static int set_path(struct arguments *a, const char *value, struct error *err)
+{
+    char pattern[600];
+
+    if (strlen(value) > 500 || strstr(value, "\\E"))
+        return error_set(err, ERROR_REQUEST, "--path is too long");
+    snprintf(pattern, sizeof(pattern), "^\\Q%s\\E", value);
+    return option_set_text(&a->request.options, option_find("include", 7), pattern, err);
+}
+
+static int set_ignored(struct arguments *a, const char *value, struct error *err)
+{
+    return option_set_text(&a->request.options, option_find("exclude", 7), value, err);
+}
+
+static const struct flag flags[] = {
+    {"analyses", "LIST", FOR_ALL, set_analyses, "Analyses by name, separated by commas, or all."},
+    {"sort-by-change-magnitude", NULL, FOR_COMPARE | FOR_DIFFAI, set_magnitude, "Largest relative change first."},
+    {"format", "FORM", FOR_DIFFAID, set_format, "text (the default), json or ndjson."},
+    {"json", NULL, FOR_DIFFAID, set_json, "Short for --format json."},
+    {"output", "FORM", FOR_ALL, set_output, "json, yaml (printed as JSON, which is YAML) or text."},
+    {"format", "NAME", FOR_DIFFAI, set_input_format, "What the models are: auto or a format's name."},
+    {"path", "PREFIX", FOR_DIFFAI, set_path, "Only tensors whose name begins with PREFIX."},
+    {"ignore-keys-regex", "PATTERN", FOR_DIFFAI, set_ignored, "Leave out tensors whose name matches."},
+    {"out", "FILE", FOR_ALL, set_out, "Write the result there, whole or not at all."},
+    {"threads", "N", FOR_ALL, set_threads, "Threads of the pass; the result does not depend on it."},
+    {"progress", NULL, FOR_ALL, set_progress, "Show progress on standard error, terminal or not."},
+    {"quiet", NULL, FOR_ALL, set_quiet, "Text: the verdict only; under diffai nothing: the exit status tells."},
+    {"brief", NULL, FOR_ALL, set_brief, "Text: names only."},
+    {"verbose", NULL, FOR_ALL, set_verbose, "Text: also what is equal, and whole lists."},
+    {"no-color", NULL, FOR_ALL, set_colorless, "No colours on a terminal (also with NO_COLOR set)."},
+    {"help", NULL, FOR_ALL, set_help, "This text."},
+};
+
+static bool names_equal(const char *known, const char *name, size_t bytes)
+{
+    return strlen(known) == bytes && memcmp(known, name, bytes) == 0;
+}
+
+static int take_value(const char *name, size_t bytes, const char *inline_value, int argc, char **argv, int *at,
+                      const char **ret_value, struct error *err)
+{
+    if (inline_value) {
+        *ret_value = inline_value;
+        return 0;
+    }
+    if (*at + 1 >= argc)
+        return error_set(err, ERROR_REQUEST, "--%.*s needs a value", (int)bytes, name);
+    *ret_value = argv[++*at];
+    return 0;
+}
+
+static int parse_flag(struct arguments *a, int argc, char **argv, int *at, struct error *err)
+{
+    const char *name = argv[*at] + 2, *inline_value = strchr(name, '=');
+    size_t bytes = inline_value ? (size_t)(inline_value - name) : strlen(name);
+    const struct option *option;
+    const char *value = NULL;
+    int rc;
+
+    inline_value = inline_value ? inline_value + 1 : NULL;
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        if (!(flags[i].personalities & (1u << a->personality)) || !names_equal(flags[i].name, name, bytes))
+            continue;
+        if (!flags[i].value_name && inline_value)
+            return error_set(err, ERROR_REQUEST, "--%s takes no value", flags[i].name);
+        rc = flags[i].value_name ? take_value(name, bytes, inline_value, argc, argv, at, &value, err) : 0;
+        return rc ? rc : flags[i].set(a, value, err);
+    }
+    for (size_t i = 0; i < analysis_count; i++)
+        if (names_equal(analyses[i]->flag, name, bytes)) {
+            a->request.analyses |= 1u << i;
+            return inline_value ? error_set(err, ERROR_REQUEST, "--%s takes no value", analyses[i]->flag) : 0;
+        }
+    option = memchr(name, '_', bytes) ? NULL : option_find(name, bytes);
+    if (!option)
+        return error_set(err, ERROR_REQUEST, "unknown flag --%.*s; --help lists them", (int)bytes, name);
+    if (option->kind == OPTION_FLAG && inline_value)
+        return error_set(err, ERROR_REQUEST, "--%.*s takes no value", (int)bytes, name);
+    rc = option->kind == OPTION_FLAG ? 0 : take_value(name, bytes, inline_value, argc, argv, at, &value, err);
+    rc = rc ? rc : option_parse(&a->request.options, option, value, err);
+    return rc ? error_prefix(err, rc, "--") : 0;
+}
+
+static int check_counts(const struct arguments *a, struct error *err)
+{
+    if (a->personality == PERSONALITY_INSPECT && a->model_count != 1)
+        return error_set(err, ERROR_REQUEST, "inspect takes one model, not %zu; --help tells more", a->model_count);
+    if (a->personality != PERSONALITY_INSPECT && a->model_count < 2)
+        return error_set(err, ERROR_REQUEST, "needs two models to compare, got %zu; --help tells more", a->model_count);
+    return 0;
+}
+
+int arguments_parse(struct arguments *a, enum personality personality, int argc, char **argv, struct error *err)
+{
+    bool is_operand = false;
+    int rc;
+
+    memset(a, 0, sizeof(*a));
+    a->personality = personality;
+    options_init(&a->request.options);
+    a->renderer = personality == PERSONALITY_DIFFAI ? &diffai_text_renderer : &text_renderer;
+    for (int at = 1; at < argc; at++) {
+        const char *word = argv[at];
+
+        if (!is_operand && strcmp(word, "--") == 0) {
+            is_operand = true;
+        } else if (!is_operand && strcmp(word, "-h") == 0) {
+            a->is_help = true;
+        } else if (!is_operand && strcmp(word, "-q") == 0) {
+            a->is_quiet = true;
+        } else if (!is_operand && strcmp(word, "-v") == 0) {
+            a->is_verbose = true;
+        } else if (!is_operand && strncmp(word, "--", 2) == 0) {
+            rc = parse_flag(a, argc, argv, &at, err);
+            if (rc)
+                return rc;
+        } else if (!is_operand && word[0] == '-' && word[1]) {
+            return error_set(err, ERROR_REQUEST, "unknown flag %s; --help lists them", word);
+        } else if (a->model_count == MODELS_MAX) {
+            return error_set(err, ERROR_REQUEST, "more than %d models", MODELS_MAX);
+        } else {
+            a->models[a->model_count++] = word;
+        }
+    }
+    if (a->is_help)
+        return 0;
+    rc = check_counts(a, err);
+    if (rc)
+        return rc;
+    if (a->request.analyses == 0 && personality == PERSONALITY_INSPECT)
+        a->request.options.headers_only = true;
+    if (a->request.analyses == 0 && personality != PERSONALITY_INSPECT)
+        a->request.analyses = 1u << analysis_by_name("stats", 5);
+    return compare_request_check(&a->request, err);
+}
+
+void arguments_done(struct arguments *a)
+{
+    options_done(&a->request.options);
+}
+
+static void print_flag(const char *name, const char *value_name, const char *help)
+{
+    char left[64];
+    size_t used = 0;
+
+    for (; *name && used < 40; name++)
+        left[used++] = *name == '_' ? '-' : *name;
+    left[used] = '\0';
+    if (value_name)
+        snprintf(left + used, sizeof(left) - used, " %s", value_name);
+    printf("  --%-26s %s\n", left, help);
+}
+
+void arguments_print_help(enum personality personality)
+{
+    static const char *const usages[] = {
+        [PERSONALITY_COMPARE] = "diffaid compare A B [C…] [FLAGS]\n\nCompares models: files or directories. Every byte is "
+                                "read once; every figure is measured.",
+        [PERSONALITY_INSPECT] = "diffaid inspect A [FLAGS]\n\nShows what a model holds, from its headers; with --stats "
+                                "its values are read too.",
+        [PERSONALITY_DIFFAI] = "diffai A B [FLAGS]\n\nCompares two models and prints one line a finding.",
+    };
+
+    printf("usage: %s\n\nanalyses:\n", usages[personality]);
+    for (size_t i = 0; i < analysis_count; i++)
+        if (personality != PERSONALITY_INSPECT || analyses[i]->models_min == 1)
+            print_flag(analyses[i]->flag, NULL, analyses[i]->summary);
+    printf("\noptions:\n");
+    for (size_t i = 0; i < options_count; i++)
+        print_flag(options_table[i].name, options_table[i].value_name, options_table[i].help);
+    printf("\noutput:\n");
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+        if (flags[i].personalities & (1u << personality))
+            print_flag(flags[i].name, flags[i].value_name, flags[i].help);
+    printf("\nexit status: 0 identical or equivalent, 1 changed or incomparable, 2 usage or bad input,\n"
+           "             3 write or device error, 130 interrupted\n");
+}

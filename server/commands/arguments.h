@@ -1,0 +1,33 @@
+/* The command line of compare, inspect and diffai, parsed through the engine's own tables of analyses and options. */
+#ifndef SERVER_COMMANDS_ARGUMENTS_H
+#define SERVER_COMMANDS_ARGUMENTS_H
+
+#include <stdbool.h>
+
+#include "api/render/render.h"
+#include "core/compare.h"
+
+enum { MODELS_MAX = 64 };
+
+enum personality { PERSONALITY_COMPARE, PERSONALITY_INSPECT, PERSONALITY_DIFFAI };
+
+struct arguments {
+    enum personality personality;
+    struct compare_request request;
+    const char *models[MODELS_MAX];
+    size_t model_count;
+    const struct renderer *renderer;
+    const char *out;          /* NULL: standard output */
+    const char *input_format; /* diffai --format: what the models must be; NULL: any */
+    unsigned threads;         /* 0: as many as processors */
+    bool is_quiet, is_brief, is_verbose, is_colorless, has_progress, is_help;
+};
+
+/* ERROR_REQUEST with a sentence for the user. arguments_done is due in any case. */
+int arguments_parse(struct arguments *arguments, enum personality personality, int argc, char **argv,
+                    struct error *err);
+void arguments_done(struct arguments *arguments);
+
+void arguments_print_help(enum personality personality);
+
+#endif

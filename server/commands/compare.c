@@ -1,0 +1,286 @@
+/* compare, inspect and diffai: the engine in this process, its result on standard output or in a file that appears
+ * whole or not at all. Nothing but the result goes to standard output. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/analysis/analysis.h"
+#include "core/format/format.h"
+#include "server/commands/arguments.h"
+#include "server/commands/command.h"
+#include "server/commands/progress.h"
+#include "server/sigbus.h"
+
+/* What an interrupt must reach: the pass in its cancel flag, and later the unfinished file. */
+static atomic_bool is_cancelled;
+static char temporary_path[4096];
+static volatile sig_atomic_t is_writing;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    atomic_store_explicit(&is_cancelled, true, memory_order_relaxed);
+    if (!is_writing)
+        return;
+    if (temporary_path[0])
+        unlink(temporary_path);
+    _exit(EXIT_INTERRUPTED);
+}
+
+static void catch_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+struct run {
+    const struct arguments *arguments;
+    double started, phase_started;
+    const char *phase;
+    struct {
+        const char *phase;
+        double seconds;
+    } timings[8];
+    size_t timing_count;
+    unsigned threads;
+};
+
+static void begin_phase(void *context, const char *phase)
+{
+    struct run *run = context;
+    double now = monotonic_seconds();
+
+    if (run->phase && run->timing_count < sizeof(run->timings) / sizeof(run->timings[0])) {
+        run->timings[run->timing_count].phase = run->phase;
+        run->timings[run->timing_count++].seconds = now - run->phase_started;
+    }
+    run->phase = phase;
+    run->phase_started = now;
+}
+
+/* run{}: what is not a function of the inputs. */
+static void write_run(void *context, struct writer *w)
+{
+    const struct run *run = context;
+    char created[32];
+    time_t now = time(NULL);
+    struct tm utc;
+
+    strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    write_object(w, "run");
+    write_text(w, "created", created);
+    write_figure(w, "elapsed_seconds", monotonic_seconds() - run->started, NULL);
+    write_object(w, "engine");
+    write_text(w, "version", DIFFAID_VERSION);
+    write_text(w, "isa", isa_name(isa_best()));
+    write_u64(w, "threads", run->threads);
+    write_end(w);
+    write_object(w, "timings");
+    for (size_t i = 0; i < run->timing_count; i++)
+        write_figure(w, run->timings[i].phase, run->timings[i].seconds, NULL);
+    write_end(w);
+    write_end(w);
+}
+
+static int exit_status_of(int code)
+{
+    switch ((enum error_code)code) {
+    case ERROR_CANCELLED:
+        return EXIT_INTERRUPTED;
+    case ERROR_WRITE:
+    case ERROR_NO_SPACE:
+    case ERROR_READ:
+    case ERROR_NO_MEMORY:
+        return EXIT_DEVICE;
+    default:
+        return EXIT_INPUT;
+    }
+}
+
+static int open_models(const struct arguments *a, struct model **models, struct error *err)
+{
+    for (size_t i = 0; i < a->model_count; i++) {
+        struct place place = {.dir_fd = AT_FDCWD, .path = a->models[i], .uri = a->models[i]};
+        int rc;
+
+        if (strcmp(a->models[i], "-") == 0)
+            return error_set(err, ERROR_REQUEST,
+                             "-: a model cannot be read from a pipe, because weights are read at random; save it first");
+        if (a->models[i][0] == '\0')
+            return error_set(err, ERROR_REQUEST, "an empty path names no model");
+        rc = model_open(&place, &limits_default, &models[i], err);
+        if (rc)
+            return rc;
+        if (a->input_format && strcmp(models[i]->format->name, a->input_format) != 0)
+            return error_set(err, ERROR_REQUEST, "%s: is %s, not %s", a->models[i], models[i]->format->name,
+                             a->input_format);
+    }
+    return 0;
+}
+
+/* Opens where the result goes: standard output, an existing device, or a temporary file beside the one asked for. */
+static int open_output(const struct arguments *a, int *ret_fd, struct error *err)
+{
+    struct stat status;
+    int fd;
+
+    if (!a->out) {
+        *ret_fd = STDOUT_FILENO;
+        return 0;
+    }
+    if (stat(a->out, &status) == 0 && !S_ISREG(status.st_mode)) {
+        fd = open(a->out, O_WRONLY | O_CLOEXEC);
+    } else {
+        if ((size_t)snprintf(temporary_path, sizeof(temporary_path), "%s.%ld.tmp", a->out, (long)getpid()) >=
+            sizeof(temporary_path)) {
+            temporary_path[0] = '\0';
+            return error_set(err, ERROR_WRITE, "%s: path is too long", a->out);
+        }
+        fd = open(temporary_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd < 0)
+            temporary_path[0] = '\0';
+    }
+    if (fd < 0)
+        return error_set(err, ERROR_WRITE, "%s: cannot be written: %s", a->out, strerror(errno));
+    *ret_fd = fd;
+    return 0;
+}
+
+static int close_output(const struct arguments *a, int fd, int rc, struct error *err)
+{
+    if (!a->out)
+        return rc;
+    if (close(fd) != 0 && rc == 0)
+        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", a->out, strerror(errno));
+    if (!temporary_path[0])
+        return rc;
+    if (rc == 0 && rename(temporary_path, a->out) != 0)
+        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", a->out, strerror(errno));
+    if (rc)
+        unlink(temporary_path);
+    temporary_path[0] = '\0';
+    return rc;
+}
+
+static int render(struct run *run, const struct comparison *comparison, struct error *err)
+{
+    const struct arguments *a = run->arguments;
+    static struct output output; /* 64 KB: not for the stack */
+    struct render_options options = {
+        .is_quiet = a->is_quiet,
+        .is_brief = a->is_brief,
+        .is_verbose = a->is_verbose,
+        .is_color = !a->is_colorless && !getenv("NO_COLOR") && !a->out && isatty(STDOUT_FILENO),
+        .run = write_run,
+        .run_context = run,
+    };
+    int fd = -1, rc;
+
+    is_writing = 1;
+    rc = open_output(a, &fd, err);
+    if (rc)
+        return rc;
+    output_init(&output, fd);
+    begin_phase(run, NULL);
+    a->renderer->render(comparison, &options, &output);
+    rc = output_finish(&output, err);
+    if (rc)
+        error_prefix(err, rc, "%s: ", a->out ? a->out : "standard output");
+    return close_output(a, fd, rc, err);
+}
+
+static int compare(struct run *run, struct model **models, struct comparison **ret_comparison, struct error *err)
+{
+    const struct arguments *a = run->arguments;
+    struct compare_env env = {.phase = begin_phase, .phase_context = run};
+    struct progress_bar bar;
+    const char *isa = getenv("DIFFAID_ISA");
+    int rc;
+
+    begin_phase(run, "open");
+    rc = open_models(a, models, err);
+    if (rc)
+        return rc;
+    env.scan.threads = run->threads;
+    env.scan.cancel = &is_cancelled;
+    rc = isa && *isa ? isa_by_name(isa, &env.scan.isa) : 0;
+    if (rc)
+        return rc;
+    progress_bar_init(&bar);
+    if (a->has_progress || (!a->is_quiet && isatty(STDERR_FILENO))) {
+        env.scan.progress = progress_bar_update;
+        env.scan.progress_context = &bar;
+    }
+    rc = compare_run(&a->request, models, a->model_count, &env, ret_comparison, err);
+    progress_bar_clear(&bar);
+    return rc;
+}
+
+static unsigned processors(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return count > 0 && count < 1024 ? (unsigned)count : 1;
+}
+
+static int run_command(enum personality personality, const char *name, int argc, char **argv)
+{
+    struct error error = {0};
+    struct arguments arguments;
+    struct model *models[MODELS_MAX] = {0};
+    struct comparison *comparison = NULL;
+    struct run run = {.arguments = &arguments, .started = monotonic_seconds()};
+    int rc, status = EXIT_SAME;
+
+    rc = arguments_parse(&arguments, personality, argc, argv, &error);
+    if (rc == 0 && arguments.is_help) {
+        arguments_print_help(personality);
+        arguments_done(&arguments);
+        return EXIT_SAME;
+    }
+    if (rc == 0) {
+        catch_interrupts();
+        sigbus_guard();
+        run.threads = arguments.threads ? arguments.threads : processors();
+        rc = compare(&run, models, &comparison, &error);
+    }
+    if (rc == 0)
+        rc = render(&run, comparison, &error);
+    if (rc) {
+        fprintf(stderr, "%s: %s\n", name, error.text);
+        status = exit_status_of(rc);
+    } else if (comparison->model_count > 1 &&
+               (comparison->verdict == VERDICT_CHANGED || comparison->verdict == VERDICT_INCOMPARABLE)) {
+        status = EXIT_DIFFERENT;
+    }
+    comparison_free(comparison);
+    for (size_t i = 0; i < MODELS_MAX; i++)
+        model_close(models[i]);
+    arguments_done(&arguments);
+    return status;
+}
+
+int command_compare(int argc, char **argv)
+{
+    return run_command(PERSONALITY_COMPARE, "diffaid", argc, argv);
+}
+
+int command_inspect(int argc, char **argv)
+{
+    return run_command(PERSONALITY_INSPECT, "diffaid", argc, argv);
+}
+
+int command_diffai(int argc, char **argv)
+{
+    return run_command(PERSONALITY_DIFFAI, "diffai", argc, argv);
+}

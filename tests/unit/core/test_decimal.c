@@ -1,0 +1,88 @@
+/* How numbers look: expectations are Python's repr of the same doubles, which is the shortest that reads back. */
+#include <check.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/decimal.h"
+
+static const struct {
+    double value;
+    const char *text;
+} cases[] = {
+    {0.1, "0.1"},
+    {-0.0, "0"},
+    {1, "1"},
+    {-1.5, "-1.5"},
+    {100, "100"},
+    {1e16, "10000000000000000"},
+    {1e17, "1e+17"},
+    {1e22, "1e+22"},
+    {0.0001, "0.0001"},
+    {0.00001234, "0.00001234"},
+    {0.000001234, "1.234e-06"},
+    {9007199254740993.0, "9007199254740992"},
+    {5e-324, "5e-324"},
+    {2.2250738585072014e-308, "2.2250738585072014e-308"},
+    {1.7976931348623157e308, "1.7976931348623157e+308"},
+    {0x1p-1074 * 3, "1.5e-323"},
+    {123456.789, "123456.789"},
+    {0.30000000000000004, "0.30000000000000004"},
+    {9.5367431640625e-07, "9.5367431640625e-07"},
+};
+
+START_TEST(known_values_look_as_expected)
+{
+    char text[DECIMAL_BYTES];
+
+    ck_assert_uint_eq(decimal_write(cases[_i].value, text), strlen(cases[_i].text));
+    ck_assert_str_eq(text, cases[_i].text);
+}
+END_TEST
+
+START_TEST(random_values_read_back_and_are_no_longer_than_seventeen_digits)
+{
+    uint64_t state = 88172645463325252u;
+
+    for (int i = 0; i < 200000; i++) {
+        char text[DECIMAL_BYTES], shorter[64];
+        double value;
+        int digits;
+
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        memcpy(&value, &state, sizeof(value));
+        if (!isfinite(value))
+            continue;
+        ck_assert_uint_lt(decimal_write(value, text), DECIMAL_BYTES);
+        ck_assert_double_eq(strtod(text, NULL), value);
+        /* printf with one digit less must not read back as well: the digits are the fewest */
+        digits = 0;
+        for (const char *at = text; *at && *at != 'e'; at++)
+            digits += (*at >= '0' && *at <= '9') && (digits || *at != '0');
+        if (digits > 1 && strchr(text, '.')) {
+            snprintf(shorter, sizeof(shorter), "%.*e", digits - 2, value);
+            ck_assert_msg(strtod(shorter, NULL) != value, "%s could be %s", text, shorter);
+        }
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("decimal");
+    TCase *tcase = tcase_create("decimal");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_loop_test(tcase, known_values_look_as_expected, 0, sizeof(cases) / sizeof(cases[0]));
+    tcase_add_test(tcase, random_values_read_back_and_are_no_longer_than_seventeen_digits);
+    suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

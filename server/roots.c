@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/utf8.h"
 #include "core/model/model.h"
 #include "core/name.h"
 
@@ -175,16 +176,6 @@ static int add_entry(struct model_list *list, size_t *capacity, const char *name
     return 0;
 }
 
-static bool is_utf8(const char *name)
-{
-    char printable[NAME_PRINTABLE_BYTES];
-
-    for (const char *c = name; *c; c++)
-        if ((unsigned char)*c >= 0x80)
-            return strstr(name_printable(name_of(name), printable), "\\x") == NULL;
-    return true;
-}
-
 static int compare_entries(const void *left, const void *right)
 {
     const struct model_entry *a = left, *b = right;
@@ -209,7 +200,7 @@ static int read_names(int fd, struct model_list *list, struct error *err)
         return rc;
     }
     while (!rc && (entry = readdir(dir)) != NULL) {
-        if (entry->d_name[0] == '.' || !is_utf8(entry->d_name))
+        if (entry->d_name[0] == '.' || !utf8_is_valid(entry->d_name, strlen(entry->d_name)))
             continue;
         if (list->count == ENTRIES_MAX) {
             list->is_cut = true;

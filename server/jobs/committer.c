@@ -103,7 +103,7 @@ static void give_reserve_up(struct committer *c)
 }
 
 /* Commits the batch and wakes its callers; returns those that wait for better times. */
-static struct commit_op *work_off(struct committer *c, struct commit_op *batch)
+static struct commit_op *work_off(struct committer *c, struct commit_op *batch, bool is_impatient)
 {
     struct commit_op *patient = NULL, **last = &patient, *next;
     enum outcome outcome;
@@ -118,7 +118,7 @@ static struct commit_op *work_off(struct committer *c, struct commit_op *batch)
     for (struct commit_op *op = batch; op; op = next) {
         next = op->next;
         if (outcome != BATCH_DURABLE) {
-            if (op->is_patient) {
+            if (op->is_patient && !is_impatient) {
                 *last = op;
                 last = &op->next;
                 continue;
@@ -149,13 +149,15 @@ static struct commit_op *take_batch(struct committer *c)
 }
 
 /* Sleeps until there is something to do; with the lock held. Returns whether a retry is due. */
-static bool wait_for_work(struct committer *c, bool is_troubled, int64_t retry_at_ms)
+static bool wait_for_work(struct committer *c, bool has_patient, bool is_full, int64_t retry_at_ms)
 {
+    bool is_troubled = has_patient || is_full;
+
     while (!c->is_stopping) {
         int64_t left_ms = retry_at_ms - clock_steady_ms();
         struct timespec until;
 
-        if (is_troubled && left_ms <= 0)
+        if ((is_troubled && left_ms <= 0) || (has_patient && c->is_impatient))
             return true;
         if (c->first || c->is_reported_full)
             return false;
@@ -174,10 +176,11 @@ static void *committer_main(void *argument)
     struct committer *c = argument;
     struct commit_op *patient = NULL, *batch, **end;
     int64_t retry_at_ms = 0;
+    bool is_impatient;
 
     must(pthread_mutex_lock(&c->lock));
     for (;;) {
-        bool is_due = wait_for_work(c, patient || atomic_load(&c->is_full), retry_at_ms);
+        bool is_due = wait_for_work(c, patient != NULL, atomic_load(&c->is_full), retry_at_ms);
 
         if (c->is_stopping)
             break;
@@ -185,18 +188,16 @@ static void *committer_main(void *argument)
             give_reserve_up(c);
         c->is_reported_full = false;
         batch = take_batch(c);
+        is_impatient = c->is_impatient;
         must(pthread_mutex_unlock(&c->lock));
         if (is_due) {
             retry_at_ms = clock_steady_ms() + RETRY_MS;
-            patient = patient ? work_off(c, patient) : NULL;
-            if (atomic_load(&c->is_full) && reserve_hold(&c->reserve)) {
+            patient = patient ? work_off(c, patient, is_impatient) : NULL;
+            if (atomic_load(&c->is_full) && reserve_hold(&c->reserve))
                 atomic_store(&c->is_full, false);
-                if (c->space_returned)
-                    c->space_returned(c->context);
-            }
         }
         if (batch) {
-            batch = work_off(c, batch);
+            batch = work_off(c, batch, is_impatient);
             for (end = &patient; *end;)
                 end = &(*end)->next;
             *end = batch;
@@ -276,6 +277,14 @@ void committer_report_full(struct committer *c)
 {
     must(pthread_mutex_lock(&c->lock));
     c->is_reported_full = true;
+    must(pthread_cond_signal(&c->wake));
+    must(pthread_mutex_unlock(&c->lock));
+}
+
+void committer_stop_waiting(struct committer *c)
+{
+    must(pthread_mutex_lock(&c->lock));
+    c->is_impatient = true;
     must(pthread_cond_signal(&c->wake));
     must(pthread_mutex_unlock(&c->lock));
 }

@@ -31,25 +31,25 @@ struct commit_op {
 struct committer {
     struct connection connection;
     struct reserve reserve;
-    void (*space_returned)(void *context);
-    void *context;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct commit_op *first, **last; /* guarded by lock */
     bool is_stopping;                /* guarded by lock */
     bool is_reported_full;           /* guarded by lock: somebody else met a full disk */
+    bool is_impatient;               /* guarded by lock: nothing waits for better times any more */
     /* Written by the thread; readers want no order with anything else. */
     atomic_bool is_full, is_broken;
     atomic_uint_least64_t queued, used_bytes;
 };
 
-/* Takes over connection, reserve, callbacks, queued and used_bytes as set by the caller. */
+/* Takes over connection, reserve, queued and used_bytes as set by the caller. */
 int committer_start(struct committer *committer, struct error *err);
 void committer_stop(struct committer *committer); /* waiting operations end with ERROR_BUSY */
 
 /* Blocks until op is durable or refused; returns its rc with err filled. */
 int committer_run(struct committer *committer, struct commit_op *op, struct error *err);
 void committer_report_full(struct committer *committer);
+void committer_stop_waiting(struct committer *committer);
 
 #endif

@@ -108,6 +108,8 @@ struct job_store_ops {
     void (*status)(struct job_store *, struct store_status *ret);
     /* Somebody else met a full disk: gives the reserve up, as if the store itself had. */
     void (*report_full)(struct job_store *);
+    /* The service ends: calls that wait for room on the disk fail with ERROR_NO_SPACE or ERROR_BUSY from now on. */
+    void (*stop_waiting)(struct job_store *);
     /* Ends the calls that wait with ERROR_BUSY. Nobody may start another. */
     void (*close)(struct job_store *);
 };
@@ -120,10 +122,8 @@ struct store_settings {
     int state_fd;          /* the state directory; borrowed */
     const char *state_dir; /* its path: SQLite wants one */
     uint64_t queue_limit;
-    int64_t retention_ms;                /* for expire_ms */
-    uint64_t reserve_bytes;              /* 0: no reserve */
-    void (*space_returned)(void *context); /* optional; on the store's own thread */
-    void *context;
+    int64_t retention_ms;   /* for expire_ms */
+    uint64_t reserve_bytes; /* 0: no reserve */
 };
 
 /* Opens or makes the database, gives jobs that an earlier process left running back to the queue, and starts the thread

@@ -529,6 +529,11 @@ static void sqlite_report_full(struct job_store *base)
     committer_report_full(&sqlite_store_of(base)->committer);
 }
 
+static void sqlite_stop_waiting(struct job_store *base)
+{
+    committer_stop_waiting(&sqlite_store_of(base)->committer);
+}
+
 static void store_free(struct sqlite_store *store)
 {
     while (store->readers) {
@@ -570,6 +575,7 @@ static const struct job_store_ops sqlite_ops = {
     .is_known = sqlite_is_known,
     .status = sqlite_status,
     .report_full = sqlite_report_full,
+    .stop_waiting = sqlite_stop_waiting,
     .close = sqlite_close,
 };
 
@@ -609,8 +615,6 @@ int sqlite_store_open(const struct store_settings *settings, struct job_store **
     store->retention_ms = settings->retention_ms;
     must(pthread_mutex_init(&store->lock, NULL));
     committer->reserve = (struct reserve){.dir_fd = settings->state_fd, .bytes = settings->reserve_bytes};
-    committer->space_returned = settings->space_returned;
-    committer->context = settings->context;
     rc = connection_open(store->path, true, sqlite_texts, SQL_COUNT, &committer->connection, err);
     if (rc)
         goto fail;

@@ -42,9 +42,9 @@ cmp "$work/ndjson.1" "$work/ndjson.2" && cmp "$work/ndjson.1" "$work/ndjson.7" |
 
 # The seed's name, flags and lines.
 expect 1 "$diffai" "$demo/base.safetensors" "$demo/finetuned.safetensors" && out '^  ~ [^ ]+: mean=-?[0-9.]+->-?[0-9.]+, std='
-out '^  \+ [^ ]+: shape=\[.*\], dtype=f32, params=[0-9]+'
+out '^  \+ [^ ]+: shape=\[.*\], dtype=f16, params=[0-9]+'
 expect 1 "$diffai" "$golden/quantize.a.safetensors" "$golden/quantize.b.safetensors" --quantization-analysis
-out '^quantization_analysis: compression=0\.3333, precision_loss='
+out '^quantization_analysis: compression=0\.333333, precision_loss='
 expect 1 "$diffai" "$golden/finetune.a.safetensors" "$golden/finetune.b.safetensors" --stats --quantization-analysis \
     --sort-by-change-magnitude --show-layer-impact --output json
 out '^\{"TensorStatsChanged":\["model\.layers\.1' && out '"QuantizationAnalysis"' && out '"LayerImpact"' && out '"TensorAdded"'
@@ -79,9 +79,11 @@ mkfifo "$work/started"
 "$diffaid" compare --progress --json --out "$work/results/big.json" "$work/big.a.safetensors" \
     "$work/big.b.safetensors" 2>"$work/started" &
 pid=$!
-head -c 1 "$work/started" >/dev/null # the first progress: the pass is under way
+exec 9<"$work/started"
+head -c 1 <&9 >/dev/null # the first progress: the pass is under way
 kill -INT $pid
 status=0; wait $pid || status=$?
+exec 9<&-
 [ $status = 130 ] || fail "an interrupt is exit 130, not $status"
 [ "$(ls "$work/results")" = r.json ] || fail "an interrupt leaves nothing behind"
 

@@ -1,5 +1,6 @@
 /* What handlers may ask of whoever runs them. server/ fills this in; tests fill it with a fake.
- * Every call may block (a commit, a directory listing): handlers that use one run on the pool, never on a socket's thread. */
+ * Every call may block (a commit, a directory listing): handlers that use one run on the pool, never on a socket's
+ * thread. */
 #ifndef API_BACKEND_H
 #define API_BACKEND_H
 
@@ -20,7 +21,8 @@ struct job_progress {
     char phase[16];
 };
 
-/* A job as its resource shows it. Text members are owned; job_done frees them. Times are Unix milliseconds, 0 = not yet. */
+/* A job as its resource shows it. Text members are owned; job_done frees them. Times are Unix milliseconds, 0 = not
+ * yet. */
 struct job {
     char id[JOB_ID_BYTES];
     uint64_t version; /* grows with every visible change: the ETag */
@@ -103,20 +105,24 @@ void model_list_done(struct model_list *list);
 struct backend;
 
 struct backend_ops {
-    /* Jobs. submit returns after the job is on disk. ERROR_BUSY: queue full; ERROR_NO_SPACE; ERROR_NOT_FOUND: an upload. */
+    /* Jobs. submit returns after the job is on disk. ERROR_BUSY: queue full; ERROR_NO_SPACE; ERROR_NOT_FOUND: an
+     * upload. */
     int (*submit)(struct backend *, const struct submission *, struct job *ret, struct error *);
     int (*get)(struct backend *, const char *id, struct job *ret, struct error *);
-    int (*list)(struct backend *, const struct job_filter *, uint64_t cursor, size_t limit, struct job_list *ret, struct error *);
+    int (*list)(struct backend *, const struct job_filter *, uint64_t cursor, size_t limit, struct job_list *ret,
+                struct error *);
     int (*cancel)(struct backend *, const char *id, struct job *ret, struct error *);
     int (*forget)(struct backend *, const char *id, struct error *);
     /* ERROR_CONFLICT while not succeeded. */
     int (*open_result)(struct backend *, const char *id, enum representation, struct blob *ret, struct error *);
 
     /* Uploads. append copies nothing beyond the file; commit makes it durable and visible; abandon leaves nothing. */
-    int (*upload_begin)(struct backend *, const char *name, int64_t expected_bytes, struct upload_sink **ret, struct error *);
+    int (*upload_begin)(struct backend *, const char *name, int64_t expected_bytes, struct upload_sink **ret,
+                        struct error *);
     int (*upload_append)(struct upload_sink *, const void *data, size_t bytes, struct error *);
-    int (*upload_commit)(struct upload_sink *, struct upload *ret, struct error *); /* frees the sink, also on failure */
-    void (*upload_abandon)(struct upload_sink *);                                  /* NULL is fine */
+    int (*upload_commit)(struct upload_sink *, struct upload *ret,
+                         struct error *);         /* frees the sink, also on failure */
+    void (*upload_abandon)(struct upload_sink *); /* NULL is fine */
     int (*upload_get)(struct backend *, const char *id, struct upload *ret, struct error *);
     int (*upload_list)(struct backend *, uint64_t cursor, size_t limit, struct upload_list *ret, struct error *);
     int (*upload_delete)(struct backend *, const char *id, struct error *); /* ERROR_CONFLICT: in use */

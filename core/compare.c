@@ -13,8 +13,12 @@
 #include "core/patterns.h"
 
 const char *const status_names[STATUS_COUNT] = {
-    [STATUS_BIT_EQUAL] = "bit_equal",         [STATUS_VALUE_EQUAL] = "value_equal", [STATUS_CHANGED] = "changed",
-    [STATUS_SHAPE_CHANGED] = "shape_changed", [STATUS_ADDED] = "added",             [STATUS_REMOVED] = "removed",
+    [STATUS_BIT_EQUAL] = "bit_equal",
+    [STATUS_VALUE_EQUAL] = "value_equal",
+    [STATUS_CHANGED] = "changed",
+    [STATUS_SHAPE_CHANGED] = "shape_changed",
+    [STATUS_ADDED] = "added",
+    [STATUS_REMOVED] = "removed",
     [STATUS_NOT_COMPARED] = "not_compared",
 };
 
@@ -66,7 +70,7 @@ static int warn(struct comparison *c, const char *code, struct name tensor, cons
 
 static int warn(struct comparison *c, const char *code, struct name tensor, const char *format, ...)
 {
-    struct comparison_warning *grown = realloc(c->warnings, (c->warning_count + 1) * sizeof(*grown));
+    struct comparison_warning *grown = reallocarray(c->warnings, c->warning_count + 1, sizeof(*grown));
     va_list args;
     int length;
 
@@ -264,7 +268,7 @@ static bool is_metadata_changed(const struct model *a, const struct model *b)
 static int settle(struct comparison *c, struct error *err)
 {
     const struct model *last = c->models[c->model_count - 1];
-    uint64_t one_sided;
+    uint64_t one_sided, all = 0;
     int rc = 0;
 
     c->status = calloc(c->pairing->pairs + 1, 1);
@@ -272,8 +276,10 @@ static int settle(struct comparison *c, struct error *err)
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     for (size_t pair = 0; pair < c->pairing->pairs; pair++) {
         c->status[pair] = (uint8_t)status_of(c, pair);
-        if (c->status[pair] < STATUS_COUNT)
+        if (c->status[pair] < STATUS_COUNT) {
             c->status_counts[c->status[pair]]++;
+            all++;
+        }
     }
     if (c->model_count == 1)
         return 0;
@@ -281,7 +287,7 @@ static int settle(struct comparison *c, struct error *err)
     settle_verdict(c);
     c->is_metadata_changed = is_metadata_changed(c->models[0], last);
     one_sided = c->status_counts[STATUS_ADDED] + c->status_counts[STATUS_REMOVED];
-    if (one_sided && c->status_counts[STATUS_ADDED] && c->status_counts[STATUS_REMOVED] && one_sided == c->pairing->pairs)
+    if (c->status_counts[STATUS_ADDED] && c->status_counts[STATUS_REMOVED] && one_sided == all)
         rc = warn(c, "nothing-in-common", (struct name){0}, "the models have no tensor name in common");
     if (rc == 0 && c->pairing->pairs == 0 && c->pairing->excluded)
         rc = warn(c, "nothing-selected", (struct name){0}, "the patterns select no tensor");

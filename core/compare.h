@@ -50,9 +50,9 @@ struct comparison {
     uint8_t *status;          /* [pair]: enum tensor_status; meaningless for one model */
     uint64_t status_counts[STATUS_COUNT];
     enum verdict verdict;
-    const char *because;     /* of equivalent: "values" or "epsilon"; NULL otherwise */
+    const char *because; /* of equivalent: "values" or "epsilon"; NULL otherwise */
     bool is_metadata_changed;
-    struct delta_record total;   /* model-level, over float pairs in canonical order */
+    struct delta_record total; /* model-level, over float pairs in canonical order */
     uint64_t parameters_compared, parameters_changed;
     uint32_t *listing; /* pairs to list, filtered and sorted */
     size_t listing_count;
@@ -83,7 +83,7 @@ void comparison_headline(const struct comparison *comparison, char *out, size_t 
 
 const struct tensor *comparison_tensor(const struct comparison *c, size_t pair, size_t model);
 const struct side_record *comparison_side(const struct comparison *c, size_t pair, size_t model); /* NULL: not read */
-const struct delta_record *comparison_delta(const struct comparison *c, size_t pair);             /* NULL: not compared */
+const struct delta_record *comparison_delta(const struct comparison *c, size_t pair); /* NULL: not compared */
 
 /* Whether the pair counts in model-level sums: compared, and of a float or complex type on both sides. */
 bool comparison_is_summed(const struct comparison *c, size_t pair);

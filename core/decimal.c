@@ -1,5 +1,6 @@
-/* Shortest decimal digits of a double by the Schubfach method (R. Giulietti, 2020): three 64 × 128 bit products place the
- * value and the two ends of its rounding interval on a decimal grid; the shortest grid point inside is the answer. */
+/* Shortest decimal digits of a double by the Schubfach method (R. Giulietti, 2020): three 64 × 128 bit products place
+ * the value and the two ends of its rounding interval on a decimal grid; the shortest grid point inside is the answer.
+ */
 #include "core/decimal.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
-/* The result document, "diffaid.result/v1", one event at a time. It holds nothing that is not a function of the inputs. */
+/* The result document, "diffaid.result/v1", one event at a time. It holds nothing that is not a function of the inputs.
+ */
 #include "core/document.h"
 
 #include <math.h>
@@ -54,8 +55,8 @@ void write_delta(struct writer *w, const struct delta_record *delta, const struc
     write_figure(w, "mean_abs", delta_mean_abs(delta), overflow);
     write_figure(w, "cosine", delta_cosine(delta), delta->finite ? "one side is all zero" : reason);
     write_u64(w, "changed_elements", delta->changed);
-    write_figure(w, "changed_fraction",
-                 delta->elements ? (double)delta->changed / (double)delta->elements : NAN, reason);
+    write_figure(w, "changed_fraction", delta->elements ? (double)delta->changed / (double)delta->elements : NAN,
+                 reason);
     write_u64(w, "sign_flips", delta->sign_flips);
     write_u64(w, "nonfinite_changed", delta->nonfinite_changed);
     if (!isnan(epsilon))
@@ -225,7 +226,8 @@ static void write_models(const struct comparison *c, struct writer *w)
     write_end(w);
 }
 
-static size_t append(char *out, size_t size, size_t used, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static size_t append(char *out, size_t size, size_t used, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 static size_t append(char *out, size_t size, size_t used, const char *format, ...)
 {
@@ -267,10 +269,12 @@ static size_t append_counts(const struct comparison *c, char *out, size_t size, 
 
 void comparison_headline(const struct comparison *c, char *out, size_t size)
 {
-    unsigned long long all = c->pairing->pairs;
+    unsigned long long all = 0;
     double relative = delta_relative_l2(&c->total), cosine = delta_cosine(&c->total);
     size_t used = 0;
 
+    for (int s = 0; s < STATUS_COUNT; s++)
+        all += c->status_counts[s];
     out[0] = '\0';
     switch (c->verdict) {
     case VERDICT_IDENTICAL:
@@ -301,8 +305,8 @@ void comparison_headline(const struct comparison *c, char *out, size_t size)
         break;
     }
     if (c->pairing->excluded)
-        used = append(out, size, used, " (%llu %s left out by the selection)",
-                      (unsigned long long)c->pairing->excluded, plural(c->pairing->excluded));
+        used = append(out, size, used, " (%llu %s left out by the selection)", (unsigned long long)c->pairing->excluded,
+                      plural(c->pairing->excluded));
     append(out, size, used, ".");
 }
 

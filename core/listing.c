@@ -15,7 +15,8 @@ double listing_figure(const struct comparison *c, size_t pair, enum sort_key key
     if (key == SORT_NAME)
         return (double)pair;
     if (key == SORT_CHANGE_MAGNITUDE && c->model_count > 1 &&
-        (c->status[pair] == STATUS_ADDED || c->status[pair] == STATUS_REMOVED || c->status[pair] == STATUS_SHAPE_CHANGED))
+        (c->status[pair] == STATUS_ADDED || c->status[pair] == STATUS_REMOVED ||
+         c->status[pair] == STATUS_SHAPE_CHANGED))
         return HUGE_VAL;
     delta = comparison_delta(c, pair);
     if (!delta || c->model_count == 1)

@@ -47,8 +47,15 @@ static uint32_t common_prefix(struct name a, struct name b)
 {
     uint32_t shorter = a.bytes < b.bytes ? a.bytes : b.bytes, at = 0;
 
-    while (shorter - at >= 8 && memcmp(a.text + at, b.text + at, 8) == 0)
+    while (shorter - at >= 8) {
+        uint64_t one, two;
+
+        memcpy(&one, a.text + at, 8);
+        memcpy(&two, b.text + at, 8);
+        if (one != two)
+            break;
         at += 8;
+    }
     while (at < shorter && a.text[at] == b.text[at])
         at++;
     return at;
@@ -71,9 +78,9 @@ int name_compare_natural(struct name a, struct name b)
             j = digit_run(b, j, &from_b);
             if (i - from_a != j - from_b)
                 return i - from_a < j - from_b ? -1 : 1;
-            order = memcmp(a.text + from_a, b.text + from_b, i - from_a);
-            if (order)
-                return order;
+            for (; from_a < i; from_a++, from_b++)
+                if (a.text[from_a] != b.text[from_b])
+                    return a.text[from_a] < b.text[from_b] ? -1 : 1;
         } else if (a.text[i] != b.text[j]) {
             return (unsigned char)a.text[i] < (unsigned char)b.text[j] ? -1 : 1;
         } else {

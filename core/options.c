@@ -26,7 +26,7 @@ static const char *const order_names[] = {"default", "ascending", "descending", 
 
 #define FIELD(field) offsetof(struct options, field)
 #define QUANTIZATION "quantization_analysis"
-#define IMPACT "layer_impact"
+#define IMPACT       "layer_impact"
 
 const struct option options_table[] = {
     {"include", NULL, OPTION_PATTERNS, FIELD(include), 0, 0, 0, NULL, "PATTERN",
@@ -144,7 +144,7 @@ int option_set_number(struct options *options, const struct option *option, doub
 
 static int add_pattern(struct patterns *patterns, const char *text, struct error *err)
 {
-    char **grown = realloc(patterns->text, (patterns->count + 1) * sizeof(*grown));
+    char **grown = reallocarray(patterns->text, patterns->count + 1, sizeof(*grown));
 
     if (!grown)
         return error_set(err, ERROR_NO_MEMORY, "out of memory");

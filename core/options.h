@@ -37,9 +37,9 @@ struct options {
     struct patterns include, exclude;
     double epsilon; /* NAN: none given */
     bool headers_only, only_changed, quantiles, what_if;
-    uint64_t top;        /* 0: all */
-    unsigned sort;       /* enum sort_key */
-    unsigned order;      /* 0: the sort's own, 1: ascending, 2: descending */
+    uint64_t top;   /* 0: all */
+    unsigned sort;  /* enum sort_key */
+    unsigned order; /* 0: the sort's own, 1: ascending, 2: descending */
     /* quantization_analysis */
     double precision_minimal_db, precision_low_db, precision_moderate_db, precision_high_db;
     uint64_t most_damaged;
@@ -70,8 +70,10 @@ const struct option *option_find(const char *name, size_t bytes); /* dashes coun
 /* Set one option; ERROR_REQUEST with "must be …" when the value is of the wrong kind or out of bounds. */
 int option_set_flag(struct options *options, const struct option *option, bool value, struct error *err);
 int option_set_number(struct options *options, const struct option *option, double value, struct error *err);
-int option_set_text(struct options *options, const struct option *option, const char *text, struct error *err); /* a choice, or one more pattern */
-int option_parse(struct options *options, const struct option *option, const char *argument, struct error *err); /* from a flag's argument */
+int option_set_text(struct options *options, const struct option *option, const char *text,
+                    struct error *err); /* a choice, or one more pattern */
+int option_parse(struct options *options, const struct option *option, const char *argument,
+                 struct error *err); /* from a flag's argument */
 
 /* Writes the options that differ from their defaults as members of the object under way. */
 void options_write(const struct options *options, struct writer *w);

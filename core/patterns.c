@@ -25,8 +25,8 @@ static int compile(const char *text, pcre2_compile_context *context, pcre2_code 
 
     if (bytes > PATTERN_BYTES_MAX)
         return error_set(err, ERROR_REQUEST, "pattern of %zu bytes is longer than %d", bytes, PATTERN_BYTES_MAX);
-    *ret_code = pcre2_compile_8((PCRE2_SPTR8)text, bytes, PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &number, &offset,
-                                context);
+    *ret_code =
+        pcre2_compile_8((PCRE2_SPTR8)text, bytes, PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &number, &offset, context);
     if (*ret_code)
         return 0;
     pcre2_get_error_message_8(number, message, sizeof(message));

@@ -28,9 +28,18 @@ struct writer {
     const struct writer_ops *ops;
 };
 
-static inline void write_begin_object(struct writer *w) { w->ops->begin(w, WRITER_OBJECT); }
-static inline void write_begin_array(struct writer *w) { w->ops->begin(w, WRITER_ARRAY); }
-static inline void write_end(struct writer *w) { w->ops->end(w); }
+static inline void write_begin_object(struct writer *w)
+{
+    w->ops->begin(w, WRITER_OBJECT);
+}
+static inline void write_begin_array(struct writer *w)
+{
+    w->ops->begin(w, WRITER_ARRAY);
+}
+static inline void write_end(struct writer *w)
+{
+    w->ops->end(w);
+}
 void write_key(struct writer *w, const char *key);
 void write_name(struct writer *w, struct name name);
 

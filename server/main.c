@@ -21,7 +21,8 @@ static const struct command commands[] = {
 
 static void print_usage(FILE *to)
 {
-    fprintf(to, "diffaid %s: tells what changed between machine-learning models\n\nusage: diffaid COMMAND [ARGUMENTS]\n\n",
+    fprintf(to,
+            "diffaid %s: tells what changed between machine-learning models\n\nusage: diffaid COMMAND [ARGUMENTS]\n\n",
             DIFFAID_VERSION);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         if (commands[i].summary)

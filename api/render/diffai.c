@@ -51,8 +51,10 @@ static void write_stats(const struct comparison *c, size_t pair, size_t model, s
 static void write_difference(const struct comparison *c, size_t pair, struct writer *w)
 {
     static const char *const tags[STATUS_COUNT] = {
-        [STATUS_CHANGED] = "TensorStatsChanged", [STATUS_SHAPE_CHANGED] = "TensorShapeChanged",
-        [STATUS_ADDED] = "TensorAdded",          [STATUS_REMOVED] = "TensorRemoved",
+        [STATUS_CHANGED] = "TensorStatsChanged",
+        [STATUS_SHAPE_CHANGED] = "TensorShapeChanged",
+        [STATUS_ADDED] = "TensorAdded",
+        [STATUS_REMOVED] = "TensorRemoved",
         [STATUS_NOT_COMPARED] = "TensorNotCompared",
     };
     enum tensor_status status = (enum tensor_status)c->status[pair];

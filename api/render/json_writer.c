@@ -9,7 +9,11 @@
 /* The length of the valid UTF-8 character at text, or 0. */
 static size_t utf8_length(const unsigned char *text, size_t bytes)
 {
-    size_t length = text[0] < 0x80 ? 1 : (text[0] >> 5) == 6 ? 2 : (text[0] >> 4) == 14 ? 3 : (text[0] >> 3) == 30 ? 4 : 0;
+    size_t length = text[0] < 0x80         ? 1
+                    : (text[0] >> 5) == 6  ? 2
+                    : (text[0] >> 4) == 14 ? 3
+                    : (text[0] >> 3) == 30 ? 4
+                                           : 0;
 
     if (length == 0 || length > bytes || (length == 2 && text[0] < 0xc2))
         return 0;

@@ -1,7 +1,6 @@
 #include "api/render/lines.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,16 +8,7 @@ enum { INLINE_VALUES_MAX = 8 };
 
 void lines_number(double value, char out[32])
 {
-    double magnitude = fabs(value);
-
-    if (value == 0)
-        snprintf(out, 32, "0");
-    else if (value == floor(value) && magnitude < 1e15)
-        snprintf(out, 32, "%.0f", value);
-    else if (magnitude >= 0.01 && magnitude < 1e6)
-        snprintf(out, 32, "%.*f", magnitude >= 1000 ? 1 : magnitude >= 10 ? 2 : 4, value);
-    else
-        snprintf(out, 32, "%.3e", value);
+    snprintf(out, 32, "%.6g", value == 0 ? 0 : value);
 }
 
 static struct lines_writer *lines_of(struct writer *w)
@@ -31,18 +21,18 @@ static bool is_skipping(const struct lines_writer *lines)
     return lines->skipped_depth > 0;
 }
 
-/* The keys of the objects around the value, from the row or the title on, then its own: "bits_per_weight.baseline". */
-static void put_path(struct lines_writer *lines)
+/* The keys of the objects around a member, from its row or the title on, then its own: "bits_per_weight.baseline". */
+static void put_path(struct lines_writer *lines, unsigned depth, const char *key)
 {
-    unsigned from = lines->depth;
+    unsigned from = depth;
 
     while (from > 1 && lines->stack[from - 1].scope == WRITER_OBJECT && lines->stack[from - 2].scope == WRITER_OBJECT)
         from--;
-    for (unsigned d = from; d < lines->depth; d++) {
+    for (unsigned d = from; d < depth; d++) {
         output_text(lines->output, lines->stack[d].key);
         output_text(lines->output, ".");
     }
-    output_text(lines->output, lines->key);
+    output_text(lines->output, key);
     output_text(lines->output, "=");
 }
 
@@ -85,10 +75,10 @@ static bool before_value(struct lines_writer *lines)
         output_text(lines->output, ", ");
     lines->has_members = true;
     if (lines->stack[lines->depth - 1].scope == WRITER_ARRAY) {
-        output_text(lines->output, lines->stack[lines->depth - 1].key);
-        output_text(lines->output, "=[");
+        put_path(lines, lines->depth - 1, lines->stack[lines->depth - 1].key);
+        output_text(lines->output, "[");
     } else {
-        put_path(lines);
+        put_path(lines, lines->depth, lines->key);
     }
     return true;
 }

@@ -27,7 +27,7 @@ struct lines_writer {
 /* Shows the object that follows as `title: a=1, b=2`. */
 void lines_writer_init(struct lines_writer *lines, struct output *output, const char *title, uint64_t rows_max);
 
-/* A figure for a person: four decimals, or scientific where these would lose it. */
+/* A figure for a person: six significant digits. */
 void lines_number(double value, char out[32]);
 
 #endif

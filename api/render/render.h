@@ -11,7 +11,7 @@
 /* Buffered output to a descriptor; keeps its first error. */
 struct output {
     int fd;
-    int error; /* errno of the first failed write, or 0 */
+    int error;        /* errno of the first failed write, or 0 */
     uint64_t written; /* bytes handed in so far: the offset of the next one */
     size_t used;
     char buffer[65536];
@@ -23,10 +23,10 @@ void output_text(struct output *output, const char *text);
 int output_finish(struct output *output, struct error *err);
 
 struct render_options {
-    bool is_color;     /* text: ANSI colours */
-    bool is_quiet;     /* text: the headline only */
-    bool is_brief;     /* text: names of what differs, no figures */
-    bool is_verbose;   /* text: also what is equal */
+    bool is_color;   /* text: ANSI colours */
+    bool is_quiet;   /* text: the headline only */
+    bool is_brief;   /* text: names of what differs, no figures */
+    bool is_verbose; /* text: also what is equal */
     /* Members of a last object run{}; NULL: none. JSON only. */
     void (*run)(void *context, struct writer *w);
     void *run_context;

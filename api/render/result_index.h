@@ -18,14 +18,14 @@ struct index_header {
 };
 
 struct index_record {
-    uint64_t offset;  /* of the record's '{' in result.json */
-    uint32_t bytes;   /* up to and including its '}' */
+    uint64_t offset; /* of the record's '{' in result.json */
+    uint32_t bytes;  /* up to and including its '}' */
     uint32_t name_bytes;
     uint64_t name_at; /* in the names area */
     uint32_t status;  /* enum tensor_status */
     uint32_t reserved;
-    double figures[SORT_COUNT]; /* by enum sort_key; NAN: none. SORT_NAME: the rank in canonical order. SORT_CHANGE_MAGNITUDE:
-                                   relative L2, +inf for added, removed and shape_changed */
+    double figures[SORT_COUNT]; /* by enum sort_key; NAN: none. SORT_NAME: the rank in canonical order.
+                                   SORT_CHANGE_MAGNITUDE: relative L2, +inf for added, removed and shape_changed */
 };
 
 #endif

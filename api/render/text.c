@@ -1,5 +1,6 @@
 /* text/plain and the lines of the command diffai: what was found, one line a finding.
- *   `  ~ name: mean=a->b, std=a->b` changed · `  + name: shape=[10, 128], dtype=f32, params=1280` added · `  - …` removed ·
+ *   `  ~ name: mean=a->b, std=a->b` changed · `  + name: shape=[10, 128], dtype=f32, params=1280` added · `  - …`
+ * removed ·
  *   `! name: [64, 128] -> [64, 256] (shape)`. */
 #include <inttypes.h>
 #include <math.h>
@@ -88,11 +89,9 @@ static void put_changed(const struct comparison *c, size_t pair, struct output *
     }
     if (isfinite(delta_relative_l2(delta))) {
         output_text(output, separator);
-        output_text(output, "relative_l2=");
-        put_figure(output, delta_relative_l2(delta));
+        put(output, "relative_l2=%.4g", delta_relative_l2(delta));
     } else {
-        put(output, "%smax_abs=", separator);
-        put_figure(output, delta->max_abs);
+        put(output, "%smax_abs=%.4g", separator, delta->max_abs);
     }
     if (delta->nonfinite_changed)
         put(output, ", nonfinite_changed=%" PRIu64, delta->nonfinite_changed);
@@ -126,8 +125,8 @@ struct mark {
     const char *sign, *color;
 };
 static const struct mark marks[STATUS_COUNT] = {
-    [STATUS_BIT_EQUAL] = {"  = ", "2"},      [STATUS_VALUE_EQUAL] = {"  = ", "2"}, [STATUS_CHANGED] = {"  ~ ", "33"},
-    [STATUS_SHAPE_CHANGED] = {"! ", "35"},   [STATUS_ADDED] = {"  + ", "32"},      [STATUS_REMOVED] = {"  - ", "31"},
+    [STATUS_BIT_EQUAL] = {"  = ", "2"},     [STATUS_VALUE_EQUAL] = {"  = ", "2"}, [STATUS_CHANGED] = {"  ~ ", "33"},
+    [STATUS_SHAPE_CHANGED] = {"! ", "35"},  [STATUS_ADDED] = {"  + ", "32"},      [STATUS_REMOVED] = {"  - ", "31"},
     [STATUS_NOT_COMPARED] = {"  ? ", "36"},
 };
 

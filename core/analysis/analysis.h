@@ -11,17 +11,19 @@ struct analysis {
     const char *flag;    /* "show-layer-impact": the command line's name for it */
     const char *summary; /* one line for --help and /v1/analyses */
     unsigned models_min, models_max;
-    unsigned needs;      /* enum scan_need */
+    unsigned needs; /* enum scan_need */
     /* What more it needs under these options; optional. */
     unsigned (*needs_for)(const struct options *options);
     /* Work of its own before anything is written (what_if reads samples); optional. *state is handed to write, tensor
      * and free. */
-    int (*prepare)(const struct comparison *comparison, const struct compare_env *env, void **ret_state, struct error *err);
+    int (*prepare)(const struct comparison *comparison, const struct compare_env *env, void **ret_state,
+                   struct error *err);
     /* The members of analyses.<name>. */
     void (*write)(const struct comparison *comparison, const void *state, struct writer *w);
     /* Members that it adds to a tensor's record, or to one side of it; optional. */
     void (*write_tensor)(const struct comparison *comparison, const void *state, size_t pair, struct writer *w);
-    void (*write_side)(const struct comparison *comparison, const void *state, size_t pair, size_t model, struct writer *w);
+    void (*write_side)(const struct comparison *comparison, const void *state, size_t pair, size_t model,
+                       struct writer *w);
     void (*free)(void *state);
 };
 

@@ -6,9 +6,9 @@
 
 struct group {
     struct name name;
-    uint64_t tensors; /* all pairs of the group, one-sided ones too */
+    uint64_t tensors;                        /* all pairs of the group, one-sided ones too */
     uint64_t parameters, changed_parameters; /* of the summed pairs */
-    struct delta_record delta; /* over the summed pairs */
+    struct delta_record delta;               /* over the summed pairs */
 };
 
 struct groups {

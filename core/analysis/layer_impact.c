@@ -8,18 +8,17 @@
 
 struct impact_state {
     struct groups layers, modules;
-    uint32_t *layer_ranks, *module_ranks; /* 1 = the largest share; 0 when nothing changed */
+    uint32_t *layer_ranks, *module_ranks; /* 1 = the largest share; 0 where there is none */
 };
 
-/* ΣΔ² of part ÷ ΣΔ² of whole, of norms so that extreme values do not overflow; NAN when nothing changed. */
+/* ΣΔ² of part ÷ ΣΔ² of whole, of norms where extreme values would overflow; NAN when nothing changed or nothing of the
+ * part was compared. */
 static double share_of(const struct delta_record *part, const struct delta_record *whole)
 {
     double ratio = delta_l2(part) / delta_l2(whole);
 
-    if (whole->finite == 0 || sum_value(&whole->delta_squares) == 0)
+    if (part->finite == 0 || sum_value(&whole->delta_squares) == 0)
         return NAN;
-    if (part->finite == 0)
-        return 0;
     if (part->exponent == whole->exponent)
         return sum_value(&part->delta_squares) / sum_value(&whole->delta_squares);
     return ratio * ratio;
@@ -34,7 +33,9 @@ static int compare_ranked(const void *left, const void *right)
 {
     const struct ranked *a = left, *b = right;
 
-    if (a->share != b->share)
+    if (isnan(a->share) != isnan(b->share))
+        return isnan(a->share) ? 1 : -1;
+    if (a->share > b->share || a->share < b->share)
         return a->share > b->share ? -1 : 1;
     return a->index < b->index ? -1 : 1;
 }
@@ -51,11 +52,9 @@ static int rank(const struct comparison *c, const struct groups *groups, uint32_
     }
     for (size_t i = 0; i < groups->count; i++)
         order[i] = (struct ranked){share_of(&groups->items[i].delta, &c->total), (uint32_t)i};
-    if (groups->count && !isnan(order[0].share)) {
-        qsort(order, groups->count, sizeof(*order), compare_ranked);
-        for (size_t i = 0; i < groups->count; i++)
-            ranks[order[i].index] = (uint32_t)i + 1;
-    }
+    qsort(order, groups->count, sizeof(*order), compare_ranked);
+    for (size_t i = 0; i < groups->count && !isnan(order[i].share); i++)
+        ranks[order[i].index] = (uint32_t)i + 1;
     free(order);
     *ret_ranks = ranks;
     return 0;
@@ -102,7 +101,7 @@ static const char *impact_of(const struct comparison *c, const struct group *gro
     const struct options *options = &c->request->options;
     double even = c->parameters_compared ? (double)group->parameters / (double)c->parameters_compared : 0;
 
-    if (isnan(share) || share == 0)
+    if (!(share > 0))
         return "none";
     if (share < options->impact_low * even)
         return "low";
@@ -112,6 +111,8 @@ static const char *impact_of(const struct comparison *c, const struct group *gro
 static void write_groups(const struct comparison *c, struct writer *w, const char *key, const char *name_key,
                          const struct groups *groups, const uint32_t *ranks)
 {
+    static const char none[] = "no float values compared";
+
     write_array(w, key);
     for (size_t i = 0; i < groups->count; i++) {
         const struct group *group = &groups->items[i];
@@ -123,17 +124,20 @@ static void write_groups(const struct comparison *c, struct writer *w, const cha
         write_u64(w, "tensors", group->tensors);
         write_u64(w, "parameters", group->parameters);
         write_u64(w, "changed_parameters", group->changed_parameters);
-        write_figure(w, "l2", delta->finite ? delta_l2(delta) : NAN, "no float values compared");
+        write_figure(w, "l2", delta->finite ? delta_l2(delta) : NAN, none);
         write_figure(w, "relative_l2", delta->finite ? delta_relative_l2(delta) : NAN,
-                     delta->finite ? "baseline is all zero" : "no float values compared");
+                     delta->finite ? "baseline is all zero" : none);
         write_figure(w, "cosine", delta->finite ? delta_cosine(delta) : NAN,
-                     delta->finite ? "one side is all zero" : "no float values compared");
-        write_figure(w, "share", share, "nothing changed");
+                     delta->finite ? "one side is all zero" : none);
+        write_figure(w, "share", share, delta->finite ? "nothing changed" : none);
         if (ranks[i])
             write_u64(w, "rank", ranks[i]);
         else
-            write_null(w, "rank", "nothing changed");
-        write_text(w, "impact", impact_of(c, group, share));
+            write_null(w, "rank", delta->finite ? "nothing changed" : none);
+        if (delta->finite)
+            write_text(w, "impact", impact_of(c, group, share));
+        else
+            write_null(w, "impact", none);
         write_end(w);
     }
     write_end(w);

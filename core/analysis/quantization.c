@@ -39,11 +39,11 @@ static bool is_taken(const struct comparison *c, size_t pair)
     const struct tensor *a = comparison_tensor(c, pair, 0);
     const struct tensor *b = comparison_tensor(c, pair, c->model_count - 1);
 
-    return comparison_delta(c, pair) && dtype_is_parameter(a->dtype) &&
-           dtype_traits(b->dtype)->kind != DTYPE_KIND_BOOL;
+    return comparison_delta(c, pair) && dtype_is_parameter(a->dtype) && dtype_traits(b->dtype)->kind != DTYPE_KIND_BOOL;
 }
 
-/* Sums of one record in units of the values squared; extreme F64 may overflow to infinity, which is reported as null. */
+/* Sums of one record in units of the values squared; extreme F64 may overflow to infinity, which is reported as null.
+ */
 static double unscale(const struct delta_record *delta, const struct sum *sum)
 {
     return ldexp(sum_value(sum), 2 * delta->exponent);
@@ -209,8 +209,8 @@ static void write_tensor(const struct comparison *c, const void *opaque, size_t 
                      delta->has_row_fit ? "exact or zero baseline" : "rows too long to fit one by one");
     }
     if (dtype_traits(side->dtype)->bits == 8 && dtype_traits(side->dtype)->kind != DTYPE_KIND_BOOL)
-        write_figure(w, "saturated_fraction",
-                     side->elements ? (double)side->saturated / (double)side->elements : NAN, "empty");
+        write_figure(w, "saturated_fraction", side->elements ? (double)side->saturated / (double)side->elements : NAN,
+                     "empty");
     else
         write_null(w, "saturated_fraction", "not an 8-bit type");
     if (state->what_if && what_if_has(state->what_if, pair))

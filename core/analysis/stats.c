@@ -40,8 +40,7 @@ static void write_extreme(struct writer *w, const char *key, const struct side_r
 static void write_quantiles(struct writer *w, const struct quantiles *q, const struct side_record *side)
 {
     static const char *const names[QUANTILE_COUNT] = {"p01", "p05", "p25", "p50", "p75", "p95", "p99"};
-    const char *reason =
-        dtype_traits(side->dtype)->kind == DTYPE_KIND_COMPLEX ? "complex" : side_null_reason(side);
+    const char *reason = dtype_traits(side->dtype)->kind == DTYPE_KIND_COMPLEX ? "complex" : side_null_reason(side);
 
     write_object(w, "quantiles");
     for (int i = 0; i < QUANTILE_COUNT; i++)

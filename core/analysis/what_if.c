@@ -11,7 +11,7 @@
 
 enum target { TO_F16, TO_BF16, TO_F8_E4M3, TO_F8_E5M2, TO_INT8, TO_INT4_G32, TO_INT4_G128, TARGET_COUNT };
 
-static const char *const target_names[TARGET_COUNT] = {"F16",          "BF16",     "F8_E4M3", "F8_E5M2",
+static const char *const target_names[TARGET_COUNT] = {"F16",          "BF16",     "F8_E4M3",  "F8_E5M2",
                                                        "INT8_per_row", "INT4_g32", "INT4_g128"};
 
 struct measured {
@@ -39,7 +39,8 @@ static const struct float_type float_types[] = {
     [TO_F8_E5M2] = {0x1p-14, 57344, 0x1.8p50, true},
 };
 
-/* x to the nearest value of the type, half to even: adding and taking away 1.5·2^52 units of x's binade rounds there. */
+/* x to the nearest value of the type, half to even: adding and taking away 1.5·2^52 units of x's binade rounds there.
+ */
 static double round_to(const struct float_type *type, double x)
 {
     double magnitude = fabs(x), binade, magic, rounded;
@@ -179,7 +180,7 @@ int what_if_measure(const struct comparison *c, const struct compare_env *env, s
                     struct error *err)
 {
     struct what_if *what_if = calloc(1, sizeof(*what_if));
-    struct sampler sampler = {malloc((size_t)WHAT_IF_ELEMENTS_MAX * 8), malloc((size_t)WHAT_IF_ELEMENTS_MAX * 8)};
+    struct sampler sampler = {calloc(WHAT_IF_ELEMENTS_MAX, 8), calloc(WHAT_IF_ELEMENTS_MAX, 8)};
     int rc = 0;
 
     if (what_if)
@@ -226,7 +227,9 @@ static void write_measured(const struct measured *m, struct writer *w)
 
         write_object(w, target_names[t]);
         write_figure(w, "sqnr_db", isinf(m->noise[t]) ? NAN : sqnr_db,
-                     isinf(m->noise[t]) ? "values overflow the type" : m->noise[t] == 0 ? "exact" : "zero baseline");
+                     isinf(m->noise[t]) ? "values overflow the type"
+                     : m->noise[t] == 0 ? "exact"
+                                        : "zero baseline");
         write_u64(w, "bytes", m->bytes[t]);
         write_end(w);
     }

@@ -75,11 +75,11 @@ static int refuse(const struct source *source, const struct head *head, struct e
                              uri, tried, look_alikes[i].what);
     }
     for (size_t i = 0; i < shown; i++)
-        snprintf(bytes + 3 * i, sizeof(bytes) - 3 * i, "%s%02x", i ? " " : "", head->first[i]);
+        snprintf(bytes + 3 * i, sizeof(bytes) - 3 * i, " %02x", head->first[i]);
     if (is_called_safetensors(source->uri))
         snprintf(shape, sizeof(shape), "a safetensors file begins with the length of its header in 8 bytes, then '{', but ");
     return error_set(err, source->size <= 8 ? ERROR_FORMAT : ERROR_UNSUPPORTED,
-                     "%s: no known format recognises the content (tried %s): %sthis file of %" PRIu64 " bytes begins with %s",
+                     "%s: no known format recognises the content (tried %s): %sthis file of %" PRIu64 " bytes begins with%s",
                      uri, tried, shape, source->size, bytes);
 }
 

@@ -114,7 +114,7 @@ static int safetensors_open(const struct opener *opener, struct source *source, 
 {
     struct safetensors_header header = {0};
     char uri[NAME_PRINTABLE_BYTES];
-    uint64_t header_bytes;
+    uint64_t header_bytes = 0;
     struct model *model;
     char *text = NULL;
     int rc;

@@ -1,4 +1,5 @@
-/* At most two thirds full, linear probing. The hash is salted for each index: names come from files, and a file must
+/* At most two thirds full, linear probing; a slot keeps half of the hash, so that other names' bytes, which lie all over a
+ * header, are hardly ever looked at in vain. The hash is salted for each index: names come from files, and a file must
  * not be able to choose names that all collide. */
 #include "core/model/name_index.h"
 
@@ -7,10 +8,15 @@
 #include <sys/random.h>
 #include <time.h>
 
+struct slot {
+    uint32_t record; /* + 1; 0: empty */
+    uint32_t tag;    /* the hash's upper half */
+};
+
 struct name_index {
     size_t mask;
     uint64_t salt[2];
-    uint32_t slots[]; /* record + 1; 0: empty */
+    struct slot slots[];
 };
 
 struct name_index *name_index_new(size_t capacity)
@@ -68,26 +74,33 @@ static struct name record_name(struct name_records records, uint32_t at)
 }
 
 /* The slot that holds name, or the empty one where it belongs. */
-static size_t find_slot(const struct name_index *index, struct name_records records, struct name name)
+static size_t find_slot(const struct name_index *index, struct name_records records, struct name name, uint32_t *ret_tag)
 {
-    size_t slot = (size_t)salted_hash(index, name) & index->mask;
+    uint64_t hash = salted_hash(index, name);
+    size_t slot = (size_t)hash & index->mask;
+    uint32_t tag = (uint32_t)(hash >> 32);
 
-    while (index->slots[slot] && !name_equal(record_name(records, index->slots[slot] - 1), name))
+    while (index->slots[slot].record &&
+           (index->slots[slot].tag != tag || !name_equal(record_name(records, index->slots[slot].record - 1), name)))
         slot = (slot + 1) & index->mask;
+    *ret_tag = tag;
     return slot;
 }
 
 uint32_t name_index_find(const struct name_index *index, struct name_records records, struct name name)
 {
-    return index->slots[find_slot(index, records, name)] - 1; /* an empty slot wraps to NAME_INDEX_NONE */
+    uint32_t tag;
+
+    return index->slots[find_slot(index, records, name, &tag)].record - 1; /* an empty slot wraps to NAME_INDEX_NONE */
 }
 
 uint32_t name_index_add(struct name_index *index, struct name_records records, uint32_t at)
 {
-    size_t slot = find_slot(index, records, record_name(records, at));
+    uint32_t tag;
+    size_t slot = find_slot(index, records, record_name(records, at), &tag);
 
-    if (index->slots[slot])
-        return index->slots[slot] - 1;
-    index->slots[slot] = at + 1;
+    if (index->slots[slot].record)
+        return index->slots[slot].record - 1;
+    index->slots[slot] = (struct slot){at + 1, tag};
     return at;
 }

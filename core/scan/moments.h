@@ -28,7 +28,8 @@ struct side_record {
     uint64_t finite;   /* terms in the moments: finite elements, real components for C64 */
     uint64_t nans, infs, zeros;
     uint64_t saturated; /* elements at the extreme codes; with NEED_SATURATION, 8-bit types only */
-    double mean;        /* of the finite terms, scaled */
+    double mean;        /* of the finite terms, scaled: mean + mean_low */
+    double mean_low;    /* what mean rounds away: 64-bit integers */
     double m2;          /* Σ(x − mean)², scaled twice */
     struct sum squares; /* Σx², scaled twice */
     union extreme min, max; /* of the finite elements, unscaled; by the dtype's kind; undefined when finite is 0 or complex */
@@ -37,7 +38,8 @@ struct side_record {
     enum dtype dtype;
 };
 
-/* What lies between two sides, over the elements that are finite on both. Δ = b − a. */
+/* What lies between two sides, over the elements that are finite on both. Δ = b − a. Sums of Δ are scaled by
+ * 2^-exponent a factor, those of a by 2^-exponent_a, those of b by 2^-exponent_b (where F64 takes part; else all are 0). */
 struct delta_record {
     uint64_t elements;          /* compared */
     uint64_t finite;            /* terms: finite on both sides (real components for C64) */
@@ -47,12 +49,12 @@ struct delta_record {
     uint64_t beyond_epsilon;    /* |Δ| > epsilon, plus nonfinite_changed */
     uint64_t max_abs_at;        /* flat index of the lowest element that has max_abs; undefined when max_abs is 0 */
     double max_abs;             /* unscaled */
-    struct sum delta, delta_abs;          /* ΣΔ, Σ|Δ|, scaled */
-    struct sum delta_squares, aa, bb, ab; /* ΣΔ², Σa², Σb², Σab, scaled twice */
-    struct sum row_fit;  /* Σ over rows of ⟨a,b⟩²/⟨b,b⟩, scaled twice; with NEED_ROW_FIT */
+    struct sum delta, delta_abs;          /* ΣΔ, Σ|Δ| */
+    struct sum delta_squares, aa, bb, ab; /* ΣΔ², Σa², Σb², Σab */
+    struct sum row_fit;  /* Σ over rows of ⟨a,b⟩²/⟨b,b⟩, scaled as aa; with NEED_ROW_FIT */
     bool has_row_fit;    /* rows were short enough to be fitted one by one */
     bool is_bytes_equal; /* every stored byte was compared and equal, dtype and shape too */
-    int32_t exponent;
+    int32_t exponent, exponent_a, exponent_b;
 };
 
 void side_record_init(struct side_record *record, enum dtype dtype);

@@ -8,7 +8,6 @@
 #include "core/analysis/analysis.h"
 #include "core/format/format.h"
 
-
 struct flag {
     const char *name;
     const char *value_name; /* NULL: takes none */
@@ -63,8 +62,9 @@ static int set_input_format(struct arguments *a, const char *value, struct error
         }
     if (strcmp(value, "auto") == 0)
         return 0;
-    return error_set(err, ERROR_REQUEST, "--format \"%s\" is not a model format of this build (diffaid analyses "
-                                         "and GET /v1/formats list what is); --output chooses the form of the result",
+    return error_set(err, ERROR_REQUEST,
+                     "--format \"%s\" is not a model format of this build (diffaid analyses "
+                     "and GET /v1/formats list what is); --output chooses the form of the result",
                      value);
 }
 
@@ -293,8 +293,8 @@ int arguments_parse(struct arguments *a, enum personality personality, int argc,
         return rc;
     if (a->request.analyses == 0 && personality == PERSONALITY_INSPECT)
         a->request.options.headers_only = true;
-    if (a->request.analyses == 0 && personality != PERSONALITY_INSPECT)
-        a->request.analyses = 1u << analysis_by_name("stats", 5);
+    if (personality == PERSONALITY_DIFFAI || (a->request.analyses == 0 && personality == PERSONALITY_COMPARE))
+        a->request.analyses |= 1u << analysis_by_name("stats", 5); /* diffai's lines and elements always hold them */
     return compare_request_check(&a->request, err);
 }
 
@@ -319,8 +319,9 @@ static void print_flag(const char *name, const char *value_name, const char *hel
 void arguments_print_help(enum personality personality)
 {
     static const char *const usages[] = {
-        [PERSONALITY_COMPARE] = "diffaid compare A B [C…] [FLAGS]\n\nCompares models: files or directories. Every byte is "
-                                "read once; every figure is measured.",
+        [PERSONALITY_COMPARE] =
+            "diffaid compare A B [C…] [FLAGS]\n\nCompares models: files or directories. Every byte is "
+            "read once; every figure is measured.",
         [PERSONALITY_INSPECT] = "diffaid inspect A [FLAGS]\n\nShows what a model holds, from its headers; with --stats "
                                 "its values are read too.",
         [PERSONALITY_DIFFAI] = "diffai A B [FLAGS]\n\nCompares two models and prints one line a finding.",

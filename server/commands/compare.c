@@ -114,8 +114,9 @@ static int open_models(const struct arguments *a, struct model **models, struct 
         int rc;
 
         if (strcmp(a->models[i], "-") == 0)
-            return error_set(err, ERROR_REQUEST,
-                             "-: a model cannot be read from a pipe, because weights are read at random; save it first");
+            return error_set(
+                err, ERROR_REQUEST,
+                "-: a model cannot be read from a pipe, because weights are read at random; save it first");
         if (a->models[i][0] == '\0')
             return error_set(err, ERROR_REQUEST, "an empty path names no model");
         rc = model_open(&place, &limits_default, &models[i], err);

@@ -1,0 +1,546 @@
+/* Blocks run through a kernel that takes every element for finite. A block where that was wrong shows in its Σx², and
+ * is measured again with care: counted, its finite elements moved together. Which way a block goes depends on its
+ * content alone, and both give the same bits where both apply.
+ *
+ * F64 beyond [1e-140, 1e140] is measured once as it is, for extremes and counts, and once scaled, for the sums. */
+#include "core/scan/measure.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/scan/decode_wide.h"
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+void shift_init(struct shift *shift)
+{
+    *shift = (struct shift){.min = INFINITY, .max = -INFINITY};
+}
+
+bool shift_is_full(const struct shift *shift)
+{
+    return shift->terms == SHIFT_TERMS;
+}
+
+void shift_feed(struct shift *shift, const double *terms, size_t count)
+{
+    for (size_t i = 0; i < count && shift->terms < SHIFT_TERMS; i++, shift->terms++) {
+        shift->lane[shift->terms % 8] += terms[i];
+        if (terms[i] < shift->min)
+            shift->min = terms[i];
+        if (terms[i] > shift->max)
+            shift->max = terms[i];
+    }
+}
+
+double shift_value(const struct shift *shift)
+{
+    const double *lane = shift->lane;
+    double mean;
+
+    if (shift->terms == 0)
+        return 0;
+    mean = (((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]))) / shift->terms;
+    if (!(mean >= shift->min)) /* or not a number: the sum of huge values overflowed both ways */
+        return shift->min;
+    return mean > shift->max ? shift->max : mean;
+}
+
+void side_totals_init(struct side_totals *totals)
+{
+    *totals = (struct side_totals){.min = INFINITY, .max = -INFINITY};
+}
+
+void side_totals_add(struct side_totals *totals, const struct block_side *block, size_t elements)
+{
+    sum_add(&totals->shifted, block->shifted);
+    sum_add(&totals->shifted_squares, block->shifted_squares);
+    sum_add(&totals->squares, block->squares);
+    if (block->min < totals->min)
+        totals->min = block->min;
+    if (block->max > totals->max)
+        totals->max = block->max;
+    totals->finite += elements;
+    totals->zeros += block->zeros;
+}
+
+/* mean = K + Σ(x − K)/n, Σ(x − mean)² = Σ(x − K)² − (Σ(x − K))²/n. */
+void side_record_settle(struct side_record *record, const struct side_totals *totals, double k, int32_t exponent)
+{
+    double n = (double)totals->finite, shifted = sum_value(&totals->shifted), step, rest;
+
+    record->exponent = exponent;
+    record->finite = totals->finite;
+    if (!totals->finite)
+        return;
+    step = shifted / n;
+    record->mean = k + step;
+    rest = record->mean - k;
+    record->mean_low = (k - (record->mean - rest)) + (step - rest);
+    record->m2 = sum_value(&totals->shifted_squares) - shifted * step;
+    if (!(record->m2 > 0))
+        record->m2 = 0;
+    record->squares = totals->squares;
+}
+
+int32_t exponent_for(double abs_max)
+{
+    int exponent = 0;
+
+    if (isinf(abs_max))
+        return DBL_MAX_EXP + 1;
+    if (abs_max > 0 && (abs_max < 1e-140 || abs_max > 1e140))
+        frexp(abs_max, &exponent);
+    return exponent;
+}
+
+/* In two steps: 2^-exponent itself may be no double. */
+void scale_terms(double *terms, size_t count, int32_t exponent)
+{
+    double first = ldexp(1, -exponent / 2), second = ldexp(1, -exponent - -exponent / 2);
+
+    for (size_t i = 0; i < count; i++)
+        terms[i] = terms[i] * first * second;
+}
+
+/* The block's elements as a kernel reads them: in place where they lie in that format, else decoded. */
+static const void *block_view(const struct stored *x, size_t at, size_t n, enum block_format format, float *narrow,
+                              double *wide)
+{
+    enum { SIZE_16 = 2, SIZE_32 = 4, SIZE_64 = 8 };
+
+    switch (format) {
+    case BLOCK_BF16:
+    case BLOCK_F16:
+        return x->base + (x->first + at) * SIZE_16;
+    case BLOCK_F32:
+        if (x->dtype == DTYPE_F32)
+            return x->base + (x->first + at) * SIZE_32;
+        decode_f32(x->dtype, x->base, x->first + at, n, narrow);
+        return narrow;
+    case BLOCK_F64:
+    case BLOCK_FORMAT_COUNT:
+        break;
+    }
+    if (x->dtype == DTYPE_F64)
+        return x->base + (x->first + at) * SIZE_64;
+    decode_f64(x->dtype, x->base, x->first + at, n, wide);
+    return wide;
+}
+
+static enum block_format format_of(enum dtype dtype)
+{
+    if (dtype == DTYPE_BF16)
+        return BLOCK_BF16;
+    if (dtype == DTYPE_F16)
+        return BLOCK_F16;
+    return decode_is_narrow(dtype) ? BLOCK_F32 : BLOCK_F64;
+}
+
+static enum block_format format_of_both(enum dtype a, enum dtype b)
+{
+    if (a == b)
+        return format_of(a);
+    return decode_is_narrow(a) && decode_is_narrow(b) ? BLOCK_F32 : BLOCK_F64;
+}
+
+/* Moves the finite values together; counts the others where totals are given. */
+static size_t keep_finite(const double *values, size_t n, double *terms, struct side_totals *totals)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (isfinite(values[i]))
+            terms[kept++] = values[i];
+        else if (totals)
+            *(isnan(values[i]) ? &totals->nans : &totals->infs) += 1;
+    }
+    return kept;
+}
+
+static double side_shift(struct measure *m, const struct stored *x, int32_t exponent)
+{
+    struct shift shift;
+
+    shift_init(&shift);
+    for (size_t at = 0; at < x->elements && !shift_is_full(&shift); at += BLOCK_ELEMENTS) {
+        size_t n = min_size(x->elements - at, BLOCK_ELEMENTS);
+
+        decode_f64(x->dtype, x->base, x->first + at, n, m->a64);
+        n = keep_finite(m->a64, n, m->terms_a, NULL);
+        if (exponent)
+            scale_terms(m->terms_a, n, exponent);
+        shift_feed(&shift, m->terms_a, n);
+    }
+    return shift_value(&shift);
+}
+
+static void side_block_with_care(struct measure *m, const struct stored *x, size_t at, size_t n, double k,
+                                 int32_t exponent, struct side_totals *totals)
+{
+    struct block_side block;
+
+    decode_f64(x->dtype, x->base, x->first + at, n, m->a64);
+    n = keep_finite(m->a64, n, m->terms_a, totals);
+    if (exponent)
+        scale_terms(m->terms_a, n, exponent);
+    m->kernels->side[BLOCK_F64](m->terms_a, n, k, &block);
+    side_totals_add(totals, &block, n);
+}
+
+static void side_rescale(struct measure *m, const struct stored *x, struct side_record *record, int32_t exponent)
+{
+    struct side_totals totals;
+    double k = side_shift(m, x, exponent);
+
+    side_totals_init(&totals);
+    for (size_t at = 0; at < x->elements; at += BLOCK_ELEMENTS)
+        side_block_with_care(m, x, at, min_size(x->elements - at, BLOCK_ELEMENTS), k, exponent, &totals);
+    side_record_settle(record, &totals, k, exponent);
+}
+
+/* −0 + 0 is +0: which of two zeros an instruction calls the lesser must not show. */
+static void side_set_extremes(struct side_record *record, double min, double max)
+{
+    switch (dtype_traits(record->dtype)->kind) {
+    case DTYPE_KIND_INT:
+        record->min.i64 = (int64_t)min;
+        record->max.i64 = (int64_t)max;
+        break;
+    case DTYPE_KIND_UINT:
+    case DTYPE_KIND_BOOL:
+        record->min.u64 = (uint64_t)min;
+        record->max.u64 = (uint64_t)max;
+        break;
+    case DTYPE_KIND_FLOAT:
+    case DTYPE_KIND_NONE:
+    case DTYPE_KIND_COMPLEX:
+        record->min.f64 = min + 0.0;
+        record->max.f64 = max + 0.0;
+        break;
+    }
+    record->abs_max = fmax(fabs(min), fabs(max));
+}
+
+static void side_count_saturated(const struct stored *x, struct side_record *record)
+{
+    const struct dtype_traits *traits = dtype_traits(x->dtype);
+    uint8_t is_extreme[256];
+    uint64_t saturated = 0;
+    float value;
+
+    if (traits->bits != 8 || traits->kind == DTYPE_KIND_BOOL)
+        return;
+    for (unsigned code = 0; code < 256; code++) {
+        const uint8_t byte = (uint8_t)code;
+
+        decode_f32(x->dtype, &byte, 0, 1, &value);
+        is_extreme[code] = (double)value == traits->min || (double)value == traits->max;
+    }
+    for (size_t i = 0; i < x->elements; i++)
+        saturated += is_extreme[x->base[x->first + i]];
+    record->saturated = saturated;
+}
+
+static void side_finish(struct measure *m, const struct stored *x, const struct side_totals *totals, double k,
+                        struct side_record *ret)
+{
+    int32_t exponent;
+
+    side_record_init(ret, x->dtype);
+    ret->elements = x->elements;
+    ret->nans = totals->nans;
+    ret->infs = totals->infs;
+    ret->zeros = totals->zeros;
+    side_record_settle(ret, totals, k, 0);
+    if (ret->finite)
+        side_set_extremes(ret, totals->min, totals->max);
+    exponent = x->dtype == DTYPE_F64 ? exponent_for(ret->abs_max) : 0;
+    if (exponent)
+        side_rescale(m, x, ret, exponent);
+    if (m->needs & NEED_SATURATION)
+        side_count_saturated(x, ret);
+}
+
+void measure_side(struct measure *m, const struct stored *x, struct side_record *ret)
+{
+    enum block_format format = format_of(x->dtype);
+    struct side_totals totals;
+    double k;
+
+    if (x->dtype == DTYPE_C64) {
+        measure_side_complex(m, x, ret);
+        return;
+    }
+    if (dtype_traits(x->dtype)->is_wide) {
+        measure_side_wide(m, x, ret);
+        return;
+    }
+    k = side_shift(m, x, 0);
+    side_totals_init(&totals);
+    for (size_t at = 0; at < x->elements; at += BLOCK_ELEMENTS) {
+        size_t n = min_size(x->elements - at, BLOCK_ELEMENTS);
+        struct block_side block;
+
+        m->kernels->side[format](block_view(x, at, n, format, m->a32, m->a64), n, k, &block);
+        if (isfinite(block.squares))
+            side_totals_add(&totals, &block, n);
+        else
+            side_block_with_care(m, x, at, n, k, 0, &totals);
+    }
+    side_finish(m, x, &totals, k, ret);
+}
+
+void delta_add_delta(struct delta_record *record, const struct block_pair *block)
+{
+    sum_add(&record->delta, block->delta);
+    sum_add(&record->delta_abs, block->delta_abs);
+    sum_add(&record->delta_squares, block->delta_squares);
+}
+
+void delta_add_products(struct delta_record *record, const struct block_pair *block)
+{
+    sum_add(&record->aa, block->a.squares);
+    sum_add(&record->bb, block->b.squares);
+    sum_add(&record->ab, block->ab);
+}
+
+bool delta_begin_scaled(struct delta_record *record, double abs_max_a, double abs_max_b)
+{
+    const struct sum zero = {0};
+
+    record->exponent = exponent_for(record->max_abs);
+    record->exponent_a = exponent_for(abs_max_a);
+    record->exponent_b = exponent_for(abs_max_b);
+    if (!record->exponent && !record->exponent_a && !record->exponent_b)
+        return false;
+    record->delta = record->delta_abs = record->delta_squares = record->aa = record->bb = record->ab = zero;
+    return true;
+}
+
+void delta_add_scaled(struct measure *m, size_t terms, struct delta_record *record)
+{
+    double scaled_a[BLOCK_ELEMENTS], scaled_b[BLOCK_ELEMENTS];
+    struct block_pair block;
+
+    memcpy(scaled_a, m->terms_a, terms * sizeof(*scaled_a));
+    memcpy(scaled_b, m->terms_b, terms * sizeof(*scaled_b));
+    scale_terms(scaled_a, terms, record->exponent_a);
+    scale_terms(scaled_b, terms, record->exponent_b);
+    m->kernels->pair[BLOCK_F64](scaled_a, scaled_b, terms, 0, 0, 0, &block);
+    delta_add_products(record, &block);
+    scale_terms(m->terms_a, terms, record->exponent);
+    scale_terms(m->terms_b, terms, record->exponent);
+    m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, terms, 0, 0, 0, &block);
+    delta_add_delta(record, &block);
+}
+
+static void delta_add_counts(struct delta_record *record, const struct block_pair *block, size_t finite)
+{
+    record->finite += finite;
+    record->changed += block->changed;
+    record->sign_flips += block->sign_flips;
+    record->beyond_epsilon += block->beyond_epsilon;
+}
+
+/* Decodes both blocks and moves together what is finite on both sides; counts the others where a record is given. */
+static size_t pair_keep_finite(struct measure *m, const struct stored *a, const struct stored *b, size_t at, size_t n,
+                               struct delta_record *record)
+{
+    size_t kept = 0;
+
+    decode_f64(a->dtype, a->base, a->first + at, n, m->a64);
+    decode_f64(b->dtype, b->base, b->first + at, n, m->b64);
+    for (size_t i = 0; i < n; i++) {
+        double va = m->a64[i], vb = m->b64[i];
+
+        if (isfinite(va) && isfinite(vb)) {
+            m->terms_a[kept] = va;
+            m->terms_b[kept++] = vb;
+        } else if (record && va != vb && !(isnan(va) && isnan(vb))) {
+            record->nonfinite_changed++;
+            record->changed++;
+            record->beyond_epsilon++;
+        }
+    }
+    return kept;
+}
+
+/* The element of the block whose |Δ| is the unit's greatest. Looked for once a unit. */
+static uint64_t find_max_abs(struct measure *m, const struct stored *a, const struct stored *b, size_t at, size_t n,
+                             double max_abs)
+{
+    decode_f64(a->dtype, a->base, a->first + at, n, m->a64);
+    decode_f64(b->dtype, b->base, b->first + at, n, m->b64);
+    for (size_t i = 0; i < n; i++) {
+        if (isfinite(m->a64[i]) && isfinite(m->b64[i]) && fabs(m->b64[i] - m->a64[i]) == max_abs)
+            return at + i;
+    }
+    return at;
+}
+
+static void delta_rescale(struct measure *m, const struct stored *a, const struct stored *b, size_t common,
+                          const double abs_max[2], struct delta_record *record)
+{
+    if (!delta_begin_scaled(record, abs_max[0], abs_max[1]))
+        return;
+    for (size_t at = 0; at < common; at += BLOCK_ELEMENTS) {
+        size_t n = pair_keep_finite(m, a, b, at, min_size(common - at, BLOCK_ELEMENTS), NULL);
+
+        delta_add_scaled(m, n, record);
+    }
+}
+
+/* Σ over rows of ⟨a,b⟩²/⟨b,b⟩, what the best scale a row explains of Σa². */
+static void delta_fit_rows(struct measure *m, const struct stored *a, const struct stored *b, size_t common,
+                           uint64_t row_elements, struct delta_record *record)
+{
+    enum block_format format = format_of_both(a->dtype, b->dtype);
+
+    record->has_row_fit = row_elements > 0 && common % row_elements == 0 && record->exponent_a == 0;
+    if (!record->has_row_fit)
+        return;
+    for (size_t row = 0; row < common; row += row_elements) {
+        struct sum ab = {0}, bb = {0};
+        double scale;
+
+        for (size_t at = row; at < row + row_elements; at += BLOCK_ELEMENTS) {
+            size_t n = min_size(row + row_elements - at, BLOCK_ELEMENTS);
+            struct block_pair block;
+
+            m->kernels->pair[format](block_view(a, at, n, format, m->a32, m->a64),
+                                     block_view(b, at, n, format, m->b32, m->b64), n, 0, 0, 0, &block);
+            if (!isfinite(block.a.squares)) {
+                n = pair_keep_finite(m, a, b, at, n, NULL);
+                m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, n, 0, 0, 0, &block);
+            }
+            sum_add(&ab, block.ab);
+            sum_add(&bb, block.b.squares);
+        }
+        if (sum_value(&bb) > 0) {
+            scale = sum_value(&ab) / sum_value(&bb);
+            sum_add(&record->row_fit, sum_value(&ab) * scale);
+        }
+    }
+}
+
+static bool is_row_fit_asked(const struct measure *m, enum dtype a, enum dtype b)
+{
+    const struct dtype_traits *candidate = dtype_traits(b);
+
+    return (m->needs & NEED_ROW_FIT) && dtype_traits(a)->kind == DTYPE_KIND_FLOAT && !candidate->is_wide &&
+           (candidate->kind == DTYPE_KIND_INT || candidate->kind == DTYPE_KIND_UINT);
+}
+
+/* Real sides of at most 53 bits. The sides' totals are gathered on the way where asked for. */
+static void pair_pass(struct measure *m, const struct stored *a, const struct stored *b, size_t common, double ka,
+                      double kb, struct side_totals *totals_a, struct side_totals *totals_b, struct delta_record *ret)
+{
+    enum block_format format = format_of_both(a->dtype, b->dtype);
+    double abs_max[2] = {0, 0};
+    size_t max_block = 0;
+
+    for (size_t at = 0; at < common; at += BLOCK_ELEMENTS) {
+        size_t n = min_size(common - at, BLOCK_ELEMENTS);
+        struct block_pair block;
+
+        m->kernels->pair[format](block_view(a, at, n, format, m->a32, m->a64),
+                                 block_view(b, at, n, format, m->b32, m->b64), n, ka, kb, m->epsilon, &block);
+        if (isfinite(block.a.squares) && isfinite(block.b.squares)) {
+            if (totals_a) {
+                side_totals_add(totals_a, &block.a, n);
+                side_totals_add(totals_b, &block.b, n);
+            }
+        } else {
+            if (totals_a) {
+                side_block_with_care(m, a, at, n, ka, 0, totals_a);
+                side_block_with_care(m, b, at, n, kb, 0, totals_b);
+            }
+            n = pair_keep_finite(m, a, b, at, n, ret);
+            m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, n, 0, 0, m->epsilon, &block);
+        }
+        delta_add_delta(ret, &block);
+        delta_add_products(ret, &block);
+        delta_add_counts(ret, &block, n);
+        if (n > 0) {
+            abs_max[0] = fmax(abs_max[0], fmax(fabs(block.a.min), fabs(block.a.max)));
+            abs_max[1] = fmax(abs_max[1], fmax(fabs(block.b.min), fabs(block.b.max)));
+        }
+        if (block.max_abs > ret->max_abs) {
+            ret->max_abs = block.max_abs;
+            max_block = at;
+        }
+    }
+    if (ret->max_abs > 0)
+        ret->max_abs_at = find_max_abs(m, a, b, max_block, min_size(common - max_block, BLOCK_ELEMENTS), ret->max_abs);
+    if (a->dtype == DTYPE_F64 || b->dtype == DTYPE_F64)
+        delta_rescale(m, a, b, common, abs_max, ret);
+}
+
+/* Where every byte is equal, the side's squares are the pair's: the bits that the kernels would have given. */
+static void delta_of_equal(const struct side_record *side, struct delta_record *ret)
+{
+    delta_record_init(ret);
+    ret->elements = side->elements;
+    ret->finite = side->finite;
+    ret->aa = ret->bb = ret->ab = side->squares;
+    ret->exponent_a = ret->exponent_b = side->exponent;
+}
+
+static bool is_bytes_equal(const struct stored *a, const struct stored *b)
+{
+    unsigned bits = dtype_traits(a->dtype)->bits;
+    uint64_t from = a->first * bits / 8, to = ((a->first + a->elements) * bits + 7) / 8;
+
+    return a->dtype == b->dtype && a->first == b->first && a->elements == b->elements &&
+           memcmp(a->base + from, b->base + from, to - from) == 0;
+}
+
+void measure_pair(struct measure *m, const struct stored *a, const struct stored *b, uint64_t row_elements,
+                  struct side_record *ret_a, struct side_record *ret_b, struct delta_record *ret_delta)
+{
+    const bool is_complex = a->dtype == DTYPE_C64 || b->dtype == DTYPE_C64;
+    const bool is_wide = dtype_traits(a->dtype)->is_wide || dtype_traits(b->dtype)->is_wide;
+    const size_t common = min_size(a->elements, b->elements);
+
+    if (is_bytes_equal(a, b)) {
+        measure_side(m, a, ret_a);
+        *ret_b = *ret_a;
+        delta_of_equal(ret_a, ret_delta);
+        ret_delta->has_row_fit = false; /* equal dtypes: never a float beside codes */
+        return;
+    }
+    delta_record_init(ret_delta);
+    ret_delta->is_bytes_equal = false;
+    ret_delta->has_row_fit = false;
+    ret_delta->elements = common;
+    if (is_complex || is_wide) {
+        measure_side(m, a, ret_a);
+        measure_side(m, b, ret_b);
+        if (is_complex)
+            measure_delta_complex(m, a, b, ret_delta);
+        else
+            measure_delta_wide(m, a, b, ret_delta);
+        return;
+    }
+    if (a->elements == b->elements) {
+        struct side_totals totals_a, totals_b;
+        double ka = side_shift(m, a, 0), kb = side_shift(m, b, 0);
+
+        side_totals_init(&totals_a);
+        side_totals_init(&totals_b);
+        pair_pass(m, a, b, common, ka, kb, &totals_a, &totals_b, ret_delta);
+        side_finish(m, a, &totals_a, ka, ret_a);
+        side_finish(m, b, &totals_b, kb, ret_b);
+    } else {
+        measure_side(m, a, ret_a);
+        measure_side(m, b, ret_b);
+        pair_pass(m, a, b, common, 0, 0, NULL, NULL, ret_delta);
+    }
+    if (is_row_fit_asked(m, a->dtype, b->dtype))
+        delta_fit_rows(m, a, b, common, row_elements, ret_delta);
+}

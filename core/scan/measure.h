@@ -1,0 +1,86 @@
+/* What one unit yields: the bytes of one side, or of two sides that lie opposite, become records. */
+#ifndef CORE_SCAN_MEASURE_H
+#define CORE_SCAN_MEASURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/scan/kernels.h"
+#include "core/scan/moments.h"
+
+/* Elements [first, first + elements) of the plain elements that start at base. */
+struct stored {
+    enum dtype dtype;
+    const uint8_t *base;
+    uint64_t first; /* below 8: for the dtypes of less than a byte */
+    size_t elements;
+};
+
+/* One thread's settings and scratch. */
+struct measure {
+    const struct kernels *kernels;
+    double epsilon;
+    unsigned needs;
+    float a32[BLOCK_ELEMENTS], b32[BLOCK_ELEMENTS];
+    double a64[BLOCK_ELEMENTS], b64[BLOCK_ELEMENTS];         /* decoded */
+    double terms_a[BLOCK_ELEMENTS], terms_b[BLOCK_ELEMENTS]; /* what of it is finite */
+    long double a_long[BLOCK_ELEMENTS], b_long[BLOCK_ELEMENTS];
+};
+
+/* The record depends on the elements of x alone, whatever lies opposite. */
+void measure_side(struct measure *m, const struct stored *x, struct side_record *ret);
+
+/* Both sides and what lies between them over their common elements; a and b start at the same element. Rows of
+ * row_elements are fitted one by one where needed; 0 when rows are cut. max_abs_at counts from the first element. */
+void measure_pair(struct measure *m, const struct stored *a, const struct stored *b, uint64_t row_elements,
+                  struct side_record *ret_a, struct side_record *ret_b, struct delta_record *ret_delta);
+
+/* The same for 64-bit integers (wide.c): one side that is I64 or U64; the delta where either is. */
+void measure_side_wide(struct measure *m, const struct stored *x, struct side_record *ret);
+void measure_delta_wide(struct measure *m, const struct stored *a, const struct stored *b, struct delta_record *ret);
+
+/* And where either side is complex (complex.c). */
+void measure_side_complex(struct measure *m, const struct stored *x, struct side_record *ret);
+void measure_delta_complex(struct measure *m, const struct stored *a, const struct stored *b, struct delta_record *ret);
+
+/* Sums of a unit, gathered block by block. */
+struct side_totals {
+    struct sum shifted, shifted_squares, squares;
+    double min, max;
+    uint64_t finite, nans, infs, zeros;
+};
+void side_totals_init(struct side_totals *totals);
+void side_totals_add(struct side_totals *totals, const struct block_side *block, size_t elements);
+
+/* mean, m2, squares and finite of the record, from sums shifted by k. */
+void side_record_settle(struct side_record *record, const struct side_totals *totals, double k, int32_t exponent);
+
+/* The exponent that squares of values up to abs_max need; 0 for nearly all. An infinite abs_max is one that overflowed. */
+int32_t exponent_for(double abs_max);
+
+/* x · 2^-exponent in place. */
+void scale_terms(double *terms, size_t count, int32_t exponent);
+
+/* The mean of the first 4,096 finite terms, kept within their range: K of the shifted sums. Feed terms in order. */
+struct shift {
+    double lane[8], min, max;
+    unsigned terms;
+};
+enum { SHIFT_TERMS = 4096 };
+void shift_init(struct shift *shift);
+bool shift_is_full(const struct shift *shift);
+void shift_feed(struct shift *shift, const double *terms, size_t count);
+double shift_value(const struct shift *shift);
+
+/* Adds a block's sums: of Δ, and of the sides' products. */
+void delta_add_delta(struct delta_record *record, const struct block_pair *block);
+void delta_add_products(struct delta_record *record, const struct block_pair *block);
+
+/* Sets the exponents that sums of these extremes need and empties the sums; false when none is needed. */
+bool delta_begin_scaled(struct delta_record *record, double abs_max_a, double abs_max_b);
+
+/* Scales the finite terms of both sides, in m->terms_a and m->terms_b, and adds their sums. */
+void delta_add_scaled(struct measure *m, size_t terms, struct delta_record *record);
+
+#endif

@@ -1,0 +1,135 @@
+#!/bin/bash
+# The command line: results, forms, exit statuses, and what bad input gets to read.
+. "$(dirname "$0")/lib.sh" "$1"
+
+golden=tests/fixtures/golden/compare
+demo=tests/fixtures/demo
+one='{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+model "$work/a.safetensors" "$one" '\x00\x00\x80\x3f\x00\x00\x00\x40'
+model "$work/b.safetensors" "$one" '\x00\x00\x80\x3f\x00\x00\x40\x40'
+cp "$work/a.safetensors" "$work/same.safetensors"
+model "$work/half.safetensors" '{"w":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}' '\x00\x3c\x00\x40'
+model "$work/other.safetensors" '{"v":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}' '\x00\x00\x80\x3f\x00\x00\x00\x40'
+model "$work/odd.safetensors" '{"w":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}}' '\x00\x00\x80\x3f\x00\x00\x00\x40'
+
+# Verdicts and their exit statuses.
+expect 0 "$diffaid" compare "$work/a.safetensors" "$work/same.safetensors" && out '^Identical: all 1 tensor'
+expect 0 "$diffaid" compare "$work/a.safetensors" "$work/a.safetensors"
+expect 0 "$diffaid" compare "$work/a.safetensors" "$work/half.safetensors" && out '^Equivalent'
+expect 1 "$diffaid" compare "$work/a.safetensors" "$work/b.safetensors" && out '^Changed: 1 tensor changed of 1'
+expect 0 "$diffaid" compare --epsilon 1 "$work/a.safetensors" "$work/b.safetensors" && out 'within epsilon'
+expect 1 "$diffaid" compare --epsilon 0.5 "$work/a.safetensors" "$work/b.safetensors"
+expect 1 "$diffaid" compare --headers-only "$work/a.safetensors" "$work/b.safetensors" && out 'values not read'
+expect 1 "$diffaid" compare "$work/a.safetensors" "$work/other.safetensors" && out 'warning: .*nothing|no tensor name in common'
+expect 1 "$diffaid" compare "$work/a.safetensors" "$work/odd.safetensors" && out '\? w: dtype unsupported'
+expect 0 "$diffaid" compare "$work/odd.safetensors" "$work/odd.safetensors"
+expect 0 "$diffaid" compare --exclude w "$work/a.safetensors" "$work/b.safetensors" && out 'left out'
+
+# Forms.
+expect 1 "$diffaid" compare --json "$golden/finetune.a.safetensors" "$golden/finetune.b.safetensors"
+out '^"schema":"diffaid.result/v1"' && out '^"run":\{' && out '"verdict":"changed"'
+expect 1 "$diffaid" compare --format ndjson "$golden/finetune.a.safetensors" "$golden/finetune.b.safetensors"
+[ "$(wc -l <"$work/out")" = 15 ] || fail "NDJSON is one record a line"
+expect 1 "$diffaid" compare --json --only-changed --sort change_magnitude --top 2 "$golden/finetune.a.safetensors" \
+    "$golden/finetune.b.safetensors"
+[ "$(grep -c '^{"name"' "$work/out")" = 2 ] || fail "--top 2 lists two"
+for threads in 1 2 7; do
+    expect 1 "$diffaid" compare --format ndjson --threads $threads --analyses all "$golden/finetune.a.safetensors" \
+        "$golden/finetune.b.safetensors"
+    cp "$work/out" "$work/ndjson.$threads"
+done
+cmp "$work/ndjson.1" "$work/ndjson.2" && cmp "$work/ndjson.1" "$work/ndjson.7" || fail "threads change the result"
+
+# The seed's name, flags and lines.
+expect 1 "$diffai" "$demo/base.safetensors" "$demo/finetuned.safetensors" && out '^  ~ [^ ]+: mean=-?[0-9.]+->-?[0-9.]+, std='
+out '^  \+ [^ ]+: shape=\[.*\], dtype=f16, params=[0-9]+'
+expect 1 "$diffai" "$golden/quantize.a.safetensors" "$golden/quantize.b.safetensors" --quantization-analysis
+out '^quantization_analysis: compression=0\.333333, precision_loss='
+expect 1 "$diffai" "$golden/finetune.a.safetensors" "$golden/finetune.b.safetensors" --stats --quantization-analysis \
+    --sort-by-change-magnitude --show-layer-impact --output json
+out '^\{"TensorStatsChanged":\["model\.layers\.1' && out '"QuantizationAnalysis"' && out '"LayerImpact"' && out '"TensorAdded"'
+expect 1 "$diffai" "$work/a.safetensors" "$work/b.safetensors" --output yaml && out 'TensorStatsChanged'
+expect 0 "$diffai" "$work/a.safetensors" "$work/same.safetensors" --output json && out '^\[\]$'
+expect 1 "$diffai" --path model.layers.1. --ignore-keys-regex norm --format safetensors --no-color --verbose \
+    "$golden/finetune.a.safetensors" "$golden/finetune.b.safetensors"
+grep -q 'layers\.2' "$work/out" && fail "--path restricts"
+expect 1 "$diffai" --brief "$work/a.safetensors" "$work/b.safetensors" && out '^  ~ w$'
+expect 1 "$diffai" --quiet "$work/a.safetensors" "$work/b.safetensors"
+[ ! -s "$work/out" ] || fail "--quiet prints nothing"
+
+# A file appears whole or not at all, and nothing else beside it.
+mkdir "$work/results"
+expect 1 "$diffaid" compare --json --out "$work/results/r.json" "$work/a.safetensors" "$work/b.safetensors"
+[ "$(ls "$work/results")" = r.json ] && grep -q '"verdict":"changed"' "$work/results/r.json" || fail "--out writes the file"
+expect 1 "$diffaid" compare --json --out /dev/null "$work/a.safetensors" "$work/b.safetensors"
+[ -c /dev/null ] || fail "--out must not replace a device"
+expect 3 "$diffaid" compare --json --out /dev/full "$work/a.safetensors" "$work/b.safetensors" && err 'No space left'
+expect 3 "$diffaid" compare --out "$work/no/such/r.json" "$work/a.safetensors" "$work/b.safetensors"
+status=0; "$diffaid" compare "$work/a.safetensors" "$work/b.safetensors" >/dev/full 2>"$work/err" || status=$?
+[ $status = 3 ] || fail "a full standard output is exit 3, not $status"
+
+# An interrupt leaves nothing behind and says so by its exit status: the pass is stopped amid a large sparse tensor.
+big=$((64 << 30))
+for side in a b; do
+    header="{\"w\":{\"dtype\":\"F32\",\"shape\":[$((big / 4))],\"data_offsets\":[0,$big]}}"
+    model "$work/big.$side.safetensors" "$header" ''
+    truncate -s $((8 + ${#header} + big)) "$work/big.$side.safetensors"
+done
+mkfifo "$work/started"
+"$diffaid" compare --progress --json --out "$work/results/big.json" "$work/big.a.safetensors" \
+    "$work/big.b.safetensors" 2>"$work/started" &
+pid=$!
+exec 9<"$work/started"
+head -c 1 <&9 >/dev/null # the first progress: the pass is under way
+kill -INT $pid
+status=0; wait $pid || status=$?
+exec 9<&-
+[ $status = 130 ] || fail "an interrupt is exit 130, not $status"
+[ "$(ls "$work/results")" = r.json ] || fail "an interrupt leaves nothing behind"
+
+# Inspect reads headers only, and values on request.
+expect 0 "$diffaid" inspect "$work/big.a.safetensors" && out '17179869184 parameters'
+expect 0 "$diffaid" inspect --json --stats "$work/a.safetensors" && out '"stats":\{"dtype":"F32","shape":\[2\],"elements":2,"bytes":8,"mean":1.5,'
+expect 2 "$diffaid" inspect "$work/a.safetensors" "$work/b.safetensors"
+
+# Bad input: one line that names the file, exit 2.
+expect 2 "$diffaid" compare "$work/a.safetensors" "$work/missing.safetensors" && err 'missing\.safetensors' && one_line_error
+expect 2 "$diffaid" compare "$work/a.safetensors" - && err 'pipe' && one_line_error
+expect 2 "$diffaid" compare "$work/a.safetensors" "$work/started" && err 'FIFO' && one_line_error
+expect 2 "$diffaid" compare "$work/a.safetensors" /dev/zero && err '/dev/zero' && one_line_error
+expect 2 "$diffaid" compare "$work/a.safetensors" "$work/results" && err 'results' && one_line_error
+: >"$work/empty.safetensors"
+expect 2 "$diffaid" compare "$work/a.safetensors" "$work/empty.safetensors" && err 'empty\.safetensors.*empty' && one_line_error
+head -c 66 "$work/a.safetensors" >"$work/cut.safetensors"
+expect 2 "$diffaid" compare "$work/a.safetensors" "$work/cut.safetensors" && err 'cut\.safetensors' && one_line_error
+expect 2 "$diffaid" compare "$work/a.safetensors" && one_line_error
+expect 2 "$diffaid" compare --no-such "$work/a.safetensors" "$work/b.safetensors" && err 'no-such' && one_line_error
+expect 2 "$diffaid" compare --include '(' "$work/a.safetensors" "$work/b.safetensors" && err 'pattern "\("' && one_line_error
+expect 2 "$diffaid" compare --include "$(printf '(%.0s' {1..20})x$(printf ')%.0s' {1..20})" "$work/a.safetensors" "$work/b.safetensors"
+expect 2 "$diffaid" compare --include '(a+)+$' --exclude "$(printf 'x%.0s' {1..600})" "$work/a.safetensors" "$work/b.safetensors"
+expect 2 "$diffaid" compare --top 1.5 "$work/a.safetensors" "$work/b.safetensors" && err 'whole number'
+expect 2 "$diffaid" compare --threads 0 "$work/a.safetensors" "$work/b.safetensors"
+expect 2 "$diffaid" compare --sort nonsense "$work/a.safetensors" "$work/b.safetensors" && err 'change_magnitude'
+expect 2 "$diffaid" compare --analyses nonsense "$work/a.safetensors" "$work/b.safetensors"
+expect 2 "$diffaid" nonsense && one_line_error
+expect 0 "$diffaid" --help && out 'compare'
+expect 0 "$diffaid" compare --help && out '--quantization-analysis' && out '--epsilon X'
+expect 0 "$diffai" --help && out '--ignore-keys-regex'
+expect 0 "$diffaid" analyses && out 'layer_impact'
+expect 0 "$diffaid" analyses stats && out 'quantiles'
+expect 2 "$diffaid" analyses nonsense
+expect 0 "$diffaid" --version
+
+# A file that shrinks while it is read fails the comparison by name; it does not kill the program.
+"$diffaid" compare --progress --json "$work/big.a.safetensors" "$work/big.b.safetensors" 2>"$work/started" >/dev/null &
+pid=$!
+exec 9<"$work/started"
+head -c 1 <&9 >/dev/null
+truncate -s 4096 "$work/big.b.safetensors"
+cat <&9 >"$work/err" &
+status=0; wait $pid || status=$?
+exec 9<&-
+[ $status = 2 ] || fail "a shrunken file is exit 2, not $status"
+wait
+grep -q 'big\.b\.safetensors.*while it was read' "$work/err" || { cat "$work/err" >&2; fail "the shrunken file is named"; }
+echo "$checks checks passed"

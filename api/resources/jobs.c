@@ -261,9 +261,14 @@ static void submit(const struct job_request *job_request, const struct request *
         else
             problem_reply_error(response, request, &err);
     } else {
-        reply_job(response, 202, &job);
+        unsigned seconds = prefer_wait(request_header(request, "Prefer"));
+        bool is_waited = seconds && is_terminal(&job);
+
+        reply_job(response, is_waited ? 200 : 202, &job);
         response_header_format(response, "Location", "/v1/jobs/%s", job.id);
-        set_wait(&job, prefer_wait(request_header(request, "Prefer")), response);
+        if (is_waited)
+            set_preference_applied(seconds, response);
+        set_wait(&job, seconds, response);
         job_done(&job);
     }
     free(text);

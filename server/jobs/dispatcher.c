@@ -150,8 +150,11 @@ static void *slot_main(void *argument)
     return NULL;
 }
 
-static void dispatcher_free(struct dispatcher *dispatcher)
+void dispatcher_free(struct dispatcher *dispatcher)
 {
+    if (!dispatcher)
+        return;
+    inspector_free(dispatcher->inspector);
     for (size_t i = 0; i < dispatcher->slot_count; i++)
         close(dispatcher->slots[i].event_fd);
     pthread_cond_destroy(&dispatcher->changed);
@@ -194,6 +197,7 @@ int dispatcher_start(const struct dispatcher_settings *settings, struct dispatch
             if (slot->event_fd >= 0)
                 close(slot->event_fd);
             dispatcher_stop(dispatcher, 0);
+            dispatcher_free(dispatcher);
             return error_set(err, ERROR_NO_MEMORY, "cannot start the threads of %u workers", settings->workers);
         }
         dispatcher->slot_count++;
@@ -310,5 +314,4 @@ void dispatcher_stop(struct dispatcher *dispatcher, int64_t grace_ms)
     for (size_t i = 0; i < dispatcher->slot_count; i++)
         must(pthread_join(dispatcher->slots[i].thread, NULL));
     inspector_stop(dispatcher->inspector);
-    dispatcher_free(dispatcher);
 }

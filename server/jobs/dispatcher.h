@@ -54,8 +54,9 @@ int dispatcher_inspect(struct dispatcher *dispatcher, const char *path, char **r
 /* Worker processes that are up. */
 unsigned dispatcher_ready(struct dispatcher *dispatcher);
 
-/* Claims nothing more; waits up to grace_ms for running jobs, gives the others back to the queue, ends the processes and
- * frees the dispatcher. */
+/* Claims nothing more; waits up to grace_ms for running jobs, gives the others back to the queue and ends the processes.
+ * Questions may still be asked until dispatcher_free. */
 void dispatcher_stop(struct dispatcher *dispatcher, int64_t grace_ms);
+void dispatcher_free(struct dispatcher *dispatcher); /* a stopped one; NULL is fine */
 
 #endif

@@ -214,6 +214,10 @@ int inspector_run(struct inspector *inspector, const char *path, char **ret_json
     int rc = 0;
 
     must(pthread_mutex_lock(&inspector->lock));
+    if (inspector->is_stopping) {
+        must(pthread_mutex_unlock(&inspector->lock));
+        return error_set(err, ERROR_BUSY, "the service is ending");
+    }
     while (*end)
         end = &(*end)->next;
     *end = &asked;
@@ -240,13 +244,17 @@ int inspector_run(struct inspector *inspector, const char *path, char **ret_json
 
 void inspector_stop(struct inspector *inspector)
 {
-    if (!inspector)
-        return;
     must(pthread_mutex_lock(&inspector->lock));
     inspector->is_stopping = true;
     must(pthread_cond_signal(&inspector->asked));
     must(pthread_mutex_unlock(&inspector->lock));
     must(pthread_join(inspector->thread, NULL));
+}
+
+void inspector_free(struct inspector *inspector)
+{
+    if (!inspector)
+        return;
     pthread_cond_destroy(&inspector->asked);
     pthread_cond_destroy(&inspector->answered);
     pthread_mutex_destroy(&inspector->lock);

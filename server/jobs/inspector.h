@@ -17,6 +17,8 @@ int inspector_start(const struct child_settings *settings, int64_t limit_ms, str
 int inspector_run(struct inspector *inspector, const char *path, char **ret_json, size_t *ret_bytes,
                   struct error *err);
 
-void inspector_stop(struct inspector *inspector); /* NULL is fine; nobody may be waiting */
+/* Ends the process; whoever asks from now on gets ERROR_BUSY. */
+void inspector_stop(struct inspector *inspector);
+void inspector_free(struct inspector *inspector); /* stopped, and nobody asks any more; NULL is fine */
 
 #endif

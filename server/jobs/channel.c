@@ -29,18 +29,20 @@ static int send_error(struct error *err)
     return error_set(err, ERROR_READ, "the worker process is gone: %s", strerrordesc_np(errno));
 }
 
-/* All of it; the descriptors travel with the first byte. */
-static int send_bytes(int fd, const char *bytes, size_t count, const int *descriptors, size_t descriptor_count,
-                      struct error *err)
+/* All of the line and its end; the descriptors travel with the first byte. */
+static int send_line(int fd, const char *text, size_t bytes, const int *descriptors, size_t descriptor_count,
+                     struct error *err)
 {
     union {
         char bytes[CMSG_SPACE(CHANNEL_DESCRIPTORS_MAX * sizeof(int))];
         struct cmsghdr align;
     } control = {0};
+    struct iovec parts[2] = {{.iov_base = (void *)(uintptr_t)text, .iov_len = bytes},
+                             {.iov_base = (void *)(uintptr_t) "\n", .iov_len = 1}};
 
-    while (count) {
-        struct iovec vector = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = count};
-        struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
+    while (parts[1].iov_len) {
+        struct msghdr header = {.msg_iov = parts, .msg_iovlen = 2};
+        size_t sent_of_text;
         ssize_t sent;
 
         if (descriptor_count) {
@@ -59,9 +61,11 @@ static int send_bytes(int fd, const char *bytes, size_t count, const int *descri
             continue;
         if (sent < 0)
             return send_error(err);
-        bytes += sent;
-        count -= (size_t)sent;
         descriptor_count = 0;
+        sent_of_text = (size_t)sent < parts[0].iov_len ? (size_t)sent : parts[0].iov_len;
+        parts[0].iov_base = (char *)parts[0].iov_base + sent_of_text;
+        parts[0].iov_len -= sent_of_text;
+        parts[1].iov_len -= (size_t)sent - sent_of_text;
     }
     return 0;
 }
@@ -73,12 +77,10 @@ int channel_send(struct channel *channel, struct json_object *message, const int
     const char *text = message ? json_object_to_json_string_length(
                                      message, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &bytes)
                                : NULL;
-    int rc;
 
     if (!text)
         return error_set(err, ERROR_NO_MEMORY, "no memory for a message");
-    rc = send_bytes(channel->fd, text, bytes, descriptors, count, err);
-    return rc ? rc : send_bytes(channel->fd, "\n", 1, NULL, 0, err);
+    return send_line(channel->fd, text, bytes, descriptors, count, err);
 }
 
 static void keep_descriptors(struct channel *channel, struct msghdr *header)

@@ -89,13 +89,15 @@ static int await_word(struct inspector *inspector, bool *ret_is_done, struct err
         if (left_ms <= 0)
             return error_set(err, ERROR_BUSY, "reading the model's header took longer than %" PRId64 " s",
                              inspector->limit_ms / 1000);
-        if (poll(&line, 1, (int)left_ms) <= 0)
-            continue;
         rc = channel_receive(&inspector->child.channel, false, &message, err);
         if (rc)
             return error_set(err, ERROR_INTERNAL, "the process that reads headers ended");
+        if (!message) { /* only now: several may have come at once */
+            poll(&line, 1, (int)left_ms);
+            continue;
+        }
         type = message_text(message, "type");
-        if (message && strcmp(type, "progress") != 0) {
+        if (strcmp(type, "progress") != 0) {
             *ret_is_done = strcmp(type, "done") == 0;
             if (!*ret_is_done)
                 error_set(ret_failure, (enum error_code)job_error_code(message_text(message, "code")), "%s",

@@ -146,7 +146,8 @@ START_TEST(side_records_do_not_depend_on_the_partner)
 {
     const size_t elements = 1100 * 2000;
     const uint64_t dims[] = {1100, 2000}, fewer[] = {777, 2000}, other[] = {2000, 1100};
-    uint8_t *a = allocate(elements * 2), *b = allocate(elements * 2), *c = allocate(elements * 4);
+    uint8_t *a = allocate(elements * 2), *b = allocate(elements * 2), *c = allocate(elements * 4),
+            *d = allocate(elements * 8);
     struct scan_result *alone, *got;
 
     fill_normal(DTYPE_BF16, a, elements, 0.1, 0.5, 1);
@@ -155,6 +156,7 @@ START_TEST(side_records_do_not_depend_on_the_partner)
     b[200000 * 2] = 0x80; /* NaN on the other side only */
     b[200000 * 2 + 1] = 0xff;
     memset(a + 3000000, 0, 4096);
+    memset(d, 1, elements * 8);
     alone = scan_one(DTYPE_BF16, a, 2, dims, NEED_SIDE);
     for (int partner = 0; partner < 6; partner++) {
         if (partner == 0)
@@ -164,8 +166,7 @@ START_TEST(side_records_do_not_depend_on_the_partner)
         else if (partner == 2)
             got = scan_two(DTYPE_BF16, a, DTYPE_F32, c, 2, dims, dims, NEED_SIDE | NEED_DELTA);
         else if (partner == 3)
-            got = scan_two(DTYPE_BF16, a, DTYPE_F64, memset(allocate(elements * 8), 1, elements * 8), 2, dims, dims,
-                           NEED_SIDE | NEED_DELTA);
+            got = scan_two(DTYPE_BF16, a, DTYPE_F64, d, 2, dims, dims, NEED_SIDE | NEED_DELTA);
         else if (partner == 4)
             got = scan_two(DTYPE_BF16, a, DTYPE_BF16, b, 2, dims, fewer, NEED_SIDE | NEED_DELTA);
         else
@@ -183,6 +184,7 @@ START_TEST(side_records_do_not_depend_on_the_partner)
     free(a);
     free(b);
     free(c);
+    free(d);
 }
 END_TEST
 

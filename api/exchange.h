@@ -1,0 +1,127 @@
+/* A request and its response, without a socket: what handlers see and what server/http turns into HTTP. */
+#ifndef API_EXCHANGE_H
+#define API_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "api/backend.h"
+
+enum http_method {
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_OTHER,
+    METHOD_COUNT
+};
+extern const char *const method_names[METHOD_COUNT];
+enum http_method method_by_name(const char *name);
+
+enum { REQUEST_ID_BYTES = 129, PATH_PARAMETERS_MAX = 2, WAIT_SECONDS_MAX = 60 };
+
+struct field {
+    const char *name, *value;
+};
+
+struct route;
+
+/* Borrows all its text from whoever received it, for as long as the handler runs. */
+struct request {
+    enum http_method method;
+    const struct route *route;
+    const char *path;                            /* as sent, without the query */
+    const char *parameters[PATH_PARAMETERS_MAX]; /* decoded, in the template's order */
+    const struct field *query;                   /* decoded */
+    size_t query_count;
+    const struct field *headers; /* fields sent more than once are joined with ", " */
+    size_t header_count;
+    const char *body;
+    size_t body_bytes;
+    char id[REQUEST_ID_BYTES];
+    bool is_ready; /* what the service says of itself; handlers ask the backend as well */
+    struct {
+        const char *job_id; /* not NULL: this request was answered with a wait and is asked again */
+        bool is_over;       /* … because its time is up */
+    } waited;
+};
+
+const char *request_header(const struct request *request, const char *name); /* NULL: not sent */
+const char *request_query(const struct request *request, const char *name);  /* NULL: not given */
+
+/* A range of bytes of the response's blob. */
+struct segment {
+    uint64_t offset;
+    uint32_t bytes;
+};
+
+enum body_kind {
+    BODY_NONE,
+    BODY_TEXT,     /* text, bytes: owned */
+    BODY_FIXED,    /* fixed, bytes: lives as long as the program */
+    BODY_BLOB,     /* bytes [offset, offset + length) of blob */
+    BODY_SEGMENTS, /* before, then blob's segments with between between them, then after */
+};
+
+enum { RESPONSE_HEADERS_MAX = 16, RESPONSE_CAUSE_BYTES = 256 };
+
+struct response {
+    int status;
+    struct {
+        const char *name;
+        char *value; /* owned */
+    } headers[RESPONSE_HEADERS_MAX];
+    size_t header_count;
+    enum body_kind kind;
+    char *text;
+    const char *fixed;
+    size_t bytes;
+    struct blob blob;
+    uint64_t offset, length;
+    struct segment *segments; /* owned */
+    size_t segment_count;
+    const char *between; /* static */
+    char *before, *after;
+    struct {
+        char job_id[JOB_ID_BYTES];
+        unsigned seconds; /* 0: do not wait. Else ask again when the job has ended or the time is up */
+    } wait;
+    bool is_last;                      /* close the connection afterwards */
+    char cause[RESPONSE_CAUSE_BYTES]; /* for the log only: what the client is not told */
+};
+
+void response_init(struct response *response);
+void response_done(struct response *response);
+
+/* Both copy value; a header that does not fit any more is a defect and is left out. */
+void response_header(struct response *response, const char *name, const char *value);
+void response_header_format(struct response *response, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+const char *response_header_value(const struct response *response, const char *name); /* NULL: not set */
+
+/* The body. Takes text (NULL is answered as out of memory). */
+void response_text(struct response *response, int status, const char *media_type, char *text, size_t bytes);
+void response_fixed(struct response *response, int status, const char *media_type, const char *text, size_t bytes);
+
+uint64_t response_length(const struct response *response);
+
+/* Reads a body from front to back. */
+struct body_reader {
+    const struct response *response;
+    size_t part;     /* of BODY_SEGMENTS: 0 before, 2i+1 segment i, 2i+2 what follows it */
+    uint64_t at;     /* in the part */
+    char *window;    /* of the file, so that neighbouring segments cost one read */
+    uint64_t window_offset;
+    size_t window_bytes;
+};
+void body_reader_init(struct body_reader *reader, const struct response *response);
+void body_reader_done(struct body_reader *reader);
+/* Bytes read, 0 at the end, −1 when the file failed. */
+ssize_t body_read(struct body_reader *reader, void *buffer, size_t size);
+
+#endif

@@ -1,0 +1,538 @@
+/* json_scan decides whether the text is JSON at all; json-c then parses what is known to be good; the rest of this file
+ * holds each member against the tables of analyses and options. All faults are gathered, up to REQUEST_FAULTS_MAX. */
+#include "api/request.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/json_scan.h"
+#include "api/json_text.h"
+#include "core/analysis/analysis.h"
+
+enum {
+    PATH_BYTES_MAX = 4096,
+    LABELS_MAX = 64,
+    LABEL_KEY_BYTES_MAX = 63,
+    LABEL_VALUE_BYTES_MAX = 255,
+};
+
+__attribute__((format(printf, 3, 4))) static void add_fault(struct request_faults *faults, const char *pointer,
+                                                            const char *format, ...)
+{
+    struct request_fault *fault;
+    va_list args;
+
+    if (faults->count == REQUEST_FAULTS_MAX)
+        return;
+    fault = &faults->items[faults->count++];
+    snprintf(fault->pointer, sizeof(fault->pointer), "%s", pointer);
+    va_start(args, format);
+    vsnprintf(fault->detail, sizeof(fault->detail), format, args);
+    va_end(args);
+}
+
+/* Text of the request, safe to show: cut, and without what acts on a terminal. */
+static const char *shown(const char *text, size_t bytes, char out[NAME_PRINTABLE_BYTES])
+{
+    return name_printable((struct name){text, (uint32_t)bytes}, out);
+}
+
+static const char *type_name(struct json_object *value)
+{
+    switch (json_object_get_type(value)) {
+    case json_type_null:
+        return "null";
+    case json_type_boolean:
+        return "a boolean";
+    case json_type_double:
+    case json_type_int:
+        return "a number";
+    case json_type_object:
+        return "an object";
+    case json_type_array:
+        return "an array";
+    case json_type_string:
+        break;
+    }
+    return "a string";
+}
+
+/* Edits (insert, delete, replace) between two short names; anything beyond 3 is "far". */
+static unsigned distance(const char *a, size_t a_bytes, const char *b)
+{
+    enum { LONGEST = 48, FAR = 99 };
+    size_t b_bytes = strlen(b);
+    unsigned row[LONGEST + 1];
+
+    if (a_bytes > LONGEST || b_bytes > LONGEST)
+        return FAR;
+    for (unsigned j = 0; j <= b_bytes; j++)
+        row[j] = j;
+    for (unsigned i = 1; i <= a_bytes; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= b_bytes; j++) {
+            unsigned replaced = diagonal + (a[i - 1] != b[j - 1]);
+            unsigned least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+
+            diagonal = row[j];
+            row[j] = replaced < least ? replaced : least;
+        }
+    }
+    return row[b_bytes];
+}
+
+/* The known name nearest to what was written, or NULL. */
+struct nearest {
+    const char *text;
+    size_t bytes;
+    const char *best;
+    unsigned best_distance;
+};
+
+static void nearest_consider(struct nearest *nearest, const char *known)
+{
+    unsigned d = distance(nearest->text, nearest->bytes, known);
+
+    /* "stat" for "stats", "impact" for "layer_impact". */
+    if (nearest->bytes >= 4 && d > 3 && nearest->bytes < 48 && strstr(known, nearest->text))
+        d = 3;
+    if (d <= 3 && (!nearest->best || d < nearest->best_distance)) {
+        nearest->best = known;
+        nearest->best_distance = d;
+    }
+}
+
+static void fault_unknown(struct request_faults *faults, const char *pointer, const char *what, const char *text,
+                          size_t bytes, const char *const *known, size_t known_count)
+{
+    struct nearest nearest = {.text = text, .bytes = bytes};
+    char quoted[NAME_PRINTABLE_BYTES], list[320] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < known_count; i++)
+        nearest_consider(&nearest, known[i]);
+    shown(text, bytes, quoted);
+    if (nearest.best) {
+        add_fault(faults, pointer, "unknown %s \"%.160s\"; did you mean \"%s\"?", what, quoted, nearest.best);
+        return;
+    }
+    for (size_t i = 0; i < known_count && used + strlen(known[i]) + 3 < sizeof(list); i++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", known[i]);
+    add_fault(faults, pointer, "unknown %s \"%.120s\"; known are: %s", what, quoted, list);
+}
+
+static bool is_type(struct json_object *value, enum json_type type, const char *pointer, const char *wanted,
+                    struct request_faults *faults)
+{
+    if (json_object_get_type(value) == type)
+        return true;
+    add_fault(faults, pointer, "must be %s, is %s", wanted, type_name(value));
+    return false;
+}
+
+static void parse_model(struct json_object *value, struct job_model *model, const char *pointer,
+                        struct request_faults *faults)
+{
+    static const char *const known[] = {"path", "upload"};
+    struct json_object *path = NULL, *upload = NULL;
+    struct json_object *given;
+
+    if (json_object_get_type(value) == json_type_string) {
+        path = value;
+    } else if (json_object_get_type(value) == json_type_object) {
+        json_object_object_foreach(value, name, member)
+        {
+            if (strcmp(name, "path") == 0)
+                path = member;
+            else if (strcmp(name, "upload") == 0)
+                upload = member;
+            else
+                fault_unknown(faults, pointer, "member", name, strlen(name), known, 2);
+        }
+        if (faults->count)
+            return;
+    } else {
+        add_fault(faults, pointer, "must be a path, {\"path\": …} or {\"upload\": ID}, is %s", type_name(value));
+        return;
+    }
+    if (!path == !upload) {
+        add_fault(faults, pointer, "must have either \"path\" or \"upload\"");
+        return;
+    }
+    given = path ? path : upload;
+    if (!is_type(given, json_type_string, pointer, "a string", faults))
+        return;
+    if (json_object_get_string_len(given) == 0 || json_object_get_string_len(given) > PATH_BYTES_MAX) {
+        add_fault(faults, pointer, "must have 1 to %d bytes, has %d", PATH_BYTES_MAX, json_object_get_string_len(given));
+        return;
+    }
+    if (path)
+        model->path = strdup(json_object_get_string(path));
+    else
+        model->upload = strdup(json_object_get_string(upload));
+    if (!model->path && !model->upload)
+        add_fault(faults, pointer, "out of memory");
+}
+
+static void parse_models(struct json_object *value, struct job_request *request, struct request_faults *faults)
+{
+    size_t count;
+
+    if (!value) {
+        add_fault(faults, "", "\"models\" is missing: an array of at least two models");
+        return;
+    }
+    if (!is_type(value, json_type_array, "/models", "an array of at least two models", faults))
+        return;
+    count = json_object_array_length(value);
+    if (count < 2 || count > REQUEST_MODELS_MAX) {
+        add_fault(faults, "/models", "%s models are needed for a comparison, %zu given",
+                  count < 2 ? "at least two" : "at most 64", count);
+        return;
+    }
+    request->models = calloc(count, sizeof(*request->models));
+    if (!request->models) {
+        add_fault(faults, "/models", "out of memory");
+        return;
+    }
+    request->model_count = count;
+    for (size_t i = 0; i < count; i++) {
+        char pointer[64] = "/models";
+        struct request_faults here = {.count = 0};
+
+        pointer_append_index(pointer, sizeof(pointer), i);
+        parse_model(json_object_array_get_idx(value, i), &request->models[i], pointer, &here);
+        for (size_t f = 0; f < here.count; f++)
+            add_fault(faults, here.items[f].pointer, "%s", here.items[f].detail);
+    }
+}
+
+static void fault_unknown_analysis(struct json_object *value, const char *pointer, struct request_faults *faults)
+{
+    const char *known[32];
+    size_t count = 0;
+
+    while (count < analysis_count && count < 32) {
+        known[count] = analyses[count]->name;
+        count++;
+    }
+    fault_unknown(faults, pointer, "analysis", json_object_get_string(value),
+                  (size_t)json_object_get_string_len(value), known, count);
+}
+
+static void parse_analyses(struct json_object *value, struct job_request *request, struct request_faults *faults)
+{
+    size_t count = 0;
+
+    if (value && !is_type(value, json_type_array, "/analyses", "an array of names", faults))
+        return;
+    if (value)
+        count = json_object_array_length(value);
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *name = json_object_array_get_idx(value, i);
+        char pointer[64] = "/analyses";
+        int index;
+
+        pointer_append_index(pointer, sizeof(pointer), i);
+        if (!is_type(name, json_type_string, pointer, "the name of an analysis", faults))
+            continue;
+        index = analysis_by_name(json_object_get_string(name), (size_t)json_object_get_string_len(name));
+        if (index < 0) {
+            fault_unknown_analysis(name, pointer, faults);
+            continue;
+        }
+        request->compare.analyses |= 1u << index;
+        if (request->model_count == 0)
+            continue; /* already a fault of its own */
+        if (request->model_count < analyses[index]->models_min)
+            add_fault(faults, pointer, "%s needs at least %u models, %zu given", analyses[index]->name,
+                      analyses[index]->models_min, request->model_count);
+        else if (analyses[index]->models_max && request->model_count > analyses[index]->models_max)
+            add_fault(faults, pointer, "%s takes at most %u models, %zu given", analyses[index]->name,
+                      analyses[index]->models_max, request->model_count);
+    }
+    if (count == 0) {
+        int stats = analysis_by_name("stats", 5);
+
+        request->compare.analyses = stats < 0 ? 0 : 1u << stats;
+    }
+}
+
+static void set_text(struct options *options, const struct option *option, struct json_object *value,
+                     const char *pointer, struct request_faults *faults)
+{
+    struct error err = {.code = ERROR_NONE};
+
+    if (!is_type(value, json_type_string, pointer, "a string", faults))
+        return;
+    if (option_set_text(options, option, json_object_get_string(value), &err))
+        add_fault(faults, pointer, "%s", err.text);
+}
+
+static void parse_option(struct options *options, const struct option *option, struct json_object *value,
+                         const char *pointer, struct request_faults *faults)
+{
+    struct error err = {.code = ERROR_NONE};
+    int rc = 0;
+
+    switch (option->kind) {
+    case OPTION_FLAG:
+        if (is_type(value, json_type_boolean, pointer, "true or false", faults))
+            rc = option_set_flag(options, option, json_object_get_boolean(value), &err);
+        break;
+    case OPTION_COUNT:
+    case OPTION_NUMBER:
+        if (json_object_get_type(value) == json_type_int || json_object_get_type(value) == json_type_double)
+            rc = option_set_number(options, option, json_object_get_double(value), &err);
+        else
+            add_fault(faults, pointer, "must be a number, is %s", type_name(value));
+        break;
+    case OPTION_CHOICE:
+        set_text(options, option, value, pointer, faults);
+        break;
+    case OPTION_PATTERNS:
+        if (json_object_get_type(value) != json_type_array) {
+            if (json_object_get_type(value) == json_type_string)
+                set_text(options, option, value, pointer, faults);
+            else
+                add_fault(faults, pointer, "must be a pattern or an array of patterns, is %s", type_name(value));
+            break;
+        }
+        for (size_t i = 0; i < json_object_array_length(value); i++) {
+            char place[320];
+
+            snprintf(place, sizeof(place), "%s", pointer);
+            pointer_append_index(place, sizeof(place), i);
+            set_text(options, option, json_object_array_get_idx(value, i), place, faults);
+        }
+        break;
+    }
+    if (rc)
+        add_fault(faults, pointer, "%s", err.text);
+}
+
+static void parse_options(struct json_object *value, struct job_request *request, struct request_faults *faults)
+{
+    const char *known[64];
+
+    if (!value || !is_type(value, json_type_object, "/options", "an object", faults))
+        return;
+    for (size_t i = 0; i < options_count && i < 64; i++)
+        known[i] = options_table[i].name;
+    json_object_object_foreach(value, name, member)
+    {
+        const struct option *option = option_find(name, strlen(name));
+        char pointer[256] = "/options";
+
+        pointer_append(pointer, sizeof(pointer), name, strlen(name));
+        /* Dashes are the command line's. */
+        if (!option || strcmp(option->name, name) != 0)
+            fault_unknown(faults, pointer, "option", name, strlen(name), known, options_count < 64 ? options_count : 64);
+        else
+            parse_option(&request->compare.options, option, member, pointer, faults);
+    }
+}
+
+static void parse_labels(struct json_object *value, struct job_request *request, struct request_faults *faults)
+{
+    struct json_text json;
+    bool is_good = true;
+
+    if (!value || !is_type(value, json_type_object, "/labels", "an object of strings", faults))
+        return;
+    if (json_object_object_length(value) > LABELS_MAX) {
+        add_fault(faults, "/labels", "%d labels are allowed, %d given", LABELS_MAX, json_object_object_length(value));
+        return;
+    }
+    json_text_init(&json);
+    write_begin_object(&json.writer);
+    json_object_object_foreach(value, name, member)
+    {
+        char pointer[256] = "/labels";
+
+        pointer_append(pointer, sizeof(pointer), name, strlen(name));
+        if (*name == '\0' || strlen(name) > LABEL_KEY_BYTES_MAX) {
+            add_fault(faults, pointer, "a label's name must have 1 to %d bytes", LABEL_KEY_BYTES_MAX);
+            is_good = false;
+        } else if (!is_type(member, json_type_string, pointer, "a string", faults)) {
+            is_good = false;
+        } else if (json_object_get_string_len(member) > LABEL_VALUE_BYTES_MAX) {
+            add_fault(faults, pointer, "a label's value may have %d bytes, has %d", LABEL_VALUE_BYTES_MAX,
+                      json_object_get_string_len(member));
+            is_good = false;
+        } else {
+            write_named(&json.writer, name, name_of(json_object_get_string(member)));
+        }
+    }
+    write_end(&json.writer);
+    if (is_good && json_object_object_length(value) > 0) {
+        request->labels = json_text_take(&json, NULL);
+        if (!request->labels)
+            add_fault(faults, "/labels", "out of memory");
+    }
+    json_text_done(&json);
+}
+
+/* compare_request_check speaks of the request as a whole; a bad pattern is looked for, to point at it. */
+static void check_patterns(const struct patterns *patterns, const char *option, struct json_object *options,
+                           struct request_faults *faults)
+{
+    struct json_object *given = NULL;
+
+    for (size_t i = 0; i < patterns->count; i++) {
+        struct compare_request alone = {.analyses = 0};
+        struct error err = {.code = ERROR_NONE};
+        char pointer[64] = "/options";
+
+        options_init(&alone.options);
+        alone.options.include = (struct patterns){&patterns->text[i], 1}; /* borrowed: not freed */
+        if (compare_request_check(&alone, &err) == 0)
+            continue;
+        pointer_append(pointer, sizeof(pointer), option, strlen(option));
+        if (json_object_object_get_ex(options, option, &given) && json_object_get_type(given) == json_type_array)
+            pointer_append_index(pointer, sizeof(pointer), i);
+        add_fault(faults, pointer, "%.500s", err.text);
+    }
+}
+
+static void check_options(const struct job_request *request, struct json_object *options, struct request_faults *faults)
+{
+    struct error err = {.code = ERROR_NONE};
+
+    if (faults->count || compare_request_check(&request->compare, &err) == 0)
+        return;
+    check_patterns(&request->compare.options.include, "include", options, faults);
+    check_patterns(&request->compare.options.exclude, "exclude", options, faults);
+    if (faults->count == 0)
+        add_fault(faults, "/options", "%.500s", err.text);
+}
+
+static void parse_members(struct json_object *root, struct job_request *request, struct request_faults *faults)
+{
+    static const char *const known[] = {"models", "analyses", "options", "labels"};
+    struct json_object *members[4] = {NULL};
+
+    if (!is_type(root, json_type_object, "", "an object", faults))
+        return;
+    json_object_object_foreach(root, name, member)
+    {
+        char pointer[256] = "";
+        size_t i = 0;
+
+        while (i < 4 && strcmp(name, known[i]) != 0)
+            i++;
+        pointer_append(pointer, sizeof(pointer), name, strlen(name));
+        if (i == 4)
+            fault_unknown(faults, pointer, "member", name, strlen(name), known, 4);
+        else if (!member)
+            add_fault(faults, pointer, "must not be null");
+        else
+            members[i] = member;
+    }
+    if (!members[0] && json_object_object_get_ex(root, "models", NULL))
+        return;
+    parse_models(members[0], request, faults);
+    parse_analyses(members[1], request, faults);
+    parse_options(members[2], request, faults);
+    parse_labels(members[3], request, faults);
+    check_options(request, members[2], faults);
+}
+
+int job_request_parse(const char *json, size_t bytes, struct job_request **ret_request, struct request_faults *faults,
+                      struct error *err)
+{
+    struct request_faults own = {.count = 0};
+    struct job_request *request = NULL;
+    struct json_tokener *tokener = NULL;
+    struct json_object *root = NULL;
+    int rc = 0;
+
+    if (!faults)
+        faults = &own;
+    faults->count = 0;
+    if (bytes > INT32_MAX || !json_scan(json, bytes, REQUEST_DEPTH_MAX, &faults->items[0])) {
+        if (bytes > INT32_MAX)
+            faults->items[0] = (struct request_fault){"", "too long"};
+        faults->count = 1;
+        goto out;
+    }
+    request = calloc(1, sizeof(*request));
+    tokener = json_tokener_new_ex(REQUEST_DEPTH_MAX + 2);
+    if (!request || !tokener) {
+        rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
+        goto out;
+    }
+    options_init(&request->compare.options);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+    root = json_tokener_parse_ex(tokener, json, (int)bytes);
+    /* A bare number has no end of its own: json-c waits for one. */
+    if (!root && json_tokener_get_error(tokener) == json_tokener_continue)
+        root = json_tokener_parse_ex(tokener, "", -1);
+    if (!root && json_tokener_get_error(tokener) != json_tokener_success)
+        add_fault(faults, "", "not JSON: %s", json_tokener_error_desc(json_tokener_get_error(tokener)));
+    else
+        parse_members(root, request, faults);
+out:
+    if (rc == 0 && faults->count)
+        rc = error_set(err, ERROR_REQUEST, "%s%s%s", faults->items[0].pointer, faults->items[0].pointer[0] ? ": " : "",
+                       faults->items[0].detail);
+    if (rc == 0) {
+        *ret_request = request;
+        request = NULL;
+    }
+    job_request_free(request);
+    json_object_put(root);
+    if (tokener)
+        json_tokener_free(tokener);
+    return rc;
+}
+
+void job_request_free(struct job_request *request)
+{
+    if (!request)
+        return;
+    for (size_t i = 0; i < request->model_count; i++) {
+        free(request->models[i].path);
+        free(request->models[i].upload);
+    }
+    free(request->models);
+    options_done(&request->compare.options);
+    free(request->labels);
+    free(request);
+}
+
+char *job_request_text(const struct job_request *request)
+{
+    struct json_text json;
+    struct writer *w = &json.writer;
+
+    json_text_init(&json);
+    write_begin_object(w);
+    write_array(w, "models");
+    for (size_t i = 0; i < request->model_count; i++) {
+        if (request->models[i].path) {
+            write_name(w, name_of(request->models[i].path));
+            continue;
+        }
+        write_begin_object(w);
+        write_text(w, "upload", request->models[i].upload);
+        write_end(w);
+    }
+    write_end(w);
+    write_array(w, "analyses");
+    for (size_t i = 0; i < analysis_count; i++)
+        if (request->compare.analyses & (1u << i))
+            write_name(w, name_of(analyses[i]->name));
+    write_end(w);
+    write_object(w, "options");
+    options_write(&request->compare.options, w);
+    write_end(w);
+    write_end(w);
+    return json_text_take(&json, NULL);
+}

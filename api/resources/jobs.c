@@ -1,0 +1,441 @@
+#include "api/resources/resources.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/prefer.h"
+#include "api/request.h"
+
+static bool is_terminal(const struct job *job)
+{
+    return job->state == JOB_SUCCEEDED || job->state == JOB_FAILED || job->state == JOB_CANCELLED;
+}
+
+/* A failure as stored, {code, status, title, detail}, becomes a problem: its type is made from the code. */
+static void write_failure(const char *error, struct json_text *json)
+{
+    struct json_object *stored = json_tokener_parse(error), *code = NULL;
+
+    if (!stored || json_object_get_type(stored) != json_type_object) {
+        json_text_member_raw(json, "error", "{\"type\":\"/problems/internal\",\"title\":\"Internal error\",\"status\":500}");
+        json_object_put(stored);
+        return;
+    }
+    if (json_object_object_get_ex(stored, "code", &code) && !json_object_object_get_ex(stored, "type", NULL)) {
+        char type[96];
+        const struct problem_type *known = problem_by_slug(json_object_get_string(code));
+
+        snprintf(type, sizeof(type), "/problems/%s", known ? known->slug : "job-failed");
+        json_object_object_add(stored, "type", json_object_new_string(type));
+    }
+    json_text_member_raw(json, "error",
+                         json_object_to_json_string_ext(stored, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(stored);
+}
+
+static double fraction(const struct job *job)
+{
+    const struct job_progress *p = &job->progress;
+
+    if (job->state == JOB_SUCCEEDED)
+        return 1;
+    if (p->bytes_total == 0)
+        return 0;
+    return p->bytes_done < p->bytes_total ? (double)p->bytes_done / (double)p->bytes_total : 1;
+}
+
+static void write_progress(const struct job *job, struct writer *w)
+{
+    write_object(w, "progress");
+    write_figure(w, "fraction", fraction(job), NULL);
+    write_u64(w, "bytes_done", job->progress.bytes_done);
+    write_u64(w, "bytes_total", job->progress.bytes_total);
+    write_u64(w, "tensors_done", job->progress.tensors_done);
+    write_u64(w, "tensors_total", job->progress.tensors_total);
+    write_text(w, "phase", job->progress.phase);
+    write_end(w);
+}
+
+void job_write(const struct job *job, struct json_text *json)
+{
+    struct writer *w = &json->writer;
+    char url[80];
+
+    write_begin_object(w);
+    write_text(w, "id", job->id);
+    write_text(w, "state", job_state_names[job->state]);
+    write_progress(job, w);
+    write_u64(w, "attempt", job->attempt);
+    write_flag(w, "cancel_requested", job->cancel_requested);
+    if (job->state == JOB_QUEUED && job->queue_position)
+        write_u64(w, "queue_position", job->queue_position);
+    json_text_member_time(json, "create_time", job->create_ms);
+    json_text_member_time(json, "start_time", job->start_ms);
+    json_text_member_time(json, "finish_time", job->finish_ms);
+    json_text_member_time(json, "expire_time", job->expire_ms);
+    json_text_member_raw(json, "labels", job->labels ? job->labels : "{}");
+    json_text_member_raw(json, "request", job->request ? job->request : "{}");
+    if (job->state == JOB_SUCCEEDED) {
+        snprintf(url, sizeof(url), "/v1/jobs/%s/result", job->id);
+        write_text(w, "result_url", url);
+        snprintf(url, sizeof(url), "/v1/jobs/%s/tensors", job->id);
+        write_text(w, "tensors_url", url);
+    }
+    if (job->state == JOB_FAILED && job->error)
+        write_failure(job->error, json);
+    if (job->state == JOB_SUCCEEDED)
+        json_text_member_raw(json, "run", job->run);
+    write_end(w);
+}
+
+/* A job's ETag: its version, and what others change in it. */
+static void set_etag(const struct job *job, struct response *response)
+{
+    response_header_format(response, "ETag", "\"%" PRIu64 "-%" PRIu64 "\"", job->version,
+                           job->state == JOB_QUEUED ? job->queue_position : 0);
+}
+
+static void reply_job(struct response *response, int status, const struct job *job)
+{
+    struct json_text json;
+
+    json_text_init(&json);
+    job_write(job, &json);
+    reply_json(response, status, &json);
+    set_etag(job, response);
+    response_header(response, "Cache-Control", "private, no-cache");
+    if (!is_terminal(job))
+        response_header(response, "Retry-After", "1");
+}
+
+void reply_job_error(struct response *response, const struct request *request, const struct error *err)
+{
+    if (err->code == ERROR_NOT_FOUND)
+        problem_reply(response, request, PROBLEM_JOB_NOT_FOUND, "there is no job with this id");
+    else
+        problem_reply_error(response, request, err);
+}
+
+static bool has_id(const struct request *request, struct response *response)
+{
+    if (is_id(request->parameters[0]))
+        return true;
+    problem_reply(response, request, PROBLEM_JOB_NOT_FOUND, "there is no job with this id");
+    return false;
+}
+
+static void set_wait(const struct job *job, unsigned seconds, struct response *response)
+{
+    if (seconds == 0 || is_terminal(job))
+        return;
+    memcpy(response->wait.job_id, job->id, sizeof(job->id));
+    response->wait.seconds = seconds;
+}
+
+static void set_preference_applied(unsigned seconds, struct response *response)
+{
+    if (seconds)
+        response_header_format(response, "Preference-Applied", "wait=%u", seconds);
+}
+
+__attribute__((format(printf, 3, 4))) static void add_fault(struct request_faults *faults, size_t model,
+                                                            const char *format, ...)
+{
+    struct request_fault *fault;
+    va_list args;
+
+    if (faults->count == REQUEST_FAULTS_MAX)
+        return;
+    fault = &faults->items[faults->count++];
+    snprintf(fault->pointer, sizeof(fault->pointer), "/models/%zu", model);
+    va_start(args, format);
+    vsnprintf(fault->detail, sizeof(fault->detail), format, args);
+    va_end(args);
+}
+
+static int check_path(struct backend *backend, const char *path, size_t model, struct request_faults *faults,
+                      struct error *err)
+{
+    char shown[NAME_PRINTABLE_BYTES];
+    int rc = backend->ops->check_model(backend, path, err);
+
+    name_printable(name_of(path), shown);
+    switch ((enum error_code)rc) {
+    case ERROR_NOT_FOUND:
+        add_fault(faults, model, "nothing lies at \"%.300s\" below the models root", shown);
+        break;
+    case ERROR_OUTSIDE:
+        add_fault(faults, model, "\"%.300s\" leads out of the models root", shown);
+        break;
+    case ERROR_ACCESS:
+        add_fault(faults, model, "the service may not read \"%.300s\"", shown);
+        break;
+    case ERROR_NOT_REGULAR:
+        add_fault(faults, model, "\"%.300s\" is not a regular file", shown);
+        break;
+    case ERROR_NO_MODEL:
+        add_fault(faults, model, "no model lies in the directory \"%.300s\"", shown);
+        break;
+    case ERROR_REQUEST:
+    case ERROR_FORMAT:
+    case ERROR_UNSUPPORTED:
+    case ERROR_LIMIT:
+        add_fault(faults, model, "%.500s", err->text);
+        break;
+    default:
+        break;
+    }
+    return rc;
+}
+
+static int check_upload(struct backend *backend, const char *id, size_t model, struct request_faults *faults,
+                        struct error *err)
+{
+    struct upload upload;
+    int rc = ERROR_NOT_FOUND;
+
+    if (is_id(id)) {
+        rc = backend->ops->upload_get(backend, id, &upload, err);
+        if (rc == 0)
+            upload_done(&upload);
+    }
+    if (rc == ERROR_NOT_FOUND)
+        add_fault(faults, model, "there is no upload with this id");
+    return rc;
+}
+
+/* What can be told of the models without parsing them. False with the response filled. */
+static bool check_models(const struct job_request *job, const struct request *request, struct backend *backend,
+                         struct response *response)
+{
+    struct request_faults faults = {.count = 0};
+    enum problem problem = PROBLEM_MODEL_NOT_FOUND;
+
+    for (size_t i = 0; i < job->model_count; i++) {
+        struct error err = {.code = ERROR_NONE};
+        size_t before = faults.count;
+        int rc = job->models[i].path ? check_path(backend, job->models[i].path, i, &faults, &err)
+                                     : check_upload(backend, job->models[i].upload, i, &faults, &err);
+
+        if (rc == 0)
+            continue;
+        if (faults.count == before && faults.count < REQUEST_FAULTS_MAX) {
+            problem_reply_error(response, request, &err); /* the service's own trouble */
+            return false;
+        }
+        if (rc != ERROR_NOT_FOUND)
+            problem = PROBLEM_MODEL_REFUSED;
+        else if (before == 0 && job->models[i].upload)
+            problem = PROBLEM_UPLOAD_NOT_FOUND;
+    }
+    if (faults.count)
+        problem_reply_faults(response, request, problem, &faults, faults.items[0].detail);
+    return faults.count == 0;
+}
+
+static void submit(const struct job_request *job_request, const struct request *request, struct backend *backend,
+                   struct response *response)
+{
+    const char *uploads[REQUEST_MODELS_MAX];
+    struct submission submission = {.labels = job_request->labels, .uploads = uploads};
+    struct error err = {.code = ERROR_NONE};
+    char *text = job_request_text(job_request);
+    struct job job;
+
+    if (!text) {
+        error_set(&err, ERROR_NO_MEMORY, "out of memory");
+        problem_reply_error(response, request, &err);
+        return;
+    }
+    for (size_t i = 0; i < job_request->model_count; i++)
+        if (job_request->models[i].upload)
+            uploads[submission.upload_count++] = job_request->models[i].upload;
+    submission.request = text;
+    if (backend->ops->submit(backend, &submission, &job, &err)) {
+        if (err.code == ERROR_NOT_FOUND)
+            problem_reply(response, request, PROBLEM_UPLOAD_NOT_FOUND, "an upload that the request names is gone");
+        else
+            problem_reply_error(response, request, &err);
+    } else {
+        unsigned seconds = prefer_wait(request_header(request, "Prefer"));
+        bool is_waited = seconds && is_terminal(&job);
+
+        reply_job(response, is_waited ? 200 : 202, &job);
+        response_header_format(response, "Location", "/v1/jobs/%s", job.id);
+        if (is_waited)
+            set_preference_applied(seconds, response);
+        set_wait(&job, seconds, response);
+        job_done(&job);
+    }
+    free(text);
+}
+
+/* The end of a wait on POST: 200 with the finished job, else 202 as it is now. */
+static void reply_waited(const struct request *request, struct backend *backend, int status_unfinished,
+                         struct response *response)
+{
+    struct error err = {.code = ERROR_NONE};
+    unsigned seconds = prefer_wait(request_header(request, "Prefer"));
+    struct job job;
+
+    if (backend->ops->get(backend, request->waited.job_id, &job, &err)) {
+        reply_job_error(response, request, &err);
+        return;
+    }
+    reply_job(response, is_terminal(&job) ? 200 : status_unfinished, &job);
+    if (request->method == METHOD_POST)
+        response_header_format(response, "Location", "/v1/jobs/%s", job.id);
+    if (!request->waited.is_over)
+        set_wait(&job, seconds, response);
+    set_preference_applied(seconds, response);
+    job_done(&job);
+}
+
+void jobs_submit(const struct request *request, struct backend *backend, struct response *response)
+{
+    static const char *const known[] = {NULL};
+    struct job_request *job_request = NULL;
+    struct request_faults faults = {.count = 0};
+    struct error err = {.code = ERROR_NONE};
+
+    if (!query_is_known(request, known, response))
+        return;
+    if (request->waited.job_id) {
+        reply_waited(request, backend, 202, response);
+        return;
+    }
+    if (job_request_parse(request->body ? request->body : "", request->body_bytes, &job_request, &faults, &err)) {
+        if (faults.count)
+            problem_reply_faults(response, request, PROBLEM_INVALID_REQUEST, &faults, err.text);
+        else
+            problem_reply_error(response, request, &err);
+        return;
+    }
+    if (check_models(job_request, request, backend, response))
+        submit(job_request, request, backend, response);
+    job_request_free(job_request);
+}
+
+void jobs_get(const struct request *request, struct backend *backend, struct response *response)
+{
+    static const char *const known[] = {NULL};
+    struct error err = {.code = ERROR_NONE};
+    struct job job;
+
+    if (!query_is_known(request, known, response) || !has_id(request, response))
+        return;
+    if (request->waited.job_id) {
+        reply_waited(request, backend, 200, response);
+        return;
+    }
+    if (backend->ops->get(backend, request->parameters[0], &job, &err)) {
+        reply_job_error(response, request, &err);
+        return;
+    }
+    reply_job(response, 200, &job);
+    set_wait(&job, prefer_wait(request_header(request, "Prefer")), response);
+    job_done(&job);
+}
+
+void jobs_cancel(const struct request *request, struct backend *backend, struct response *response)
+{
+    struct error err = {.code = ERROR_NONE};
+    struct job job;
+
+    if (!has_id(request, response))
+        return;
+    if (backend->ops->cancel(backend, request->parameters[0], &job, &err)) {
+        reply_job_error(response, request, &err);
+        return;
+    }
+    reply_job(response, is_terminal(&job) ? 200 : 202, &job);
+    job_done(&job);
+}
+
+void jobs_forget(const struct request *request, struct backend *backend, struct response *response)
+{
+    struct error err = {.code = ERROR_NONE};
+
+    if (!has_id(request, response))
+        return;
+    if (backend->ops->forget(backend, request->parameters[0], &err))
+        reply_job_error(response, request, &err);
+    else
+        response->status = 204;
+}
+
+/* state and label of the query. False with 400. label_key is the caller's to free. */
+static bool read_filter(const struct request *request, struct job_filter *filter, char **ret_label,
+                        struct response *response)
+{
+    const char *state = request_query(request, "state");
+    const char *label = request_query(request, "label");
+    char *equals;
+
+    *filter = (struct job_filter){.state = -1};
+    if (state && *state) {
+        for (int i = 0; i < JOB_STATE_COUNT; i++)
+            if (strcmp(state, job_state_names[i]) == 0)
+                filter->state = i;
+        if (filter->state < 0) {
+            problem_reply(response, request, PROBLEM_INVALID_PARAMETER,
+                          "state must be one of queued, running, succeeded, failed, cancelled");
+            return false;
+        }
+    }
+    if (label && *label) {
+        *ret_label = strdup(label);
+        equals = *ret_label ? strchr(*ret_label, '=') : NULL;
+        if (!equals || equals == *ret_label) {
+            problem_reply(response, request, PROBLEM_INVALID_PARAMETER, "label must be NAME=VALUE");
+            return false;
+        }
+        *equals = '\0';
+        filter->label_key = *ret_label;
+        filter->label_value = equals + 1;
+    }
+    return true;
+}
+
+void jobs_list(const struct request *request, struct backend *backend, struct response *response)
+{
+    static const char *const known[] = {"state", "label", "page_size", "page_token", NULL};
+    struct job_list list = {.count = 0};
+    struct error err = {.code = ERROR_NONE};
+    char token[PAGE_TOKEN_BYTES] = "";
+    uint64_t filter_hash = page_filter(request), cursor;
+    struct job_filter filter;
+    struct json_text json;
+    char *label = NULL;
+    size_t size;
+
+    if (!query_is_known(request, known, response) || !page_size_read(request, &size, response) ||
+        !page_token_read(request, filter_hash, &cursor, response) ||
+        !read_filter(request, &filter, &label, response))
+        goto out;
+    if (backend->ops->list(backend, &filter, cursor, size, &list, &err)) {
+        problem_reply_error(response, request, &err);
+        goto out;
+    }
+    if (list.next)
+        page_token_write(list.next, filter_hash, token);
+    json_text_init(&json);
+    write_begin_object(&json.writer);
+    write_array(&json.writer, "jobs");
+    for (size_t i = 0; i < list.count; i++)
+        job_write(&list.jobs[i], &json);
+    write_end(&json.writer);
+    write_text(&json.writer, "next_page_token", token);
+    write_end(&json.writer);
+    reply_json(response, 200, &json);
+    response_header(response, "Cache-Control", "private, no-cache");
+    if (*token)
+        page_link(request, token, response);
+out:
+    job_list_done(&list);
+    free(label);
+}

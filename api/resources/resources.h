@@ -1,0 +1,47 @@
+/* Handlers, one file a resource. Each is a function of a request and a backend. */
+#ifndef API_RESOURCES_RESOURCES_H
+#define API_RESOURCES_RESOURCES_H
+
+#include "api/json_text.h"
+#include "api/problem.h"
+#include "api/routes.h"
+
+route_handler jobs_submit, jobs_list, jobs_get, jobs_cancel, jobs_forget;
+route_handler results_get, tensors_list;
+route_handler uploads_list, uploads_get, uploads_delete;
+extern const struct route_stream uploads_put;
+route_handler models_list, models_inspect;
+route_handler analyses_list, formats_list;
+route_handler live_get, ready_get, version_get;
+route_handler root_get, openapi_get, problems_get;
+
+/* What resources share. */
+
+/* Answers with the document's text; frees it. */
+void reply_json(struct response *response, int status, struct json_text *json);
+
+/* Fills response with 400 and returns false when the query holds a parameter that is not known (NULL-terminated). */
+bool query_is_known(const struct request *request, const char *const *known, struct response *response);
+
+/* page_size: 50 when not given, at most 1000. False with 400. */
+bool page_size_read(const struct request *request, size_t *ret_size, struct response *response);
+
+/* Page tokens: base64url of a place and of the filter that it belongs to. */
+enum { PAGE_TOKEN_BYTES = 24 };
+void page_token_write(uint64_t place, uint64_t filter, char out[PAGE_TOKEN_BYTES]);
+/* *ret_place is 0 when there is no token. False with 400 when it is not one of this list and filter. */
+bool page_token_read(const struct request *request, uint64_t filter, uint64_t *ret_place, struct response *response);
+/* A number for "the same list and filter": of the address and every parameter but the page's. */
+uint64_t page_filter(const struct request *request);
+/* Adds Link: rel="next" for the token. */
+void page_link(const struct request *request, const char *token, struct response *response);
+
+/* Whether it looks like an id at all: what does not is unknown without asking. */
+bool is_id(const char *text);
+
+/* The answer to an id that the backend does not know, or to whatever else it said. */
+void reply_job_error(struct response *response, const struct request *request, const struct error *err);
+
+void job_write(const struct job *job, struct json_text *json);
+
+#endif

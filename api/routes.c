@@ -1,0 +1,151 @@
+/* The table, finding a row in it, and what holds for every response whatever made it. */
+#include "api/routes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/conditional.h"
+#include "api/problem.h"
+#include "api/resources/resources.h"
+
+const struct route routes[] = {
+    {METHOD_GET, "/", "getRoot", root_get, RUN_INLINE, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/livez", "getLive", live_get, RUN_INLINE, TAKES_NONE, NULL, true, false},
+    {METHOD_GET, "/readyz", "getReady", ready_get, RUN_POOL, TAKES_NONE, NULL, true, false},
+    {METHOD_GET, "/version", "getVersion", version_get, RUN_INLINE, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/openapi.yaml", "getOpenapi", openapi_get, RUN_INLINE, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/problems/{slug}", "getProblem", problems_get, RUN_INLINE, TAKES_NONE, NULL, false, false},
+    {METHOD_POST, "/v1/jobs", "submitJob", jobs_submit, RUN_ROOTS, TAKES_JSON, NULL, false, false},
+    {METHOD_GET, "/v1/jobs", "listJobs", jobs_list, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/v1/jobs/{id}", "getJob", jobs_get, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_DELETE, "/v1/jobs/{id}", "deleteJob", jobs_forget, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_POST, "/v1/jobs/{id}:cancel", "cancelJob", jobs_cancel, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/v1/jobs/{id}/result", "getResult", results_get, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/v1/jobs/{id}/tensors", "listTensors", tensors_list, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_PUT, "/v1/uploads/{name}", "putUpload", NULL, RUN_POOL, TAKES_STREAM, &uploads_put, false, true},
+    {METHOD_GET, "/v1/uploads", "listUploads", uploads_list, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/v1/uploads/{id}", "getUpload", uploads_get, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_DELETE, "/v1/uploads/{id}", "deleteUpload", uploads_delete, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/v1/models", "listModels", models_list, RUN_ROOTS, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/v1/models/inspect", "inspectModel", models_inspect, RUN_ROOTS, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/v1/analyses", "listAnalyses", analyses_list, RUN_INLINE, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/v1/formats", "listFormats", formats_list, RUN_INLINE, TAKES_NONE, NULL, false, false},
+};
+const size_t route_count = sizeof(routes) / sizeof(routes[0]);
+
+/* Matches one segment; a parameter's value goes to the match. */
+static bool match_segment(const char *pattern, size_t bytes, const char *segment, struct route_match *match,
+                          size_t *parameters)
+{
+    const char *close = memchr(pattern, '}', bytes);
+    size_t verb, length = strlen(segment);
+
+    if (pattern[0] != '{' || !close)
+        return length == bytes && memcmp(pattern, segment, bytes) == 0;
+    verb = bytes - (size_t)(close + 1 - pattern);
+    if (length <= verb || memcmp(segment + length - verb, close + 1, verb) != 0)
+        return false;
+    if (verb > 0) {
+        if (length - verb >= sizeof(match->text))
+            return false;
+        memcpy(match->text, segment, length - verb);
+        match->text[length - verb] = '\0';
+        segment = match->text;
+    } else if (strncmp(pattern, "{id}", 4) == 0 && strchr(segment, ':')) {
+        return false; /* a verb that there is not */
+    }
+    if (*parameters < PATH_PARAMETERS_MAX)
+        match->parameters[(*parameters)++] = segment;
+    return true;
+}
+
+static bool match_path(const struct route *route, const struct target *target, struct route_match *match,
+                       bool *ret_is_slash_refused)
+{
+    const char *at = route->path;
+    size_t index = 0, parameters = 0;
+
+    *ret_is_slash_refused = false;
+    while (*at == '/') {
+        size_t bytes = strcspn(at + 1, "/");
+
+        if (index == target->segment_count ||
+            !match_segment(at + 1, bytes, target->segments[index], match, &parameters))
+            return false;
+        if (target->has_slash[index] && !route->is_slash_taken)
+            *ret_is_slash_refused = true;
+        at += 1 + bytes;
+        index++;
+    }
+    return index == target->segment_count;
+}
+
+static void allow(struct route_match *match, enum http_method method)
+{
+    size_t used = strlen(match->allow);
+
+    snprintf(match->allow + used, sizeof(match->allow) - used, "%s%s%s", used ? ", " : "", method_names[method],
+             method == METHOD_GET ? ", HEAD" : "");
+}
+
+void route_find(enum http_method method, const struct target *target, struct route_match *ret_match)
+{
+    struct route_match *match = ret_match;
+
+    *match = (struct route_match){.route = NULL};
+    for (size_t i = 0; i < target->segment_count; i++)
+        match->is_slash_refused |= target->has_slash[i];
+    if (target->is_deep)
+        return;
+    for (size_t i = 0; i < route_count; i++) {
+        struct route_match one = {.route = NULL};
+        bool is_slash_refused;
+
+        if (!match_path(&routes[i], target, &one, &is_slash_refused))
+            continue;
+        allow(match, routes[i].method);
+        if (routes[i].method != (method == METHOD_HEAD ? METHOD_GET : method))
+            continue;
+        match->is_slash_refused = is_slash_refused;
+        match->route = &routes[i];
+        memcpy(match->text, one.text, sizeof(one.text));
+        for (size_t p = 0; p < PATH_PARAMETERS_MAX; p++)
+            match->parameters[p] = one.parameters[p] == one.text ? match->text : one.parameters[p];
+    }
+    if (match->is_slash_refused)
+        match->route = NULL;
+    if (match->allow[0]) {
+        size_t used = strlen(match->allow);
+
+        snprintf(match->allow + used, sizeof(match->allow) - used, ", OPTIONS");
+    }
+}
+
+void route_reply_unmatched(const struct request *request, const struct route_match *match, struct response *response)
+{
+    if (match->is_slash_refused) {
+        problem_reply(response, request, PROBLEM_BAD_REQUEST, "%%2F may stand in the name of an upload only");
+    } else if (!match->allow[0]) {
+        problem_reply(response, request, PROBLEM_NOT_FOUND, "there is nothing at this address");
+    } else if (request->method == METHOD_OPTIONS) {
+        response->status = 204;
+        response_header(response, "Allow", match->allow);
+    } else {
+        problem_reply(response, request, PROBLEM_METHOD_NOT_ALLOWED, "this address takes %s", match->allow);
+        response_header(response, "Allow", match->allow);
+    }
+}
+
+void response_finish(const struct request *request, struct response *response)
+{
+    conditional_apply(request, response);
+    response_header(response, "X-Content-Type-Options", "nosniff");
+    if (request->id[0])
+        response_header(response, "X-Request-Id", request->id);
+}
+
+void route_run(const struct request *request, struct backend *backend, struct response *response)
+{
+    request->route->handle(request, backend, response);
+    response_finish(request, response);
+}

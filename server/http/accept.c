@@ -1,0 +1,340 @@
+/* The acceptor: one thread, one epoll. A new connection is greeted: its first bytes tell which daemon gets it. Until then
+ * it costs a few hundred bytes. Beyond the bound, connections are answered right here, in two lines, because a probe that
+ * hangs in the backlog has a healthy service killed. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/http/front.h"
+
+enum {
+    SHED_MAX = 256,       /* connections being refused at once; more are closed without a word */
+    LINGER_MS = 1000,     /* for a refused client to read its refusal */
+    PAUSE_MS = 100,       /* when descriptors have run out */
+    BACKLOG = 1024,
+    PEEK_BYTES = 64,
+};
+
+struct greeting {
+    struct greeting *previous, *next;
+    int fd;
+    int64_t deadline_ms;
+    bool is_shed, is_lingering;
+};
+
+struct list {
+    struct greeting *first, *last;
+};
+
+struct acceptor {
+    struct http *http;
+    int epoll;
+    struct list waiting, lingering; /* for first bytes; for the end after a refusal */
+    unsigned shed;                  /* of both: being refused */
+    bool is_paused;
+    int64_t resume_ms;
+};
+
+static void list_add(struct list *list, struct greeting *g)
+{
+    g->previous = list->last;
+    g->next = NULL;
+    if (list->last)
+        list->last->next = g;
+    else
+        list->first = g;
+    list->last = g;
+}
+
+static void list_remove(struct list *list, struct greeting *g)
+{
+    if (g->previous)
+        g->previous->next = g->next;
+    else
+        list->first = g->next;
+    if (g->next)
+        g->next->previous = g->previous;
+    else
+        list->last = g->previous;
+}
+
+static void forget(struct acceptor *a, struct greeting *g)
+{
+    list_remove(g->is_lingering ? &a->lingering : &a->waiting, g);
+    if (g->is_shed)
+        a->shed--;
+    else
+        atomic_fetch_sub(&a->http->greetings, 1);
+    free(g);
+}
+
+static void drop(struct acceptor *a, struct greeting *g)
+{
+    close(g->fd);
+    forget(a, g);
+}
+
+int acceptor_open(struct http *http, struct error *err)
+{
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    struct sockaddr_storage bound;
+    socklen_t bytes = sizeof(bound);
+    char port[8];
+    int fd = -1, on = 1, rc = 0;
+
+    snprintf(port, sizeof(port), "%u", http->config.port);
+    if (getaddrinfo(http->config.address, port, &hints, &found) != 0)
+        return error_set(err, ERROR_REQUEST, "%s is not a numeric address", http->config.address);
+    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        rc = error_set(err, ERROR_INTERNAL, "no socket: %s", strerror(errno));
+    } else {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        if (bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
+            rc = error_set(err,
+                           errno == EADDRINUSE                ? ERROR_BUSY
+                           : errno == EACCES                  ? ERROR_ACCESS
+                           : errno == EADDRNOTAVAIL           ? ERROR_REQUEST
+                                                              : ERROR_INTERNAL,
+                           "%s port %s: %s", http->config.address, port, strerror(errno));
+        else if (getsockname(fd, (struct sockaddr *)&bound, &bytes) != 0)
+            rc = error_set(err, ERROR_INTERNAL, "getsockname: %s", strerror(errno));
+    }
+    freeaddrinfo(found);
+    if (rc) {
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    http->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                                   : ((struct sockaddr_in *)&bound)->sin_port);
+    http->listener = fd;
+    return 0;
+}
+
+/* Answers a connection that is one too many. */
+static void refuse(struct acceptor *a, struct greeting *g)
+{
+    static const char live[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
+                               "\r\nlive\n";
+    static const char ready[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n"
+                                "\r\nready\n";
+    char text[16384], plain[256];
+    ssize_t got = recv(g->fd, text, sizeof(text), MSG_DONTWAIT);
+    const char *reply;
+
+    if (got <= 0) {
+        if (got == 0 || (errno != EAGAIN && errno != EINTR))
+            drop(a, g);
+        return;
+    }
+    reply = plain_reply(503, plain);
+    if (got > 11 && memcmp(text, "GET /livez ", 11) == 0)
+        reply = live;
+    else if (got > 12 && memcmp(text, "GET /readyz ", 12) == 0 && atomic_load(&a->http->is_ready))
+        reply = ready;
+    else
+        atomic_fetch_add_explicit(&a->http->shed, 1, memory_order_relaxed);
+    (void)!send(g->fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+    shutdown(g->fd, SHUT_WR);
+    list_remove(&a->waiting, g);
+    g->is_lingering = true;
+    g->deadline_ms = now_ms() + LINGER_MS;
+    list_add(&a->lingering, g);
+}
+
+/* Reads what a refused client still sends, so that its kernel does not throw our refusal away. */
+static void linger(struct acceptor *a, struct greeting *g)
+{
+    char waste[16384];
+    ssize_t got;
+
+    do
+        got = recv(g->fd, waste, sizeof(waste), MSG_DONTWAIT);
+    while (got > 0);
+    if (got == 0 || (errno != EAGAIN && errno != EINTR))
+        drop(a, g);
+}
+
+static void hand_over(struct acceptor *a, struct greeting *g, bool is_upload)
+{
+    struct http *http = a->http;
+    struct sockaddr_in unknown = {.sin_family = AF_INET};
+    struct connection *connection;
+
+    epoll_ctl(a->epoll, EPOLL_CTL_DEL, g->fd, NULL);
+    connection = connection_new(http, g->fd, is_upload, g->deadline_ms);
+    if (!connection) {
+        drop(a, g);
+        return;
+    }
+    /* It closes the descriptor, also when it fails. */
+    if (MHD_add_connection(is_upload ? http->uploads : http->api, g->fd, (struct sockaddr *)&unknown,
+                           sizeof(unknown)) != MHD_YES)
+        connection_discard(http, connection);
+    forget(a, g);
+}
+
+static void greet(struct acceptor *a, struct greeting *g)
+{
+    static const char *const upload_methods[] = {"PUT ", "PATCH "};
+    char text[PEEK_BYTES];
+    ssize_t got = recv(g->fd, text, sizeof(text), MSG_PEEK | MSG_DONTWAIT);
+    size_t skip = 0, bytes;
+    bool is_upload = false;
+
+    if (got <= 0) {
+        if (got == 0 || (errno != EAGAIN && errno != EINTR))
+            drop(a, g);
+        return;
+    }
+    /* Empty lines before a request are allowed. */
+    while (skip < (size_t)got && (text[skip] == '\r' || text[skip] == '\n'))
+        skip++;
+    bytes = (size_t)got - skip;
+    if (bytes == 0 && got < PEEK_BYTES)
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        size_t length = strlen(upload_methods[i]);
+
+        if (bytes < length && memcmp(text + skip, upload_methods[i], bytes) == 0)
+            return; /* not yet told: more bytes wake us again */
+        is_upload |= bytes >= length && memcmp(text + skip, upload_methods[i], length) == 0;
+    }
+    if (is_upload && atomic_load(&a->http->registry.uploads) >= a->http->config.max_uploads) {
+        g->is_shed = true;
+        a->shed++;
+        atomic_fetch_sub(&a->http->greetings, 1);
+        refuse(a, g);
+        return;
+    }
+    hand_over(a, g, is_upload);
+}
+
+static void pause_listening(struct acceptor *a, bool is_paused)
+{
+    struct epoll_event event = {.events = is_paused ? 0 : EPOLLIN, .data.ptr = &a->http->listener};
+
+    a->is_paused = is_paused;
+    a->resume_ms = now_ms() + PAUSE_MS;
+    epoll_ctl(a->epoll, EPOLL_CTL_MOD, a->http->listener, &event);
+}
+
+static void accept_all(struct acceptor *a)
+{
+    struct http *http = a->http;
+
+    for (;;) {
+        int fd = accept4(http->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
+        struct greeting *g;
+
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                pause_listening(a, true); /* else the same event comes for ever */
+            else if (errno == EINTR || errno == ECONNABORTED)
+                continue;
+            return;
+        }
+        atomic_fetch_add_explicit(&http->accepted, 1, memory_order_relaxed);
+        g = calloc(1, sizeof(*g));
+        if (!g) {
+            close(fd);
+            continue;
+        }
+        g->fd = fd;
+        g->is_shed = atomic_load(&http->greetings) + atomic_load(&http->registry.count) >= http->config.max_connections;
+        g->deadline_ms = now_ms() + (g->is_shed ? LINGER_MS : http->config.header_timeout_ms);
+        event.data.ptr = g;
+        if ((g->is_shed && a->shed >= SHED_MAX) || epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+            close(fd);
+            free(g);
+            continue;
+        }
+        if (g->is_shed)
+            a->shed++;
+        else
+            atomic_fetch_add(&http->greetings, 1);
+        list_add(&a->waiting, g);
+    }
+}
+
+static void drop_overdue(struct acceptor *a, struct list *list, int64_t now)
+{
+    struct greeting *next;
+
+    for (struct greeting *g = list->first; g; g = next) {
+        next = g->next;
+        if (now >= g->deadline_ms)
+            drop(a, g);
+    }
+}
+
+static void event_on(struct acceptor *a, struct greeting *g)
+{
+    if (g->is_lingering)
+        linger(a, g);
+    else if (g->is_shed)
+        refuse(a, g);
+    else
+        greet(a, g);
+}
+
+void *acceptor_run(void *context)
+{
+    struct http *http = context;
+    struct acceptor a = {.http = http};
+    struct epoll_event events[128], event = {.events = EPOLLIN};
+    unsigned tick = http->config.header_timeout_ms / 8;
+    int64_t checked = now_ms();
+    bool is_ending = false;
+
+    tick = tick < 5 ? 5 : tick > 250 ? 250 : tick;
+    a.epoll = epoll_create1(EPOLL_CLOEXEC);
+    event.data.ptr = &http->listener;
+    epoll_ctl(a.epoll, EPOLL_CTL_ADD, http->listener, &event);
+    event.data.ptr = &http->wake;
+    epoll_ctl(a.epoll, EPOLL_CTL_ADD, http->wake, &event);
+    while (!is_ending) {
+        int count = epoll_wait(a.epoll, events, 128, a.waiting.first || a.lingering.first || a.is_paused ? (int)tick : -1);
+        int64_t now = now_ms();
+
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.ptr == &http->wake)
+                is_ending = true;
+            else if (events[i].data.ptr == &http->listener)
+                accept_all(&a);
+            else
+                event_on(&a, events[i].data.ptr);
+        }
+        if (now - checked >= tick) {
+            drop_overdue(&a, &a.waiting, now);
+            drop_overdue(&a, &a.lingering, now);
+            checked = now;
+        }
+        if (a.is_paused && now >= a.resume_ms)
+            pause_listening(&a, false);
+    }
+    /* Whoever has already sent something is still served. */
+    accept_all(&a);
+    for (struct greeting *g = a.waiting.first, *next; g; g = next) {
+        next = g->next;
+        event_on(&a, g);
+    }
+    close(http->listener);
+    http->listener = -1;
+    while (a.waiting.first)
+        drop(&a, a.waiting.first);
+    while (a.lingering.first)
+        drop(&a, a.lingering.first);
+    close(a.epoll);
+    return NULL;
+}

@@ -1,0 +1,108 @@
+/* A response of api/ becomes one of libmicrohttpd. Files are sent by the kernel, ranges of a file through a small buffer;
+ * nothing is ever held whole. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/http/front.h"
+
+enum { BLOCK_BYTES = 32 * 1024 };
+
+/* A body that is read piece by piece; owns the response. */
+struct body {
+    struct response response;
+    struct body_reader reader;
+};
+
+static ssize_t read_body(void *context, uint64_t at, char *buffer, size_t size)
+{
+    struct body *body = context;
+    ssize_t got;
+
+    (void)at;
+    got = body_read(&body->reader, buffer, size);
+    return got > 0 ? got : got == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void free_body(void *context)
+{
+    struct body *body = context;
+
+    body_reader_done(&body->reader);
+    response_done(&body->response);
+    free(body);
+}
+
+static struct MHD_Response *make_read(struct response *response)
+{
+    struct body *body = malloc(sizeof(*body));
+    uint64_t bytes = response_length(response);
+    struct MHD_Response *made;
+
+    if (!body)
+        return NULL;
+    body->response = *response;
+    body->response.header_count = 0; /* these stay with the caller */
+    response->kind = BODY_NONE;
+    response->text = response->before = response->after = NULL;
+    response->segments = NULL;
+    response->blob = (struct blob){.fd = -1};
+    body_reader_init(&body->reader, &body->response);
+    made = MHD_create_response_from_callback(bytes, BLOCK_BYTES, read_body, body, free_body);
+    if (!made)
+        free_body(body);
+    return made;
+}
+
+static struct MHD_Response *make(struct response *response)
+{
+    struct MHD_Response *made = NULL;
+
+    switch (response->kind) {
+    case BODY_NONE:
+        made = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+        break;
+    case BODY_TEXT:
+        made = MHD_create_response_from_buffer(response->bytes, response->text, MHD_RESPMEM_MUST_FREE);
+        if (made)
+            response->text = NULL;
+        break;
+    case BODY_FIXED:
+        made = MHD_create_response_from_buffer(response->bytes, (void *)(uintptr_t)response->fixed,
+                                               MHD_RESPMEM_PERSISTENT);
+        break;
+    case BODY_BLOB:
+        if (response->blob.fd >= 0) {
+            made = MHD_create_response_from_fd_at_offset64(response->length, response->blob.fd, response->offset);
+            if (made)
+                response->blob.fd = -1;
+        } else {
+            made = make_read(response);
+        }
+        break;
+    case BODY_SEGMENTS:
+        made = make_read(response);
+        break;
+    }
+    return made;
+}
+
+enum MHD_Result reply_queue(struct exchange *exchange, struct response *response)
+{
+    uint64_t bytes = exchange->request.method == METHOD_HEAD ? 0 : response_length(response);
+    bool is_last = response->is_last || exchange->connection->is_upload || atomic_load(&exchange->http->is_draining);
+    struct MHD_Response *made = make(response);
+    enum MHD_Result result;
+
+    if (!made)
+        return MHD_NO;
+    for (size_t i = 0; i < response->header_count; i++)
+        MHD_add_response_header(made, response->headers[i].name, response->headers[i].value);
+    if (is_last)
+        MHD_add_response_header(made, "Connection", "close");
+    exchange->status = response->status;
+    exchange->bytes = bytes;
+    exchange->is_queued = true;
+    result = MHD_queue_response(exchange->mhd, (unsigned)response->status, made);
+    MHD_destroy_response(made);
+    return result;
+}

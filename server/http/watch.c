@@ -1,0 +1,116 @@
+/* One thread that holds every absolute deadline: headers, bodies, handlers on the pool, waits. It also learns of parked
+ * clients that leave.
+ *
+ * The first byte of a later request on a connection is not told by libmicrohttpd. The kernel's count of bytes received
+ * tells it, for connections that have been between requests for a while: one getsockopt a second each, and no cost at all
+ * for those that are busy. */
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "server/http/front.h"
+
+static bool read_received(int fd, uint64_t *ret_bytes)
+{
+    struct tcp_info info;
+    socklen_t bytes = sizeof(info);
+
+    memset(&info, 0, sizeof(info));
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0 ||
+        bytes < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received))
+        return false;
+    *ret_bytes = info.tcpi_bytes_received;
+    return true;
+}
+
+/* The deadline of the header under way, or 0 when none is. */
+static int64_t header_deadline(struct http *http, struct connection *c, int64_t now)
+{
+    int64_t interval = http->config.header_timeout_ms / 4 < 1000 ? http->config.header_timeout_ms / 4 : 1000;
+    unsigned requests = atomic_load(&c->requests);
+    uint64_t received;
+
+    if (requests == 0)
+        return atomic_load(&c->deadline_ms);
+    if (requests != c->seen_requests) {
+        c->seen_requests = requests;
+        c->next_deadline_ms = 0;
+        c->looked_ms = read_received(c->fd, &c->idle_bytes) ? now : INT64_MAX - interval;
+    } else if (c->next_deadline_ms == 0 && now >= c->looked_ms + interval) {
+        if (read_received(c->fd, &received) && received != c->idle_bytes)
+            c->next_deadline_ms = c->looked_ms + http->config.header_timeout_ms;
+        c->looked_ms = now;
+    }
+    return c->next_deadline_ms;
+}
+
+static void check_connections(struct http *http, int64_t now)
+{
+    struct connection *next;
+    int64_t deadline;
+
+    must(pthread_mutex_lock(&http->registry.lock));
+    for (struct connection *c = http->registry.first; c; c = next) {
+        next = c->next;
+        if (!c->is_open)
+            continue;
+        switch ((enum phase)atomic_load(&c->phase)) {
+        case PHASE_HEADER:
+            deadline = header_deadline(http, c, now);
+            if (deadline && now >= deadline)
+                connection_cut(http, c, PHASE_HEADER, 408);
+            break;
+        case PHASE_BODY:
+            deadline = atomic_load(&c->deadline_ms);
+            if (deadline && now >= deadline)
+                connection_cut(http, c, PHASE_BODY, atomic_load(&c->farewell));
+            break;
+        case PHASE_ACTIVE:
+        case PHASE_CUT:
+            break;
+        }
+    }
+    must(pthread_mutex_unlock(&http->registry.lock));
+}
+
+/* An eighth of the shortest deadline: how late a cut may come. */
+static int choose_tick(const struct http_config *config)
+{
+    unsigned shortest = config->header_timeout_ms;
+
+    if (config->body_timeout_ms < shortest)
+        shortest = config->body_timeout_ms;
+    if (config->drop_timeout_ms < shortest)
+        shortest = config->drop_timeout_ms;
+    if (config->pool_timeout_ms < shortest)
+        shortest = config->pool_timeout_ms;
+    shortest /= 8;
+    return shortest < 5 ? 5 : shortest > 200 ? 200 : (int)shortest;
+}
+
+void *watcher_run(void *context)
+{
+    struct http *http = context;
+    int tick = choose_tick(&http->config);
+    struct epoll_event events[64];
+    int64_t next = 0;
+
+    while (atomic_load(&http->is_watching)) {
+        int64_t now = now_ms();
+        int count;
+
+        if (now >= next) {
+            check_connections(http, now);
+            flight_check(http, now);
+            waiters_check(http, now);
+            next = now + tick;
+        }
+        count = epoll_wait(http->waiters.epoll, events, 64, (int)(next - now));
+        for (int i = 0; i < count; i++)
+            waiters_gone(http, events[i].data.u64);
+    }
+    return NULL;
+}

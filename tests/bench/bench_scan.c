@@ -150,8 +150,8 @@ int main(int argc, char **argv)
             best = took;
         getrusage(RUSAGE_SELF, &usage);
         printf("%6.2f GB/s  %.3f s  %.3f CPU s  relative_l2 %.6f  peak %ld MB\n",
-               2.0 * (double)(megabytes << 20) / took * 1e-9, took, delta_relative_l2(&result->deltas[0]),
-               usage.ru_maxrss / 1024);
+               2.0 * (double)(megabytes << 20) / took * 1e-9, took, cpu_seconds() - cpu_started,
+               delta_relative_l2(&result->deltas[0]), usage.ru_maxrss / 1024);
         scan_result_free(result);
     }
     printf("best: %s %s %u threads needs %u: %.2f GB/s\n", argv[2], argv[5], env.threads, plan.needs,

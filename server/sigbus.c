@@ -1,11 +1,13 @@
 #include "server/sigbus.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 static uintptr_t page_mask;
+static atomic_bool is_caught; /* lock-free, so a handler may set it */
 
 static void on_sigbus(int number, siginfo_t *info, void *context)
 {
@@ -13,8 +15,10 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 
     (void)context;
     if (info->si_code == BUS_ADRERR && page_mask &&
-        mmap(page, ~page_mask + 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page)
+        mmap(page, ~page_mask + 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page) {
+        atomic_store(&is_caught, true);
         return;
+    }
     signal(number, SIG_DFL);
     raise(number);
 }
@@ -27,4 +31,14 @@ void sigbus_guard(void)
     page_mask = page > 0 ? ~((uintptr_t)page - 1) : 0;
     sigemptyset(&action.sa_mask);
     sigaction(SIGBUS, &action, NULL);
+}
+
+bool sigbus_was_caught(void)
+{
+    return atomic_load(&is_caught);
+}
+
+void sigbus_forget(void)
+{
+    atomic_store(&is_caught, false);
 }

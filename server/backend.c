@@ -1,0 +1,207 @@
+#include "server/backend.h"
+
+#include <string.h>
+
+#include "server/jobs/results.h"
+#include "server/jobs/uuid.h"
+
+/* Progress lives in memory and the row's version on disk, but one ETag covers both: the row's version counts in the high
+ * bits, news of the running attempt in the low ones. Every row change starts those anew, so the sum only grows. */
+enum { CHANGE_BITS = 20 };
+
+static struct service_backend *service_of(struct backend *backend)
+{
+    return (struct service_backend *)backend;
+}
+
+/* Ids become file names only after they were found in the store; this spares it the nonsense. */
+static int check_id(const char *id, const char *what, struct error *err)
+{
+    if (uuid_is_valid(id, strlen(id)))
+        return 0;
+    return error_set(err, ERROR_NOT_FOUND, "no such %s", what);
+}
+
+static void add_progress(struct service_backend *service, struct job *job)
+{
+    uint64_t changes = 0, most = (UINT64_C(1) << CHANGE_BITS) - 1;
+
+    if (job->state == JOB_RUNNING)
+        dispatcher_progress(service->dispatcher, job->id, &job->progress, &changes);
+    job->version = job->version << CHANGE_BITS | (changes < most ? changes : most);
+}
+
+static void tell_changed(struct service_backend *service, const char *id)
+{
+    if (service->changed)
+        service->changed(service->context, id);
+}
+
+static int backend_submit(struct backend *backend, const struct submission *submission, struct job *ret,
+                          struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+    int rc;
+
+    if (atomic_load(&service->is_draining))
+        return error_set(err, ERROR_BUSY, "the service is ending");
+    rc = uploads_check_quota(&service->uploads, 1, err);
+    if (!rc)
+        rc = service->store->ops->insert(service->store, submission, ret, err);
+    if (rc)
+        return rc;
+    dispatcher_wake(service->dispatcher);
+    add_progress(service, ret);
+    return 0;
+}
+
+static int backend_get(struct backend *backend, const char *id, struct job *ret, struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+    int rc = check_id(id, "job", err);
+
+    if (!rc)
+        rc = service->store->ops->get(service->store, id, ret, err);
+    if (!rc)
+        add_progress(service, ret);
+    return rc;
+}
+
+static int backend_list(struct backend *backend, const struct job_filter *filter, uint64_t cursor, size_t limit,
+                        struct job_list *ret, struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+    int rc = service->store->ops->list(service->store, filter, cursor, limit, ret, err);
+
+    for (size_t i = 0; !rc && i < ret->count; i++)
+        add_progress(service, &ret->jobs[i]);
+    return rc;
+}
+
+static int backend_cancel(struct backend *backend, const char *id, struct job *ret, struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+    int rc = check_id(id, "job", err);
+
+    if (!rc)
+        rc = service->store->ops->cancel(service->store, id, ret, err);
+    if (rc)
+        return rc;
+    if (ret->state == JOB_RUNNING)
+        dispatcher_cancel(service->dispatcher, id);
+    tell_changed(service, id);
+    add_progress(service, ret);
+    return 0;
+}
+
+static int backend_forget(struct backend *backend, const char *id, struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+    int rc = check_id(id, "job", err);
+
+    if (!rc)
+        rc = service->store->ops->remove(service->store, id, err);
+    if (rc)
+        return rc;
+    tell_changed(service, id);
+    dispatcher_forget(service->dispatcher, id);
+    result_remove(service->results, id, 0);
+    return 0;
+}
+
+static int backend_open_result(struct backend *backend, const char *id, enum representation representation,
+                               struct blob *ret, struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+    int rc = check_id(id, "job", err);
+
+    return rc ? rc : result_open(service->store, service->results, id, representation, ret, err);
+}
+
+static int backend_upload_begin(struct backend *backend, const char *name, int64_t expected_bytes,
+                                struct upload_sink **ret, struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+
+    if (atomic_load(&service->is_draining))
+        return error_set(err, ERROR_BUSY, "the service is ending");
+    return upload_begin(&service->uploads, name, expected_bytes, ret, err);
+}
+
+static int backend_upload_get(struct backend *backend, const char *id, struct upload *ret, struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+    int rc = check_id(id, "upload", err);
+
+    return rc ? rc : service->store->ops->upload_get(service->store, id, ret, err);
+}
+
+static int backend_upload_list(struct backend *backend, uint64_t cursor, size_t limit, struct upload_list *ret,
+                               struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+
+    return service->store->ops->upload_list(service->store, cursor, limit, ret, err);
+}
+
+static int backend_upload_delete(struct backend *backend, const char *id, struct error *err)
+{
+    int rc = check_id(id, "upload", err);
+
+    return rc ? rc : uploads_remove(&service_of(backend)->uploads, id, err);
+}
+
+static int backend_check_model(struct backend *backend, const char *path, struct error *err)
+{
+    return roots_check_model(service_of(backend)->roots, path, err);
+}
+
+static int backend_list_models(struct backend *backend, const char *path, size_t limit, struct model_list *ret,
+                               struct error *err)
+{
+    return roots_list(service_of(backend)->roots, path, limit, ret, err);
+}
+
+static int backend_inspect_model(struct backend *backend, const char *path, char **ret_json, size_t *ret_bytes,
+                                 struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+    int rc = roots_check_model(service->roots, path, err);
+
+    return rc ? rc : dispatcher_inspect(service->dispatcher, path, ret_json, ret_bytes, err);
+}
+
+static int backend_check_ready(struct backend *backend, struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+    struct store_status status;
+
+    if (atomic_load(&service->is_draining))
+        return error_set(err, ERROR_BUSY, "the service is ending");
+    service->store->ops->status(service->store, &status);
+    if (status.is_broken)
+        return error_set(err, ERROR_BUSY, "the job store cannot be written");
+    if (!dispatcher_ready(service->dispatcher))
+        return error_set(err, ERROR_BUSY, "no worker process is up");
+    return 0;
+}
+
+const struct backend_ops service_backend_ops = {
+    .submit = backend_submit,
+    .get = backend_get,
+    .list = backend_list,
+    .cancel = backend_cancel,
+    .forget = backend_forget,
+    .open_result = backend_open_result,
+    .upload_begin = backend_upload_begin,
+    .upload_append = upload_append,
+    .upload_commit = upload_commit,
+    .upload_abandon = upload_abandon,
+    .upload_get = backend_upload_get,
+    .upload_list = backend_upload_list,
+    .upload_delete = backend_upload_delete,
+    .check_model = backend_check_model,
+    .list_models = backend_list_models,
+    .inspect_model = backend_inspect_model,
+    .check_ready = backend_check_ready,
+};

@@ -1,0 +1,29 @@
+/* What handlers may ask (api/backend.h), answered by the service's own parts. */
+#ifndef SERVER_BACKEND_H
+#define SERVER_BACKEND_H
+
+#include <stdatomic.h>
+
+#include "api/backend.h"
+#include "server/jobs/blobs.h"
+#include "server/jobs/dispatcher.h"
+#include "server/jobs/store.h"
+#include "server/roots.h"
+#include "server/uploads/uploads.h"
+
+struct service_backend {
+    struct backend base; /* first: ops is service_backend_ops */
+    struct job_store *store;
+    struct blob_store *results;
+    struct dispatcher *dispatcher;
+    struct uploads uploads;
+    const struct roots *roots;
+    atomic_bool is_draining;
+    /* Optional: a job is not what it was; for those who wait for it. */
+    void (*changed)(void *context, const char *id);
+    void *context;
+};
+
+extern const struct backend_ops service_backend_ops;
+
+#endif

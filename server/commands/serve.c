@@ -1,0 +1,436 @@
+/* `diffaid serve`: puts the service together, waits for a signal, takes it apart again in the opposite order. What is
+ * asked of a part never outlives it: the front goes before the dispatcher, the dispatcher before the store. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/backend.h"
+#include "server/commands/command.h"
+#include "server/config.h"
+#include "server/http.h"
+#include "server/jobs/capacity.h"
+#include "server/jobs/clock.h"
+#include "server/jobs/must.h"
+#include "server/jobs/sweeper.h"
+#include "server/log.h"
+
+enum {
+    LOCK_MS = 10000,
+    LOCK_RETRY_MS = 100,
+    RESERVE_BYTES = 16 << 20,
+    START_STEP_MS = 10,
+    HOST_BYTES = 256,
+};
+
+extern char **environ;
+
+struct service {
+    struct config config;
+    char host[HOST_BYTES];
+    uint16_t port;
+    const char **allowed_hosts; /* NULL-terminated */
+    int state_fd, lock_fd;
+    struct roots roots;
+    struct blob_store *results, *uploads;
+    struct sweeper *sweeper;
+    struct service_backend backend;
+    struct capacity_plan plan;
+    struct http *_Atomic http; /* workers may report before the front is there */
+};
+
+static void warn_of_setting(void *context, const char *text)
+{
+    (void)context;
+    LOG_LINE(LEVEL_WARNING, "setting", log_text("detail", text));
+}
+
+static void log_request(void *context, const struct http_access *access)
+{
+    (void)context;
+    LOG_LINE(access->status >= 500 ? LEVEL_WARNING : LEVEL_INFO, "request", log_text("method", access->method),
+             log_text("route", access->route), log_i64("status", access->status), log_u64("bytes", access->bytes),
+             log_seconds("seconds", access->seconds), log_text("request_id", access->request_id),
+             log_text("cause", access->cause && *access->cause ? access->cause : NULL));
+}
+
+static void tell_front(void *context, const char *id)
+{
+    struct http *http = atomic_load(&((struct service *)context)->http);
+
+    if (http)
+        http_job_changed(http, id);
+}
+
+static int check_listen(struct service *service, struct error *err)
+{
+    int rc = config_listen_split(service->config.listen, service->host, sizeof(service->host), &service->port, err);
+
+    if (rc)
+        return rc;
+    if (strcasecmp(service->host, "localhost") == 0)
+        snprintf(service->host, sizeof(service->host), "127.0.0.1");
+    else if (!service->host[0] || strcmp(service->host, "*") == 0)
+        snprintf(service->host, sizeof(service->host), "0.0.0.0");
+    if (!config_host_is_loopback(service->host) && !service->config.no_auth)
+        return error_set(err, ERROR_REQUEST,
+                         "%s can be reached from other machines: say --no-auth if everybody there may use the service",
+                         service->config.listen);
+    return 0;
+}
+
+/* Makes the directory and those above it. */
+static int make_directories(const char *path, struct error *err)
+{
+    char partial[4096];
+    size_t length = strlen(path);
+
+    if (!length || length >= sizeof(partial))
+        return error_set(err, ERROR_REQUEST, "the state directory's path is empty or too long");
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(partial, path, i);
+        partial[i] = '\0';
+        if (mkdir(partial, 0700) != 0 && errno != EEXIST)
+            return error_set(err, ERROR_WRITE, "the state directory %.300s cannot be made: %s", path,
+                             strerrordesc_np(errno));
+    }
+    return 0;
+}
+
+/* Two services on one state directory would run every job twice. */
+static int lock_state(struct service *service, struct error *err)
+{
+    int64_t until_ms = clock_steady_ms() + LOCK_MS;
+    struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * 1000000L};
+    bool is_told = false;
+
+    service->lock_fd = openat(service->state_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (service->lock_fd < 0)
+        return error_set(err, ERROR_WRITE, "the state directory %.300s cannot be written: %s",
+                         service->config.state_dir, strerrordesc_np(errno));
+    while (flock(service->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (clock_steady_ms() >= until_ms)
+            return error_set(err, ERROR_BUSY, "another service uses the state directory %.300s",
+                             service->config.state_dir);
+        if (!is_told)
+            LOG_LINE(LEVEL_INFO, "waiting for another service to let go of the state directory",
+                     log_text("directory", service->config.state_dir));
+        is_told = true;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
+static int open_state(struct service *service, struct error *err)
+{
+    struct store_settings settings = {.state_dir = service->config.state_dir,
+                                      .queue_limit = service->config.queue_limit,
+                                      .retention_ms = service->config.retention_ms,
+                                      .reserve_bytes = RESERVE_BYTES};
+    int rc = make_directories(service->config.state_dir, err);
+
+    if (rc)
+        return rc;
+    service->state_fd = open(service->config.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (service->state_fd < 0)
+        return error_set(err, ERROR_WRITE, "the state directory %.300s cannot be opened: %s",
+                         service->config.state_dir, strerrordesc_np(errno));
+    settings.state_fd = service->state_fd;
+    rc = lock_state(service, err);
+    if (!rc)
+        rc = blob_directory_open(service->state_fd, "results", &service->results, err);
+    if (!rc)
+        rc = blob_directory_open(service->state_fd, "uploads", &service->uploads, err);
+    if (!rc)
+        rc = sqlite_store_open(&settings, &service->backend.store, err);
+    if (!rc)
+        rc = sweeper_open(service->backend.store, service->results, service->uploads, service->config.retention_ms,
+                          &service->sweeper, err);
+    return rc;
+}
+
+static void plan_capacity(struct service *service)
+{
+    const struct config *config = &service->config;
+    struct capacity capacity;
+
+    capacity_read("", &capacity);
+    capacity_plan(&capacity, config->workers, config->threads, config->job_memory_bytes, &service->plan);
+    if (service->plan.is_reduced)
+        LOG_LINE(LEVEL_WARNING, "this container's memory does not suffice for what was asked",
+                 log_u64("memory_bytes", capacity.memory_bytes), log_u64("workers", service->plan.workers),
+                 log_u64("job_memory_bytes", service->plan.job_memory_bytes));
+}
+
+static int start_dispatcher(struct service *service, struct error *err)
+{
+    const struct config *config = &service->config;
+    struct service_backend *backend = &service->backend;
+    struct dispatcher_settings settings = {
+        .child = {.program = "/proc/self/exe",
+                  .roots = &service->roots,
+                  .uploads_fd = service->uploads->dir_fd,
+                  .threads = service->plan.threads,
+                  .memory_bytes = service->plan.job_memory_bytes},
+        .store = backend->store,
+        .results = service->results,
+        .workers = service->plan.workers,
+        .job_timeout_ms = config->job_timeout_ms,
+        .changed = tell_front,
+        .context = service,
+    };
+
+    backend->base.ops = &service_backend_ops;
+    backend->results = service->results;
+    backend->roots = &service->roots;
+    backend->changed = tell_front;
+    backend->context = service;
+    backend->uploads.store = backend->store;
+    backend->uploads.blobs = service->uploads;
+    backend->uploads.limit_bytes = config->upload_limit_bytes;
+    backend->uploads.quota_bytes = config->quota_bytes;
+    backend->uploads.retention_ms = config->retention_ms;
+    return dispatcher_start(&settings, &backend->dispatcher, err);
+}
+
+static int start_front(struct service *service, struct error *err)
+{
+    const struct config *config = &service->config;
+    const struct config_list *hosts = &config->allowed_hosts;
+    struct http_config http;
+    struct http *front;
+    int rc;
+
+    service->allowed_hosts = calloc(hosts->count + 1, sizeof(*service->allowed_hosts));
+    if (!service->allowed_hosts)
+        return error_set(err, ERROR_NO_MEMORY, "no memory for the settings");
+    for (size_t i = 0; i < hosts->count; i++)
+        service->allowed_hosts[i] = hosts->items[i];
+    http_config_init(&http);
+    http.address = service->host;
+    http.port = service->port;
+    http.is_loopback = config_host_is_loopback(service->host);
+    http.allowed_hosts = service->allowed_hosts;
+    http.max_connections = (unsigned)config->max_connections;
+    http.header_timeout_ms = (unsigned)config->header_timeout_ms;
+    http.body_bytes = (size_t)config->body_limit_bytes;
+    http.log = log_request;
+    rc = http_start(&http, &service->backend.base, &front, err);
+    if (!rc)
+        atomic_store(&service->http, front);
+    return rc;
+}
+
+/* Every connection, worker and file takes a descriptor; the soft limit is often 1,024 for the sake of select(). */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static bool has_demo(const struct root *root)
+{
+    return faccessat(root->fd, "base.safetensors", R_OK, 0) == 0 &&
+           faccessat(root->fd, "finetuned.safetensors", R_OK, 0) == 0;
+}
+
+/* For a person who started the service by hand; machines read the log. */
+static void serve_banner(const struct service *service)
+{
+    bool is_v6 = strchr(service->host, ':') != NULL;
+    const char *host = strcmp(service->host, "0.0.0.0") == 0 ? "127.0.0.1"
+                       : strcmp(service->host, "::") == 0    ? "::1"
+                                                             : service->host;
+    char address[HOST_BYTES + 32];
+    bool is_demo = false;
+
+    snprintf(address, sizeof(address), is_v6 ? "http://[%s]:%u" : "http://%s:%u", host,
+             (unsigned)http_port(service->http));
+    LOG_LINE(LEVEL_INFO, "listening", log_text("address", address), log_text("version", DIFFAID_VERSION),
+             log_u64("workers", service->plan.workers), log_u64("threads", service->plan.threads),
+             log_u64("models_roots", service->roots.count));
+    for (size_t i = 0; i < service->roots.count; i++)
+        is_demo = is_demo || (i == 0 && has_demo(&service->roots.items[i]));
+    if (!is_demo && !isatty(STDOUT_FILENO))
+        return;
+    printf("diffaid %s serves %s\n", DIFFAID_VERSION, address);
+    for (size_t i = 0; i < service->roots.count; i++)
+        printf("models root: %s%s%s\n", service->roots.items[i].name, *service->roots.items[i].name ? " = " : "",
+               service->roots.items[i].path);
+    if (is_demo)
+        printf("try:  curl -s -H 'Prefer: wait=30' -H 'Content-Type: application/json' %s/v1/jobs "
+               "-d '{\"models\":[\"%s%sbase.safetensors\",\"%s%sfinetuned.safetensors\"]}'\n",
+               address, service->roots.items[0].name, *service->roots.items[0].name ? "/" : "",
+               service->roots.items[0].name, *service->roots.items[0].name ? "/" : "");
+    fflush(stdout);
+}
+
+static int start(struct service *service, const char *const *roots, struct error *err)
+{
+    int rc = roots_open(roots, service->config.models_roots.count, &service->roots, err);
+
+    if (rc)
+        return rc;
+    if (!service->roots.count)
+        LOG_LINE(LEVEL_WARNING, "no --models-root is given: only uploads can be compared");
+    raise_descriptor_limit();
+    plan_capacity(service);
+    rc = open_state(service, err);
+    if (!rc)
+        rc = start_dispatcher(service, err);
+    if (!rc)
+        rc = start_front(service, err);
+    if (!rc)
+        rc = sweeper_start(service->sweeper, err);
+    return rc;
+}
+
+/* Until a worker is up or a signal comes. */
+static bool await_ready(struct service *service, const sigset_t *signals)
+{
+    struct timespec step = {.tv_nsec = START_STEP_MS * 1000000L};
+
+    while (!dispatcher_ready(service->backend.dispatcher))
+        if (sigtimedwait(signals, NULL, &step) > 0)
+            return false;
+    http_set_ready(service->http, true);
+    return true;
+}
+
+static void *leave_at_second_signal(void *argument)
+{
+    int number;
+
+    if (sigwait(argument, &number) == 0) {
+        LOG_LINE(LEVEL_WARNING, "second signal: ending at once");
+        _exit(128 + number);
+    }
+    return NULL;
+}
+
+struct draining {
+    struct http *http;
+    unsigned ms;
+};
+
+static void *drain_front(void *argument)
+{
+    struct draining *draining = argument;
+
+    http_drain(draining->http, draining->ms);
+    return NULL;
+}
+
+/* Requests and jobs come to their ends side by side. */
+static void drain(struct service *service, sigset_t *signals)
+{
+    struct draining draining = {.http = service->http, .ms = (unsigned)service->config.grace_ms};
+    pthread_t impatient, front;
+
+    LOG_LINE(LEVEL_INFO, "ending: no new work is taken", log_i64("grace_ms", service->config.grace_ms));
+    atomic_store(&service->backend.is_draining, true);
+    http_set_ready(service->http, false);
+    if (pthread_create(&impatient, NULL, leave_at_second_signal, signals) == 0)
+        must(pthread_detach(impatient));
+    if (pthread_create(&front, NULL, drain_front, &draining) != 0) {
+        http_drain(service->http, 0);
+        dispatcher_stop(service->backend.dispatcher, service->config.grace_ms);
+        return;
+    }
+    dispatcher_stop(service->backend.dispatcher, service->config.grace_ms);
+    must(pthread_join(front, NULL));
+}
+
+static void stop(struct service *service)
+{
+    http_stop(service->http);
+    dispatcher_free(service->backend.dispatcher);
+    sweeper_stop(service->sweeper);
+    if (service->backend.store)
+        service->backend.store->ops->close(service->backend.store);
+    if (service->results)
+        service->results->ops->close(service->results);
+    if (service->uploads)
+        service->uploads->ops->close(service->uploads);
+    roots_done(&service->roots);
+    if (service->lock_fd >= 0)
+        close(service->lock_fd);
+    if (service->state_fd >= 0)
+        close(service->state_fd);
+    free(service->allowed_hosts);
+    config_done(&service->config);
+}
+
+static int exit_status_of(int code)
+{
+    switch ((enum error_code)code) {
+    case ERROR_REQUEST:
+    case ERROR_NOT_FOUND:
+    case ERROR_OUTSIDE:
+        return EXIT_INPUT;
+    default:
+        return EXIT_DEVICE;
+    }
+}
+
+static void print_help(void)
+{
+    printf("usage: diffaid serve [SETTING...]\n\nThe HTTP service. Settings are flags, or DIFFAID_* variables, or lines "
+           "of the --config file, in this order.\n\n");
+    config_help(stdout);
+}
+
+int command_serve(int argc, char **argv)
+{
+    struct service service = {.state_fd = -1, .lock_fd = -1};
+    struct error err = {0};
+    sigset_t signals;
+    bool is_help = false;
+    int rc, number;
+
+    /* Before any thread: each of them inherits this, and so do the workers. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    rc = config_read(argc, argv, environ, warn_of_setting, NULL, &service.config, &is_help, &err);
+    if (!rc && is_help) {
+        print_help();
+        config_done(&service.config);
+        return 0;
+    }
+    if (!rc) {
+        log_start((enum log_format)service.config.log_format);
+        rc = check_listen(&service, &err);
+    }
+    if (!rc)
+        rc = start(&service, (const char *const *)service.config.models_roots.items, &err);
+    if (rc) {
+        fprintf(stderr, "diffaid serve: %s\n", err.text);
+        if (service.backend.dispatcher)
+            dispatcher_stop(service.backend.dispatcher, 0);
+        stop(&service);
+        return exit_status_of(rc);
+    }
+    serve_banner(&service);
+    if (await_ready(&service, &signals))
+        sigwait(&signals, &number);
+    drain(&service, &signals);
+    stop(&service);
+    LOG_LINE(LEVEL_INFO, "ended");
+    return 0;
+}

@@ -1,0 +1,233 @@
+#include "server/jobs/engine.h"
+
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/render/render.h"
+#include "api/request.h"
+#include "core/compare.h"
+#include "core/format/format.h"
+#include "server/jobs/clock.h"
+#include "server/jobs/uuid.h"
+#include "server/sigbus.h"
+
+enum { PHASES_MAX = 16, URI_BYTES = 512 };
+
+/* One job under way: what its callbacks need. */
+struct engine_run {
+    const struct worker_task *task;
+    struct job_progress progress; /* phases begin on the job's own thread, outside the pass, whose threads tell bytes */
+    struct {
+        char phase[sizeof(((struct job_progress *)NULL)->phase)];
+        int64_t begin_ms;
+    } phases[PHASES_MAX];
+    size_t phase_count;
+    int64_t start_ms;
+};
+
+static void begin_phase(void *context, const char *phase)
+{
+    struct engine_run *run = context;
+
+    snprintf(run->progress.phase, sizeof(run->progress.phase), "%s", phase ? phase : "");
+    if (run->phase_count < PHASES_MAX) {
+        memcpy(run->phases[run->phase_count].phase, run->progress.phase, sizeof(run->progress.phase));
+        run->phases[run->phase_count++].begin_ms = clock_steady_ms();
+    }
+    worker_tell(run->task->worker, &run->progress);
+}
+
+static void tell_progress(void *context, const struct scan_progress *scan)
+{
+    struct engine_run *run = context;
+
+    run->progress.bytes_done = scan->bytes_done;
+    run->progress.bytes_total = scan->bytes_total;
+    run->progress.tensors_done = scan->tensors_done;
+    run->progress.tensors_total = scan->tensors_total;
+    worker_tell(run->task->worker, &run->progress);
+}
+
+static int find_upload(const struct worker_task *task, const char *id, struct place *ret, char uri[URI_BYTES],
+                       struct error *err)
+{
+    if (!uuid_is_valid(id, strlen(id)))
+        return error_set(err, ERROR_NOT_FOUND, "no such upload");
+    for (size_t i = 0; i < task->upload_count; i++) {
+        if (strcmp(task->uploads[i].id, id) != 0)
+            continue;
+        snprintf(uri, URI_BYTES, "upload:%s", task->uploads[i].name);
+        *ret = (struct place){.dir_fd = task->uploads_fd, .is_confined = 1, .path = id, .uri = uri};
+        return 0;
+    }
+    return error_set(err, ERROR_NOT_FOUND, "upload %s is gone", id);
+}
+
+static int open_models(const struct worker_task *task, const struct job_request *request, struct model **models,
+                       struct error *err)
+{
+    for (size_t i = 0; i < request->model_count; i++) {
+        const struct job_model *named = &request->models[i];
+        char uri[URI_BYTES];
+        struct place place;
+        int rc;
+
+        if (named->upload)
+            rc = find_upload(task, named->upload, &place, uri, err);
+        else
+            rc = roots_find(task->roots, named->path, &place, err);
+        if (!rc)
+            rc = model_open(&place, &limits_default, &models[i], err);
+        if (rc)
+            return rc;
+        if (atomic_load_explicit(task->cancel, memory_order_relaxed))
+            return error_set(err, ERROR_CANCELLED, "cancelled");
+    }
+    return 0;
+}
+
+static int render_to(const struct renderer *renderer, const struct comparison *comparison, int fd, int index_fd,
+                     struct error *err)
+{
+    static struct output output, index; /* 64 KiB each: not for the stack */
+    struct render_options options = {0};
+    int rc;
+
+    output_init(&output, fd);
+    if (index_fd >= 0) {
+        output_init(&index, index_fd);
+        options.index = &index;
+    }
+    renderer->render(comparison, &options, &output);
+    rc = output_finish(&output, err);
+    if (index_fd >= 0) {
+        int index_rc = output_finish(&index, rc ? NULL : err);
+
+        rc = rc ? rc : index_rc;
+    }
+    return rc;
+}
+
+static int render(const struct worker_task *task, const struct comparison *comparison, struct error *err)
+{
+    int rc = render_to(&json_renderer, comparison, task->outputs[REPRESENTATION_JSON],
+                       task->outputs[REPRESENTATION_INDEX], err);
+
+    if (!rc && task->outputs[REPRESENTATION_TEXT] >= 0)
+        rc = render_to(&text_renderer, comparison, task->outputs[REPRESENTATION_TEXT], -1, err);
+    return rc;
+}
+
+/* Pages that read as zeros went into the figures: whether the file changed or the device failed. */
+static int check_pages(struct model *const *models, size_t count, struct error *err)
+{
+    if (!sigbus_was_caught())
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        int rc = model_check_unchanged(models[i], err);
+
+        if (rc)
+            return rc;
+    }
+    return error_set(err, ERROR_READ, "the device failed to read a part of a model's file");
+}
+
+static struct json_object *seconds(int64_t ms)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%.3f", (double)ms / 1000);
+    return json_object_new_double_s((double)ms / 1000, text);
+}
+
+/* {elapsed_seconds, engine, timings} */
+static char *describe_run(const struct engine_run *run, enum isa isa)
+{
+    struct json_object *root = json_object_new_object(), *engine = json_object_new_object(),
+                       *timings = json_object_new_object();
+    int64_t now_ms = clock_steady_ms();
+    char *text;
+
+    json_object_object_add(root, "elapsed_seconds", seconds(now_ms - run->start_ms));
+    json_object_object_add(engine, "version", json_object_new_string(DIFFAID_VERSION));
+    json_object_object_add(engine, "isa", json_object_new_string(isa_name(isa == ISA_AUTO ? isa_best() : isa)));
+    json_object_object_add(engine, "threads", json_object_new_uint64(run->task->threads));
+    json_object_object_add(root, "engine", engine);
+    for (size_t i = 0; i < run->phase_count; i++) {
+        int64_t end_ms = i + 1 < run->phase_count ? run->phases[i + 1].begin_ms : now_ms;
+
+        if (run->phases[i].phase[0])
+            json_object_object_add(timings, run->phases[i].phase, seconds(end_ms - run->phases[i].begin_ms));
+    }
+    json_object_object_add(root, "timings", timings);
+    text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN));
+    json_object_put(root);
+    return text;
+}
+
+static int compare(struct engine_run *run, const struct job_request *request, char **ret_run, struct error *err)
+{
+    const struct worker_task *task = run->task;
+    struct compare_env env = {
+        .scan = {.threads = task->threads,
+                 .cancel = task->cancel,
+                 .progress = tell_progress,
+                 .progress_context = run},
+        .phase = begin_phase,
+        .phase_context = run,
+    };
+    struct model *models[REQUEST_MODELS_MAX] = {0};
+    struct comparison *comparison = NULL;
+    const char *isa = getenv("DIFFAID_ISA");
+    int rc = isa && *isa ? isa_by_name(isa, &env.scan.isa) : 0;
+
+    if (rc)
+        return error_set(err, ERROR_INTERNAL, "DIFFAID_ISA names no instruction set of this processor");
+    sigbus_forget();
+    begin_phase(run, "open");
+    rc = open_models(task, request, models, err);
+    if (!rc)
+        rc = compare_run(&request->compare, models, request->model_count, &env, &comparison, err);
+    if (!rc)
+        rc = check_pages(models, request->model_count, err);
+    if (!rc) {
+        begin_phase(run, "render");
+        rc = render(task, comparison, err);
+    }
+    if (!rc)
+        *ret_run = describe_run(run, env.scan.isa);
+    comparison_free(comparison);
+    for (size_t i = 0; i < request->model_count; i++)
+        model_close(models[i]);
+    return rc;
+}
+
+static int engine_run(const struct worker_task *task, char **ret_run, struct error *err)
+{
+    struct engine_run run = {.task = task, .start_ms = clock_steady_ms()};
+    struct request_faults faults = {.count = 0};
+    struct job_request *request;
+    int rc;
+
+    if (!task->request) {
+        struct job_model model = {.path = (char *)(uintptr_t)task->path};
+        struct job_request inspection = {.models = &model, .model_count = 1};
+
+        options_init(&inspection.compare.options);
+        inspection.compare.options.headers_only = true;
+        rc = compare(&run, &inspection, ret_run, err);
+        options_done(&inspection.compare.options);
+        return rc;
+    }
+    rc = job_request_parse(task->request, strlen(task->request), &request, &faults, err);
+    if (rc)
+        return rc;
+    rc = compare(&run, request, ret_run, err);
+    job_request_free(request);
+    return rc;
+}
+
+const struct worker_engine comparison_engine = {.run = engine_run};

@@ -1,0 +1,19 @@
+/* How a failed job says why: JSON {code, status, title, detail}, as struct job's error has it. */
+#ifndef SERVER_JOBS_JOB_ERROR_H
+#define SERVER_JOBS_JOB_ERROR_H
+
+/* Ends that are not an error of the engine. */
+enum job_fault {
+    FAULT_CRASHED,
+    FAULT_DEADLINE,
+    FAULT_MEMORY,
+};
+
+/* malloc'ed; NULL when memory is out. */
+char *job_error_of(int code, const char *detail);
+char *job_error_of_fault(enum job_fault fault, const char *detail);
+
+/* The code whose name a worker sent; ERROR_INTERNAL for a name that is none. */
+int job_error_code(const char *name);
+
+#endif

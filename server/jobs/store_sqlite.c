@@ -1,0 +1,641 @@
+/* Jobs on SQLite, for those who ask: submit, get, list, cancel, forget, results. Changes go through the committer, reads
+ * through a small pool of read-only connections, which WAL never lets wait for a writer. */
+#include "server/jobs/store_sqlite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/jobs/clock.h"
+#include "server/jobs/must.h"
+#include "server/jobs/uuid.h"
+
+const char sqlite_interrupted_error[] =
+    "{\"code\":\"interrupted\",\"status\":500,\"title\":\"Interrupted\","
+    "\"detail\":\"the service ended during each of eleven attempts at this job\"}";
+
+void job_claim_done(struct job_claim *claim)
+{
+    for (size_t i = 0; i < claim->upload_count; i++)
+        free(claim->uploads[i].name);
+    free(claim->uploads);
+    free(claim->request);
+}
+
+int sqlite_reader_take(struct sqlite_store *store, struct reader **ret, struct error *err)
+{
+    struct reader *reader;
+    int rc;
+
+    must(pthread_mutex_lock(&store->lock));
+    reader = store->readers;
+    if (reader) {
+        store->readers = reader->next;
+        store->reader_count--;
+    }
+    must(pthread_mutex_unlock(&store->lock));
+    if (!reader) {
+        reader = calloc(1, sizeof(*reader));
+        if (!reader)
+            return error_set(err, ERROR_NO_MEMORY, "no memory for the job store");
+        rc = connection_open(store->path, false, sqlite_texts, SQL_COUNT, &reader->connection, err);
+        if (rc) {
+            free(reader);
+            return rc;
+        }
+    }
+    *ret = reader;
+    return 0;
+}
+
+static void reader_free(struct reader *reader)
+{
+    connection_close(&reader->connection);
+    free(reader);
+}
+
+void sqlite_reader_put(struct sqlite_store *store, struct reader *reader)
+{
+    bool is_kept;
+
+    /* A statement left in the middle of its rows would pin the WAL. */
+    for (size_t i = 0; i < SQL_COUNT; i++)
+        sqlite3_reset(reader->connection.statements[i]);
+    must(pthread_mutex_lock(&store->lock));
+    is_kept = store->reader_count < READERS_MAX;
+    if (is_kept) {
+        reader->next = store->readers;
+        store->readers = reader;
+        store->reader_count++;
+    }
+    must(pthread_mutex_unlock(&store->lock));
+    if (!is_kept)
+        reader_free(reader);
+}
+
+static void copy_id(char out[JOB_ID_BYTES], sqlite3_stmt *statement, int column)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+
+    snprintf(out, JOB_ID_BYTES, "%s", text ? (const char *)text : "");
+}
+
+/* The job in the statement's row (JOB_COLUMNS); queue_position is left 0. */
+static int read_job(struct sqlite_store *store, sqlite3_stmt *row, struct job *ret, int64_t *ret_seq, struct error *err)
+{
+    struct job job = {0};
+    bool has_failed = false;
+
+    *ret_seq = sqlite3_column_int64(row, 0);
+    copy_id(job.id, row, 1);
+    job.version = (uint64_t)sqlite3_column_int64(row, 2);
+    job.state = (enum job_state)sqlite3_column_int(row, 3);
+    job.attempt = (unsigned)sqlite3_column_int(row, 4);
+    job.cancel_requested = sqlite3_column_int(row, 5) != 0;
+    job.create_ms = sqlite3_column_int64(row, 6);
+    job.start_ms = sqlite3_column_int64(row, 7);
+    job.finish_ms = sqlite3_column_int64(row, 8);
+    if (job.finish_ms)
+        job.expire_ms = job.finish_ms + store->retention_ms;
+    job.request = column_copy(row, 9, &has_failed);
+    job.labels = column_copy(row, 10, &has_failed);
+    job.error = column_copy(row, 11, &has_failed);
+    job.run = column_copy(row, 12, &has_failed);
+    if (has_failed) {
+        job_done(&job);
+        return error_set(err, ERROR_NO_MEMORY, "no memory for a job");
+    }
+    *ret = job;
+    return 0;
+}
+
+/* How many jobs wait in (after, up_to]. */
+static int count_queued(struct connection *connection, int64_t after, int64_t up_to, uint64_t *ret, struct error *err)
+{
+    sqlite3_stmt *count = connection_statement(connection, SQL_JOB_POSITION, err);
+
+    if (!count)
+        return ERROR_BUSY;
+    sqlite3_bind_int64(count, 1, after);
+    sqlite3_bind_int64(count, 2, up_to);
+    if (sqlite3_step(count) != SQLITE_ROW)
+        return connection_error(connection, err);
+    *ret = (uint64_t)sqlite3_column_int64(count, 0);
+    sqlite3_reset(count);
+    return 0;
+}
+
+static int get_from(struct sqlite_store *store, struct connection *connection, const char *id, struct job *ret,
+                    struct error *err)
+{
+    sqlite3_stmt *get = connection_statement(connection, SQL_JOB_GET, err);
+    struct job job;
+    int64_t seq;
+    int rc, step;
+
+    if (!get)
+        return ERROR_BUSY;
+    bind_text(get, 1, id);
+    step = sqlite3_step(get);
+    if (step == SQLITE_DONE)
+        return error_set(err, ERROR_NOT_FOUND, "no such job");
+    if (step != SQLITE_ROW)
+        return connection_error(connection, err);
+    rc = read_job(store, get, &job, &seq, err);
+    sqlite3_reset(get);
+    if (rc)
+        return rc;
+    if (job.state == JOB_QUEUED)
+        rc = count_queued(connection, 0, seq, &job.queue_position, err);
+    if (rc) {
+        job_done(&job);
+        return rc;
+    }
+    *ret = job;
+    return 0;
+}
+
+static int sqlite_get(struct job_store *base, const char *id, struct job *ret, struct error *err)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    struct reader *reader;
+    int rc;
+
+    rc = sqlite_reader_take(store, &reader, err);
+    if (rc)
+        return rc;
+    rc = get_from(store, &reader->connection, id, ret, err);
+    sqlite_reader_put(store, reader);
+    return rc;
+}
+
+struct insert_op {
+    struct commit_op op;
+    const struct submission *submission;
+    const char *id;
+    int64_t now_ms;
+    uint64_t queue_limit;
+    uint64_t position;
+};
+
+static int insert_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
+{
+    struct insert_op *insert = (struct insert_op *)op;
+    const struct submission *submission = insert->submission;
+    sqlite3_stmt *statement;
+    sqlite3_int64 seq;
+    int rc;
+
+    if (queued >= insert->queue_limit)
+        return error_set(err, ERROR_BUSY, "%llu jobs wait already", (unsigned long long)queued);
+    statement = connection_statement(c, SQL_JOB_INSERT, err);
+    if (!statement)
+        return ERROR_BUSY;
+    bind_text(statement, 1, insert->id);
+    sqlite3_bind_int64(statement, 2, insert->now_ms);
+    bind_text(statement, 3, submission->request);
+    bind_text(statement, 4, submission->labels);
+    rc = connection_run(c, statement, err);
+    if (rc)
+        return rc;
+    seq = sqlite3_last_insert_rowid(c->db);
+    for (size_t i = 0; i < submission->upload_count; i++) {
+        statement = connection_statement(c, SQL_JOB_USES_UPLOAD, err);
+        if (!statement)
+            return ERROR_BUSY;
+        sqlite3_bind_int64(statement, 1, seq);
+        bind_text(statement, 2, submission->uploads[i]);
+        rc = connection_run(c, statement, err);
+        if (rc)
+            return rc;
+    }
+    if (submission->upload_count) {
+        size_t found = 0;
+
+        statement = connection_statement(c, SQL_JOB_UPLOADS, err);
+        if (!statement)
+            return ERROR_BUSY;
+        sqlite3_bind_int64(statement, 1, seq);
+        while (sqlite3_step(statement) == SQLITE_ROW)
+            found++;
+        sqlite3_reset(statement);
+        for (size_t i = 0; i < submission->upload_count; i++) { /* a model may be compared with itself */
+            for (size_t j = 0; j < i; j++) {
+                if (strcmp(submission->uploads[i], submission->uploads[j]) == 0) {
+                    found++;
+                    break;
+                }
+            }
+        }
+        if (found < submission->upload_count)
+            return error_set(err, ERROR_NOT_FOUND, "no such upload");
+    }
+    if (submission->labels) {
+        statement = connection_statement(c, SQL_JOB_LABELS, err);
+        if (!statement)
+            return ERROR_BUSY;
+        sqlite3_bind_int64(statement, 1, seq);
+        bind_text(statement, 2, submission->labels);
+        rc = connection_run(c, statement, err);
+        if (rc)
+            return rc;
+    }
+    op->queued_delta = 1;
+    insert->position = queued + 1;
+    return 0;
+}
+
+static int sqlite_insert(struct job_store *base, const struct submission *submission, struct job *ret,
+                         struct error *err)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    struct job job = {.version = 1, .state = JOB_QUEUED, .create_ms = clock_wall_ms()};
+    struct insert_op insert = {.op = {.run = insert_run, .is_adding = true},
+                               .submission = submission,
+                               .id = job.id,
+                               .now_ms = job.create_ms,
+                               .queue_limit = store->queue_limit};
+    int rc;
+
+    uuid_new(job.create_ms, job.id);
+    job.request = strdup(submission->request);
+    job.labels = submission->labels ? strdup(submission->labels) : NULL;
+    if (!job.request || (submission->labels && !job.labels))
+        rc = error_set(err, ERROR_NO_MEMORY, "no memory for a job");
+    else
+        rc = committer_run(&store->committer, &insert.op, err);
+    if (rc) {
+        job_done(&job);
+        return rc;
+    }
+    job.queue_position = insert.position;
+    *ret = job;
+    return 0;
+}
+
+static int sqlite_list(struct job_store *base, const struct job_filter *filter, uint64_t cursor, size_t limit,
+                       struct job_list *ret, struct error *err)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    int64_t before = cursor && cursor < INT64_MAX ? (int64_t)cursor : INT64_MAX, seq = 0, counted = 0;
+    struct job_list list = {0};
+    struct reader *reader;
+    sqlite3_stmt *rows;
+    uint64_t position = 0;
+    int step = SQLITE_DONE, rc;
+
+    rc = sqlite_reader_take(store, &reader, err);
+    if (rc)
+        return rc;
+    list.jobs = calloc(limit ? limit : 1, sizeof(*list.jobs));
+    if (!list.jobs) {
+        rc = error_set(err, ERROR_NO_MEMORY, "no memory for %zu jobs", limit);
+        goto out;
+    }
+    rows = connection_statement(&reader->connection,
+                                filter->label_key     ? SQL_JOB_LIST_LABEL
+                                : filter->state >= 0 ? SQL_JOB_LIST_STATE
+                                                      : SQL_JOB_LIST,
+                                err);
+    if (!rows) {
+        rc = ERROR_BUSY;
+        goto out;
+    }
+    sqlite3_bind_int64(rows, 1, before);
+    sqlite3_bind_int64(rows, 2, (int64_t)limit + 1);
+    if (filter->label_key || filter->state >= 0)
+        sqlite3_bind_int(rows, 3, filter->state);
+    if (filter->label_key) {
+        bind_text(rows, 4, filter->label_key);
+        bind_text(rows, 5, filter->label_value);
+    }
+    while (!rc && list.count < limit && (step = sqlite3_step(rows)) == SQLITE_ROW) {
+        struct job *job = &list.jobs[list.count];
+
+        rc = read_job(store, rows, job, &seq, err);
+        if (rc)
+            break;
+        list.count++;
+        if (job->state != JOB_QUEUED)
+            continue;
+        /* Newest first: each position is the one before, less those that lie between. */
+        if (!counted) {
+            rc = count_queued(&reader->connection, 0, seq, &position, err);
+        } else {
+            uint64_t between = 0;
+
+            rc = count_queued(&reader->connection, seq, counted, &between, err);
+            position -= between <= position ? between : position;
+        }
+        counted = seq;
+        job->queue_position = position;
+    }
+    if (!rc && list.count == limit)
+        step = sqlite3_step(rows);
+    if (!rc && step != SQLITE_ROW && step != SQLITE_DONE)
+        rc = connection_error(&reader->connection, err);
+    if (!rc) {
+        list.next = step == SQLITE_ROW ? (uint64_t)seq : 0;
+        *ret = list;
+        list = (struct job_list){0};
+    }
+out:
+    job_list_done(&list);
+    sqlite_reader_put(store, reader);
+    return rc;
+}
+
+struct change_op {
+    struct commit_op op;
+    struct sqlite_store *store;
+    const char *id;
+    int64_t now_ms;
+    struct job job; /* as it is after the change */
+};
+
+static int cancel_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
+{
+    struct change_op *change = (struct change_op *)op;
+    sqlite3_stmt *statement = connection_statement(c, SQL_JOB_CANCEL, err);
+    int64_t seq = 0;
+    int step, rc;
+
+    (void)queued;
+    if (!statement)
+        return ERROR_BUSY;
+    bind_text(statement, 1, change->id);
+    sqlite3_bind_int64(statement, 2, change->now_ms);
+    step = sqlite3_step(statement);
+    if (step == SQLITE_ROW) {
+        seq = sqlite3_column_int64(statement, 0);
+        op->queued_delta = sqlite3_column_int(statement, 1) == JOB_CANCELLED ? -1 : 0;
+        step = sqlite3_step(statement);
+    }
+    if (step != SQLITE_DONE)
+        return connection_error(c, err);
+    sqlite3_reset(statement);
+    if (op->queued_delta) {
+        statement = connection_statement(c, SQL_JOB_DROP_USES, err);
+        if (!statement)
+            return ERROR_BUSY;
+        sqlite3_bind_int64(statement, 1, seq);
+        rc = connection_run(c, statement, err);
+        if (rc)
+            return rc;
+    }
+    job_done(&change->job); /* of a run that did not commit */
+    change->job = (struct job){0};
+    return get_from(change->store, c, change->id, &change->job, err);
+}
+
+static int sqlite_cancel(struct job_store *base, const char *id, struct job *ret, struct error *err)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    struct change_op change = {.op = {.run = cancel_run}, .store = store, .id = id, .now_ms = clock_wall_ms()};
+    int rc = committer_run(&store->committer, &change.op, err);
+
+    if (rc) {
+        job_done(&change.job);
+        return rc;
+    }
+    *ret = change.job;
+    return 0;
+}
+
+static int remove_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
+{
+    struct change_op *change = (struct change_op *)op;
+    sqlite3_stmt *statement = connection_statement(c, SQL_JOB_GET, err);
+    enum job_state state;
+    int64_t seq;
+    int step, rc;
+
+    (void)queued;
+    if (!statement)
+        return ERROR_BUSY;
+    bind_text(statement, 1, change->id);
+    step = sqlite3_step(statement);
+    if (step == SQLITE_DONE)
+        return error_set(err, ERROR_NOT_FOUND, "no such job");
+    if (step != SQLITE_ROW)
+        return connection_error(c, err);
+    seq = sqlite3_column_int64(statement, 0);
+    state = (enum job_state)sqlite3_column_int(statement, 3);
+    sqlite3_reset(statement);
+    rc = sqlite_remove_row(c, seq, &op->used_delta, err);
+    if (!rc)
+        op->queued_delta = state == JOB_QUEUED ? -1 : 0;
+    return rc;
+}
+
+static int sqlite_remove(struct job_store *base, const char *id, struct error *err)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    struct change_op change = {.op = {.run = remove_run}, .store = store, .id = id};
+
+    return committer_run(&store->committer, &change.op, err);
+}
+
+static int sqlite_result(struct job_store *base, const char *id, enum representation representation,
+                         bool *ret_is_inline, char **ret_data, uint64_t *ret_bytes, struct error *err)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    struct reader *reader;
+    sqlite3_stmt *row;
+    enum job_state state;
+    int rc, step;
+
+    rc = sqlite_reader_take(store, &reader, err);
+    if (rc)
+        return rc;
+    row = connection_statement(&reader->connection, SQL_JOB_RESULT, err);
+    if (!row) {
+        rc = ERROR_BUSY;
+        goto out;
+    }
+    bind_text(row, 1, id);
+    step = sqlite3_step(row);
+    if (step != SQLITE_ROW) {
+        rc = step == SQLITE_DONE ? error_set(err, ERROR_NOT_FOUND, "no such job")
+                                 : connection_error(&reader->connection, err);
+        goto out;
+    }
+    state = (enum job_state)sqlite3_column_int(row, 0);
+    if (state != JOB_SUCCEEDED) {
+        rc = error_set(err, ERROR_CONFLICT, "the job is %s", job_state_names[state]);
+        goto out;
+    }
+    if (sqlite3_column_int(row, 1)) {
+        const void *data = sqlite3_column_blob(row, 2 + (int)representation);
+        size_t bytes = (size_t)sqlite3_column_bytes(row, 2 + (int)representation);
+        char *copy = malloc(bytes + 1);
+
+        if (!copy) {
+            rc = error_set(err, ERROR_NO_MEMORY, "no memory for a result of %zu bytes", bytes);
+            goto out;
+        }
+        if (bytes)
+            memcpy(copy, data, bytes);
+        copy[bytes] = '\0';
+        *ret_data = copy;
+        *ret_bytes = bytes;
+        *ret_is_inline = true;
+    } else {
+        *ret_data = NULL;
+        *ret_bytes = (uint64_t)sqlite3_column_int64(row, 5 + (int)representation);
+        *ret_is_inline = false;
+    }
+out:
+    sqlite_reader_put(store, reader);
+    return rc;
+}
+
+static int sqlite_is_known(struct job_store *base, const char *id, struct error *err)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    struct reader *reader;
+    sqlite3_stmt *row;
+    int rc;
+
+    rc = sqlite_reader_take(store, &reader, err);
+    if (rc)
+        return rc;
+    row = connection_statement(&reader->connection, SQL_IS_KNOWN, err);
+    if (!row) {
+        rc = ERROR_BUSY;
+    } else {
+        bind_text(row, 1, id);
+        if (sqlite3_step(row) != SQLITE_ROW)
+            rc = connection_error(&reader->connection, err);
+        else if (!sqlite3_column_int(row, 0))
+            rc = error_set(err, ERROR_NOT_FOUND, "neither a job nor an upload");
+    }
+    sqlite_reader_put(store, reader);
+    return rc;
+}
+
+static void sqlite_status(struct job_store *base, struct store_status *ret)
+{
+    struct committer *committer = &sqlite_store_of(base)->committer;
+
+    ret->is_full = atomic_load(&committer->is_full);
+    ret->is_broken = atomic_load(&committer->is_broken);
+    ret->queued = atomic_load(&committer->queued);
+    ret->used_bytes = atomic_load(&committer->used_bytes);
+}
+
+static void sqlite_report_full(struct job_store *base)
+{
+    committer_report_full(&sqlite_store_of(base)->committer);
+}
+
+static void sqlite_stop_waiting(struct job_store *base)
+{
+    committer_stop_waiting(&sqlite_store_of(base)->committer);
+}
+
+static void store_free(struct sqlite_store *store)
+{
+    while (store->readers) {
+        struct reader *reader = store->readers;
+
+        store->readers = reader->next;
+        reader_free(reader);
+    }
+    connection_close(&store->committer.connection);
+    pthread_mutex_destroy(&store->lock);
+    free(store->path);
+    free(store);
+}
+
+static void sqlite_close(struct job_store *base)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+
+    committer_stop(&store->committer);
+    store_free(store);
+}
+
+static const struct job_store_ops sqlite_ops = {
+    .insert = sqlite_insert,
+    .get = sqlite_get,
+    .list = sqlite_list,
+    .cancel = sqlite_cancel,
+    .remove = sqlite_remove,
+    .result = sqlite_result,
+    .claim = sqlite_claim,
+    .finish = sqlite_finish,
+    .release = sqlite_release,
+    .upload_insert = sqlite_upload_insert,
+    .upload_get = sqlite_upload_get,
+    .upload_list = sqlite_upload_list,
+    .upload_remove = sqlite_upload_remove,
+    .expire_jobs = sqlite_expire_jobs,
+    .expire_uploads = sqlite_expire_uploads,
+    .is_known = sqlite_is_known,
+    .status = sqlite_status,
+    .report_full = sqlite_report_full,
+    .stop_waiting = sqlite_stop_waiting,
+    .close = sqlite_close,
+};
+
+/* What the counters start from. */
+static int read_totals(struct connection *connection, uint64_t *ret_queued, uint64_t *ret_used, struct error *err)
+{
+    static const char text[] =
+        "SELECT (SELECT count(*) FROM job WHERE state = 0), (SELECT coalesce(sum(bytes), 0) FROM upload) + "
+        "(SELECT coalesce(sum(json_bytes + idx_bytes + text_bytes), 0) FROM result)";
+    sqlite3_stmt *row = NULL;
+    int rc = 0;
+
+    if (sqlite3_prepare_v2(connection->db, text, -1, &row, NULL) != SQLITE_OK || sqlite3_step(row) != SQLITE_ROW) {
+        rc = connection_error(connection, err);
+    } else {
+        *ret_queued = (uint64_t)sqlite3_column_int64(row, 0);
+        *ret_used = (uint64_t)sqlite3_column_int64(row, 1);
+    }
+    sqlite3_finalize(row);
+    return rc;
+}
+
+int sqlite_store_open(const struct store_settings *settings, struct job_store **ret_store, struct error *err)
+{
+    struct sqlite_store *store = calloc(1, sizeof(*store));
+    struct committer *committer;
+    uint64_t queued, used;
+    int rc;
+
+    if (!store || asprintf(&store->path, "%s/diffaid.db", settings->state_dir) < 0) {
+        free(store);
+        return error_set(err, ERROR_NO_MEMORY, "no memory for the job store");
+    }
+    committer = &store->committer;
+    store->base.ops = &sqlite_ops;
+    store->queue_limit = settings->queue_limit;
+    store->retention_ms = settings->retention_ms;
+    must(pthread_mutex_init(&store->lock, NULL));
+    committer->reserve = (struct reserve){.dir_fd = settings->state_fd, .bytes = settings->reserve_bytes};
+    rc = connection_open(store->path, true, sqlite_texts, SQL_COUNT, &committer->connection, err);
+    if (rc)
+        goto fail;
+    rc = sqlite_schema_open(&committer->connection, err);
+    if (rc == ERROR_NO_SPACE) { /* a start on a full disk: the reserve is for this */
+        reserve_give_up(&committer->reserve);
+        rc = sqlite_schema_open(&committer->connection, err);
+    }
+    if (rc)
+        goto fail;
+    rc = read_totals(&committer->connection, &queued, &used, err);
+    if (rc)
+        goto fail;
+    atomic_store(&committer->queued, queued);
+    atomic_store(&committer->used_bytes, used);
+    rc = committer_start(committer, err);
+    if (rc)
+        goto fail;
+    *ret_store = &store->base;
+    return 0;
+fail:
+    store_free(store);
+    return rc;
+}

@@ -1,0 +1,89 @@
+/* What the files of the SQLite store share. */
+#ifndef SERVER_JOBS_STORE_SQLITE_H
+#define SERVER_JOBS_STORE_SQLITE_H
+
+#include <pthread.h>
+
+#include "server/jobs/committer.h"
+#include "server/jobs/connection.h"
+#include "server/jobs/store.h"
+
+enum { READERS_MAX = 16 }; /* idle read connections that are kept */
+
+/* Statements; their texts stand beside the code that uses them in sqlite_texts. */
+enum statement {
+    SQL_JOB_INSERT,
+    SQL_JOB_USES_UPLOAD,
+    SQL_JOB_LABELS,
+    SQL_JOB_GET,
+    SQL_JOB_POSITION,
+    SQL_JOB_LIST,
+    SQL_JOB_LIST_STATE,
+    SQL_JOB_LIST_LABEL,
+    SQL_JOB_CANCEL,
+    SQL_JOB_REMOVE,
+    SQL_JOB_RESULT,
+    SQL_JOB_CLAIM,
+    SQL_JOB_UPLOADS,
+    SQL_JOB_FINISH,
+    SQL_JOB_RELEASE,
+    SQL_JOB_DROP_USES,
+    SQL_RESULT_INSERT,
+    SQL_RESULT_BYTES,
+    SQL_JOB_EXPIRED,
+    SQL_UPLOAD_INSERT,
+    SQL_UPLOAD_GET,
+    SQL_UPLOAD_LIST,
+    SQL_UPLOAD_IN_USE,
+    SQL_UPLOAD_REMOVE,
+    SQL_UPLOAD_EXPIRED,
+    SQL_IS_KNOWN,
+    SQL_COUNT,
+};
+extern const char *const sqlite_texts[SQL_COUNT];
+extern const char sqlite_interrupted_error[]; /* a job's error after too many interruptions; holds no quote of SQL's */
+
+struct reader {
+    struct connection connection;
+    struct reader *next;
+};
+
+struct sqlite_store {
+    struct job_store base;
+    struct committer committer;
+    char *path;
+    uint64_t queue_limit;
+    int64_t retention_ms;
+    pthread_mutex_t lock;
+    struct reader *readers; /* guarded by lock: idle ones */
+    unsigned reader_count;  /* guarded by lock */
+};
+
+/* Makes or checks the tables, and gives running jobs back to the queue. */
+int sqlite_schema_open(struct connection *connection, struct error *err);
+
+/* A read connection of one's own until it is put back. */
+int sqlite_reader_take(struct sqlite_store *store, struct reader **ret, struct error *err);
+void sqlite_reader_put(struct sqlite_store *store, struct reader *reader);
+
+static inline struct sqlite_store *sqlite_store_of(struct job_store *base) { return (struct sqlite_store *)base; }
+
+/* store_claims.c */
+int sqlite_claim(struct job_store *base, struct job_claim *ret, struct error *err);
+int sqlite_finish(struct job_store *base, const char *id, uint64_t token, const struct job_end *end,
+                  enum job_state *ret_state, struct error *err);
+int sqlite_release(struct job_store *base, const char *id, uint64_t token, enum release_cause cause, const char *crash,
+                   enum job_state *ret_state, struct error *err);
+int sqlite_expire_jobs(struct job_store *base, int64_t before_ms, struct id_batch *ret, struct error *err);
+/* Takes the job's rows away inside an operation; the bytes that its result occupied go to *ret_used. */
+int sqlite_remove_row(struct connection *connection, int64_t seq, int64_t *ret_used, struct error *err);
+
+/* store_uploads.c */
+int sqlite_upload_insert(struct job_store *base, const struct upload *upload, struct error *err);
+int sqlite_upload_get(struct job_store *base, const char *id, struct upload *ret, struct error *err);
+int sqlite_upload_list(struct job_store *base, uint64_t cursor, size_t limit, struct upload_list *ret,
+                       struct error *err);
+int sqlite_upload_remove(struct job_store *base, const char *id, struct error *err);
+int sqlite_expire_uploads(struct job_store *base, int64_t before_ms, struct id_batch *ret, struct error *err);
+
+#endif

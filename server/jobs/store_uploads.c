@@ -1,0 +1,214 @@
+/* Uploads on SQLite: rows only; the bytes are in files named by id. */
+#include "server/jobs/store_sqlite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct upload_op {
+    struct commit_op op;
+    const struct upload *upload; /* insert */
+    const char *id;              /* remove */
+    int64_t before_ms;           /* expire */
+    struct id_batch *ids;
+};
+
+static int insert_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
+{
+    const struct upload *upload = ((struct upload_op *)op)->upload;
+    sqlite3_stmt *statement = connection_statement(c, SQL_UPLOAD_INSERT, err);
+
+    (void)queued;
+    if (!statement)
+        return ERROR_BUSY;
+    bind_text(statement, 1, upload->id);
+    bind_text(statement, 2, upload->name);
+    sqlite3_bind_int64(statement, 3, (int64_t)upload->bytes);
+    bind_text(statement, 4, upload->sha256);
+    sqlite3_bind_int64(statement, 5, upload->create_ms);
+    op->used_delta = (int64_t)upload->bytes;
+    return connection_run(c, statement, err);
+}
+
+int sqlite_upload_insert(struct job_store *base, const struct upload *upload, struct error *err)
+{
+    struct upload_op insert = {.op = {.run = insert_run, .is_adding = true}, .upload = upload};
+
+    return committer_run(&sqlite_store_of(base)->committer, &insert.op, err);
+}
+
+/* The upload in the statement's row (UPLOAD_COLUMNS). */
+static int read_upload(struct sqlite_store *store, sqlite3_stmt *row, struct upload *ret, uint64_t *ret_seq,
+                       struct error *err)
+{
+    struct upload upload = {0};
+    bool has_failed = false;
+
+    *ret_seq = (uint64_t)sqlite3_column_int64(row, 0);
+    snprintf(upload.id, sizeof(upload.id), "%s", (const char *)sqlite3_column_text(row, 1));
+    upload.name = column_copy(row, 2, &has_failed);
+    if (has_failed)
+        return error_set(err, ERROR_NO_MEMORY, "no memory for an upload");
+    upload.bytes = (uint64_t)sqlite3_column_int64(row, 3);
+    snprintf(upload.sha256, sizeof(upload.sha256), "%s", (const char *)sqlite3_column_text(row, 4));
+    upload.create_ms = sqlite3_column_int64(row, 5);
+    upload.expire_ms = upload.create_ms + store->retention_ms;
+    *ret = upload;
+    return 0;
+}
+
+int sqlite_upload_get(struct job_store *base, const char *id, struct upload *ret, struct error *err)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    struct reader *reader;
+    sqlite3_stmt *row;
+    uint64_t seq;
+    int rc, step;
+
+    rc = sqlite_reader_take(store, &reader, err);
+    if (rc)
+        return rc;
+    row = connection_statement(&reader->connection, SQL_UPLOAD_GET, err);
+    if (!row) {
+        rc = ERROR_BUSY;
+    } else {
+        bind_text(row, 1, id);
+        step = sqlite3_step(row);
+        if (step == SQLITE_ROW)
+            rc = read_upload(store, row, ret, &seq, err);
+        else if (step == SQLITE_DONE)
+            rc = error_set(err, ERROR_NOT_FOUND, "no such upload");
+        else
+            rc = connection_error(&reader->connection, err);
+    }
+    sqlite_reader_put(store, reader);
+    return rc;
+}
+
+int sqlite_upload_list(struct job_store *base, uint64_t cursor, size_t limit, struct upload_list *ret,
+                       struct error *err)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    struct upload_list list = {0};
+    struct reader *reader;
+    sqlite3_stmt *rows;
+    uint64_t seq = 0;
+    int rc, step = SQLITE_DONE;
+
+    rc = sqlite_reader_take(store, &reader, err);
+    if (rc)
+        return rc;
+    list.uploads = calloc(limit ? limit : 1, sizeof(*list.uploads));
+    rows = connection_statement(&reader->connection, SQL_UPLOAD_LIST, err);
+    if (!list.uploads)
+        rc = error_set(err, ERROR_NO_MEMORY, "no memory for %zu uploads", limit);
+    else if (!rows)
+        rc = ERROR_BUSY;
+    if (rc)
+        goto out;
+    sqlite3_bind_int64(rows, 1, cursor && cursor < INT64_MAX ? (int64_t)cursor : INT64_MAX);
+    sqlite3_bind_int64(rows, 2, (int64_t)limit + 1);
+    while (!rc && list.count < limit && (step = sqlite3_step(rows)) == SQLITE_ROW) {
+        rc = read_upload(store, rows, &list.uploads[list.count], &seq, err);
+        list.count += !rc;
+    }
+    if (!rc && list.count == limit)
+        step = sqlite3_step(rows);
+    if (!rc && step != SQLITE_ROW && step != SQLITE_DONE)
+        rc = connection_error(&reader->connection, err);
+    if (!rc) {
+        list.next = step == SQLITE_ROW ? seq : 0;
+        *ret = list;
+        list = (struct upload_list){0};
+    }
+out:
+    upload_list_done(&list);
+    sqlite_reader_put(store, reader);
+    return rc;
+}
+
+static int remove_upload(struct connection *c, int64_t seq, struct error *err)
+{
+    sqlite3_stmt *statement = connection_statement(c, SQL_UPLOAD_REMOVE, err);
+
+    if (!statement)
+        return ERROR_BUSY;
+    sqlite3_bind_int64(statement, 1, seq);
+    return connection_run(c, statement, err);
+}
+
+static int remove_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
+{
+    struct upload_op *removal = (struct upload_op *)op;
+    sqlite3_stmt *statement = connection_statement(c, SQL_UPLOAD_GET, err);
+    int64_t seq, bytes;
+    int step, rc;
+
+    (void)queued;
+    if (!statement)
+        return ERROR_BUSY;
+    bind_text(statement, 1, removal->id);
+    step = sqlite3_step(statement);
+    if (step == SQLITE_DONE)
+        return error_set(err, ERROR_NOT_FOUND, "no such upload");
+    if (step != SQLITE_ROW)
+        return connection_error(c, err);
+    seq = sqlite3_column_int64(statement, 0);
+    bytes = sqlite3_column_int64(statement, 3);
+    sqlite3_reset(statement);
+    statement = connection_statement(c, SQL_UPLOAD_IN_USE, err);
+    if (!statement)
+        return ERROR_BUSY;
+    sqlite3_bind_int64(statement, 1, seq);
+    step = sqlite3_step(statement);
+    sqlite3_reset(statement);
+    if (step == SQLITE_ROW)
+        return error_set(err, ERROR_CONFLICT, "a job that has not ended names this upload");
+    if (step != SQLITE_DONE)
+        return connection_error(c, err);
+    rc = remove_upload(c, seq, err);
+    if (!rc)
+        op->used_delta = -bytes;
+    return rc;
+}
+
+int sqlite_upload_remove(struct job_store *base, const char *id, struct error *err)
+{
+    struct upload_op removal = {.op = {.run = remove_run}, .id = id};
+
+    return committer_run(&sqlite_store_of(base)->committer, &removal.op, err);
+}
+
+static int expire_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
+{
+    struct upload_op *expire = (struct upload_op *)op;
+    sqlite3_stmt *rows = connection_statement(c, SQL_UPLOAD_EXPIRED, err);
+    int64_t seqs[STORE_BATCH];
+    int step, rc = 0;
+
+    (void)queued;
+    if (!rows)
+        return ERROR_BUSY;
+    expire->ids->count = 0;
+    sqlite3_bind_int64(rows, 1, expire->before_ms);
+    sqlite3_bind_int(rows, 2, STORE_BATCH);
+    while ((step = sqlite3_step(rows)) == SQLITE_ROW && expire->ids->count < STORE_BATCH) {
+        seqs[expire->ids->count] = sqlite3_column_int64(rows, 0);
+        op->used_delta -= sqlite3_column_int64(rows, 2);
+        snprintf(expire->ids->ids[expire->ids->count++], JOB_ID_BYTES, "%s",
+                 (const char *)sqlite3_column_text(rows, 1));
+    }
+    if (step != SQLITE_DONE && step != SQLITE_ROW)
+        return connection_error(c, err);
+    sqlite3_reset(rows);
+    for (size_t i = 0; !rc && i < expire->ids->count; i++)
+        rc = remove_upload(c, seqs[i], err);
+    return rc;
+}
+
+int sqlite_expire_uploads(struct job_store *base, int64_t before_ms, struct id_batch *ret, struct error *err)
+{
+    struct upload_op expire = {.op = {.run = expire_run}, .before_ms = before_ms, .ids = ret};
+
+    return committer_run(&sqlite_store_of(base)->committer, &expire.op, err);
+}

@@ -1,0 +1,31 @@
+#!/bin/bash
+# A worker's death costs its job one attempt of three, and nobody else anything.
+. "$(dirname "$0")/service_steps.sh"
+make_model "$models/a.safetensors" 1000
+make_model "$models/b.safetensors" 1000
+make_model "$models/long-a.safetensors" $((6 << 30))
+make_model "$models/long-b.safetensors" $((6 << 30))
+start_service --workers 1 --threads 1
+
+kill_workers() { for worker in $(workers); do kill -KILL "$worker"; done; }
+
+# An idle worker's death costs nobody anything.
+kill_workers
+quick=$(submit a.safetensors b.safetensors)
+within 10 state_is "$quick" succeeded
+attempt_is "$quick" 1 || fail "an idle worker's death used up an attempt"
+
+long=$(submit long-a.safetensors long-b.safetensors)
+waiting=$(submit a.safetensors b.safetensors)
+for attempt in 1 2 3; do
+    within 20 attempt_is "$long" $attempt
+    within 20 is_scanning "$long"
+    kill_workers
+done
+within 20 state_is "$long" failed
+get "/v1/jobs/$long" | grep -q 'worker-crashed\|SIGKILL in scan' || fail "no cause: $(get "/v1/jobs/$long")"
+within 20 state_is "$waiting" succeeded
+attempt_is "$waiting" 1 || fail "another job paid for it"
+[ "$(status_of "$url/v1/models/inspect?path=a.safetensors")" = 200 ] || fail "the inspector did not come back"
+end_service TERM
+[ $ended = 0 ] || fail "ended with $ended"

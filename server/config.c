@@ -151,7 +151,7 @@ static int set_value(struct reading *reading, size_t index, enum layer layer, co
 {
     const struct key *key = &keys[index];
     char *member = (char *)reading->config + key->offset;
-    uint64_t number;
+    uint64_t number = 0;
     int rc;
 
     switch (key->kind) {

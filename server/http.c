@@ -81,6 +81,7 @@ static void init(struct http *http, const struct http_config *config, struct bac
 int http_start(const struct http_config *config, struct backend *backend, struct http **ret_http, struct error *err)
 {
     struct http *http = calloc(1, sizeof(*http));
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
     int rc;
 
     if (!http)
@@ -94,7 +95,8 @@ int http_start(const struct http_config *config, struct backend *backend, struct
         goto out;
     http->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     http->waiters.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (http->wake < 0 || http->waiters.epoll < 0) {
+    if (http->wake < 0 || http->waiters.epoll < 0 ||
+        epoll_ctl(http->waiters.epoll, EPOLL_CTL_ADD, http->wake, &event) != 0) {
         rc = error_set(err, ERROR_INTERNAL, "no descriptor: %s", strerror(errno));
         goto out;
     }
@@ -128,14 +130,20 @@ void http_set_ready(struct http *http, bool is_ready)
     atomic_store(&http->is_ready, is_ready);
 }
 
-static void stop_accepting(struct http *http)
+static void wake_threads(struct http *http)
 {
     uint64_t one = 1;
 
+    (void)!write(http->wake, &one, sizeof(one));
+}
+
+static void stop_accepting(struct http *http)
+{
     if (!http->has_acceptor)
         return;
     http->has_acceptor = false;
-    (void)!write(http->wake, &one, sizeof(one));
+    atomic_store(&http->is_draining, true);
+    wake_threads(http);
     must(pthread_join(http->acceptor, NULL));
 }
 
@@ -144,7 +152,6 @@ unsigned http_drain(struct http *http, unsigned timeout_ms)
     struct registry *registry = &http->registry;
     int64_t end = now_ms() + timeout_ms;
 
-    atomic_store(&http->is_draining, true);
     stop_accepting(http);
     waiters_end(http);
     while (atomic_load(&registry->count) > 0 && now_ms() < end) {
@@ -172,7 +179,6 @@ void http_stop(struct http *http)
 
     if (!http)
         return;
-    atomic_store(&http->is_draining, true);
     stop_accepting(http);
     waiters_end(http);
     flight_stop(http);
@@ -183,6 +189,7 @@ void http_stop(struct http *http)
         MHD_stop_daemon(http->uploads);
     if (http->has_watcher) {
         atomic_store(&http->is_watching, false);
+        wake_threads(http);
         must(pthread_join(http->watcher, NULL));
     }
     is_pool_free = pool_free(http->pool, http->config.pool_timeout_ms);

@@ -163,7 +163,7 @@ static int reply_page(const struct request *request, struct blob *json, const st
     char token[PAGE_TOKEN_BYTES] = "", after[128];
     struct segment *segments = NULL;
     struct ranked *chosen = NULL;
-    size_t count, first, page;
+    size_t count = 0, first, page;
     int rc = choose(index, query, &chosen, &count, err);
 
     if (rc)

@@ -42,20 +42,29 @@ static bool is_taken(const struct comparison *c, size_t pair)
     return comparison_delta(c, pair) && dtype_is_parameter(a->dtype) && dtype_traits(b->dtype)->kind != DTYPE_KIND_BOOL;
 }
 
-/* Sums of one record in units of the values squared; extreme F64 may overflow to infinity, which is reported as null.
- */
-static double unscale(const struct delta_record *delta, const struct sum *sum)
+/* Sums of one record in units of the values squared; extreme F64 may overflow to infinity, which is reported as null. */
+static double signal_of(const struct delta_record *delta)
 {
-    return ldexp(sum_value(sum), 2 * delta->exponent);
+    return ldexp(sum_value(&delta->aa), 2 * delta->exponent_a);
+}
+
+static double candidate_of(const struct delta_record *delta)
+{
+    return ldexp(sum_value(&delta->bb), 2 * delta->exponent_b);
+}
+
+static double product_of(const struct delta_record *delta)
+{
+    return ldexp(sum_value(&delta->ab), delta->exponent_a + delta->exponent_b);
 }
 
 static double noise_of(const struct comparison *c, size_t pair)
 {
     const struct delta_record *delta = comparison_delta(c, pair);
-    double aa = unscale(delta, &delta->aa), bb = unscale(delta, &delta->bb), ab = unscale(delta, &delta->ab);
+    double aa = signal_of(delta), bb = candidate_of(delta), ab = product_of(delta);
 
     if (!is_fitted(c, pair))
-        return unscale(delta, &delta->delta_squares);
+        return delta_squares_value(delta);
     return bb > 0 ? fmax(aa - ab * (ab / bb), 0) : aa;
 }
 
@@ -77,11 +86,11 @@ static void gather(const struct comparison *c, struct quantization_state *state)
         if (!is_taken(c, pair))
             continue;
         noise = noise_of(c, pair);
-        state->signal += unscale(delta, &delta->aa);
+        state->signal += signal_of(delta);
         state->noise += noise;
-        state->aa += unscale(delta, &delta->aa);
-        state->bb += unscale(delta, &delta->bb);
-        state->ab += unscale(delta, &delta->ab);
+        state->aa += signal_of(delta);
+        state->bb += candidate_of(delta);
+        state->ab += product_of(delta);
         state->baseline_bytes += comparison_tensor(c, pair, 0)->extent.bytes;
         state->candidate_bytes += comparison_tensor(c, pair, c->model_count - 1)->extent.bytes;
         state->elements += delta->elements;
@@ -189,7 +198,7 @@ static void write_tensor(const struct comparison *c, const void *opaque, size_t 
     side = comparison_side(c, pair, last);
     is_codes = is_fitted(c, pair);
     noise = noise_of(c, pair);
-    signal = unscale(delta, &delta->aa);
+    signal = signal_of(delta);
     write_object(w, "quantization_analysis");
     write_bits(w, comparison_tensor(c, pair, 0)->extent.bytes, comparison_tensor(c, pair, last)->extent.bytes,
                delta->elements);
@@ -247,7 +256,7 @@ static void write_damaged(const struct comparison *c, const struct quantization_
         write_begin_object(w);
         write_named(w, "name", pairing_name(c->pairing, (const struct model *const *)c->models, pair));
         write_figure(w, "share", state->damaged[i].noise / state->noise, "overflows a double");
-        write_figure(w, "sqnr_db", 10 * log10(unscale(delta, &delta->aa) / state->damaged[i].noise), "zero baseline");
+        write_figure(w, "sqnr_db", 10 * log10(signal_of(delta) / state->damaged[i].noise), "zero baseline");
         write_end(w);
     }
     write_end(w);

@@ -71,15 +71,18 @@ static int refuse(const struct source *source, const struct head *head, struct e
 
         if (look_alikes[i].offset + length <= head->first_bytes &&
             memcmp(head->first + look_alikes[i].offset, look_alikes[i].magic, length) == 0)
-            return error_set(err, ERROR_UNSUPPORTED, "%s: no known format recognises the content (tried %s): it looks like %s",
-                             uri, tried, look_alikes[i].what);
+            return error_set(err, ERROR_UNSUPPORTED,
+                             "%s: no known format recognises the content (tried %s): it looks like %s", uri, tried,
+                             look_alikes[i].what);
     }
     for (size_t i = 0; i < shown; i++)
         snprintf(bytes + 3 * i, sizeof(bytes) - 3 * i, " %02x", head->first[i]);
     if (is_called_safetensors(source->uri))
-        snprintf(shape, sizeof(shape), "a safetensors file begins with the length of its header in 8 bytes, then '{', but ");
+        snprintf(shape, sizeof(shape),
+                 "a safetensors file begins with the length of its header in 8 bytes, then '{', but ");
     return error_set(err, source->size <= 8 ? ERROR_FORMAT : ERROR_UNSUPPORTED,
-                     "%s: no known format recognises the content (tried %s): %sthis file of %" PRIu64 " bytes begins with%s",
+                     "%s: no known format recognises the content (tried %s): %sthis file of %" PRIu64
+                     " bytes begins with%s",
                      uri, tried, shape, source->size, bytes);
 }
 

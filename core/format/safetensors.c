@@ -1,4 +1,5 @@
-/* safetensors: u64 little-endian N, N bytes of JSON, data. (github.com/huggingface/safetensors, README and tensor.rs.) */
+/* safetensors: u64 little-endian N, N bytes of JSON, data. (github.com/huggingface/safetensors, README and tensor.rs.)
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,8 @@ static bool safetensors_probe(const struct head *head)
 }
 
 /* The claim of the first eight bytes, checked. */
-static int read_header_length(struct source *source, const struct limits *limits, uint64_t *ret_bytes, struct error *err)
+static int read_header_length(struct source *source, const struct limits *limits, uint64_t *ret_bytes,
+                              struct error *err)
 {
     uint8_t prefix[SAFETENSORS_PREFIX_BYTES];
     uint64_t claim;
@@ -61,7 +63,8 @@ static int read_header_length(struct source *source, const struct limits *limits
     claim = le64(prefix);
     /* Beyond the file is a lie; within the file, yet beyond the limit, is an honest giant. */
     if (claim > source->size - SAFETENSORS_PREFIX_BYTES)
-        return error_set(err, ERROR_FORMAT, "header claims %" PRIu64 " bytes, the file has %" PRIu64, claim, source->size);
+        return error_set(err, ERROR_FORMAT, "header claims %" PRIu64 " bytes, the file has %" PRIu64, claim,
+                         source->size);
     if (claim > limits->header_bytes)
         return error_set(err, ERROR_LIMIT, "header claims %" PRIu64 " bytes, the limit is %" PRIu64, claim,
                          limits->header_bytes);

@@ -1,7 +1,7 @@
 /* One pass over the text, then two cheap ones over the tensors: names (duplicates) and offsets (holes, overlaps). The
- * checks are those of the reference reader (huggingface/safetensors, tensor.rs), and stricter where that one is lenient:
- * keys that appear twice at any level it knows, and entries written as arrays, are refused. A type that is not known
- * here is no error: the tensor is listed, and its bytes can be compared.
+ * checks are those of the reference reader (huggingface/safetensors, tensor.rs), and stricter where that one is
+ * lenient: keys that appear twice at any level it knows, and entries written as arrays, are refused. A type that is not
+ * known here is no error: the tensor is listed, and its bytes can be compared.
  *
  * While the text is read, dims and storages grow and may move, so tensors point at them only afterwards (link_up). */
 #include "core/format/safetensors_header.h"
@@ -62,8 +62,8 @@ static int scan_error(struct parser *parser, const struct name *tensor)
     char printable[NAME_PRINTABLE_BYTES];
 
     if (tensor)
-        return error_set(parser->err, ERROR_FORMAT, "header: tensor %s: %s, at byte %zu", name_printable(*tensor, printable),
-                         parser->scan.problem, at);
+        return error_set(parser->err, ERROR_FORMAT, "header: tensor %s: %s, at byte %zu",
+                         name_printable(*tensor, printable), parser->scan.problem, at);
     return error_set(parser->err, ERROR_FORMAT, "header: %s, at byte %zu", parser->scan.problem, at);
 }
 
@@ -224,8 +224,9 @@ static int read_entry(struct parser *parser, struct name name)
         struct name name;
         int bit;
         int (*read)(struct parser *, struct tensor *);
-    } fields[] = {
-        {{"dtype", 5}, DTYPE, read_dtype}, {{"shape", 5}, SHAPE, read_shape}, {{"data_offsets", 12}, OFFSETS, read_offsets}};
+    } fields[] = {{{"dtype", 5}, DTYPE, read_dtype},
+                  {{"shape", 5}, SHAPE, read_shape},
+                  {{"data_offsets", 12}, OFFSETS, read_offsets}};
     struct json_scan *scan = &parser->scan;
     struct tensor *tensor;
     struct name key;
@@ -233,7 +234,8 @@ static int read_entry(struct parser *parser, struct name name)
     bool has;
 
     if (parser->header.tensor_count >= parser->limits->tensors || parser->header.tensor_count >= UINT32_MAX - 1)
-        return error_set(parser->err, ERROR_LIMIT, "has more than %" PRIu64 " tensors, the limit", parser->limits->tensors);
+        return error_set(parser->err, ERROR_LIMIT, "has more than %" PRIu64 " tensors, the limit",
+                         parser->limits->tensors);
     rc = GROW(parser, parser->header.tensors, parser->header.tensor_count, parser->tensor_room);
     if (rc)
         return rc;
@@ -344,18 +346,21 @@ static int check_coverage(struct parser *parser)
 
         if (begin > cursor)
             rc = error_set(parser->err, ERROR_FORMAT,
-                           "tensor %s: begins at %" PRIu64 " of the data and leaves a hole of %" PRIu64 " bytes before it",
+                           "tensor %s: begins at %" PRIu64 " of the data and leaves a hole of %" PRIu64
+                           " bytes before it",
                            name_printable(tensor->name, one), begin, begin - cursor);
         else if (begin < cursor)
-            rc = error_set(parser->err, ERROR_FORMAT,
-                           "tensor %s: begins at %" PRIu64 " of the data and overlaps tensor %s, which ends at %" PRIu64,
-                           name_printable(tensor->name, one), begin,
-                           name_printable(header->tensors[order[i - 1]].name, two), cursor);
+            rc =
+                error_set(parser->err, ERROR_FORMAT,
+                          "tensor %s: begins at %" PRIu64 " of the data and overlaps tensor %s, which ends at %" PRIu64,
+                          name_printable(tensor->name, one), begin,
+                          name_printable(header->tensors[order[i - 1]].name, two), cursor);
         cursor += tensor->extent.bytes;
     }
     free(order);
     if (rc == 0 && cursor != parser->data_bytes)
-        rc = error_set(parser->err, ERROR_FORMAT, "%" PRIu64 " bytes follow the last tensor, which ends at offset %" PRIu64,
+        rc = error_set(parser->err, ERROR_FORMAT,
+                       "%" PRIu64 " bytes follow the last tensor, which ends at offset %" PRIu64,
                        parser->data_bytes - cursor, parser->data_start + cursor);
     for (size_t i = 0; i < count; i++)
         header->tensors[i].extent.offset += parser->data_start;

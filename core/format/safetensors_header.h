@@ -20,9 +20,9 @@ struct safetensors_header {
     bool has_leading_whitespace;
 };
 
-/* Parses text (rewritten in place: escapes) as the header of a file of which data_bytes bytes follow it, and holds every
- * claim against the others: offsets must cover these bytes without hole or overlap, sizes must fit shape and type.
- * ERROR_FORMAT naming tensor and offset, ERROR_LIMIT, ERROR_NO_MEMORY. */
+/* Parses text (rewritten in place: escapes) as the header of a file of which data_bytes bytes follow it, and holds
+ * every claim against the others: offsets must cover these bytes without hole or overlap, sizes must fit shape and
+ * type. ERROR_FORMAT naming tensor and offset, ERROR_LIMIT, ERROR_NO_MEMORY. */
 int safetensors_header_parse(char *text, size_t bytes, uint64_t data_bytes, const struct limits *limits,
                              struct safetensors_header *ret_header, struct error *err);
 void safetensors_header_done(struct safetensors_header *header); /* fine with {0} */

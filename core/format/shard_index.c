@@ -45,7 +45,8 @@ bool shard_index_probe(const struct head *head)
 
 static int scan_error(struct parser *parser)
 {
-    return error_set(parser->err, ERROR_FORMAT, "index: %s, at byte %zu", parser->scan.problem, parser->scan.problem_at);
+    return error_set(parser->err, ERROR_FORMAT, "index: %s, at byte %zu", parser->scan.problem,
+                     parser->scan.problem_at);
 }
 
 static int no_memory(struct parser *parser)

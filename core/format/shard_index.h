@@ -25,8 +25,8 @@ struct shard_index {
 /* Whether a file looks like JSON, and so perhaps like an index. */
 bool shard_index_probe(const struct head *head);
 
-/* Parses text (rewritten in place: escapes). ERROR_FORMAT, ERROR_UNSUPPORTED for JSON without a weight_map, ERROR_LIMIT,
- * ERROR_NO_MEMORY. */
+/* Parses text (rewritten in place: escapes). ERROR_FORMAT, ERROR_UNSUPPORTED for JSON without a weight_map,
+ * ERROR_LIMIT, ERROR_NO_MEMORY. */
 int shard_index_parse(char *text, size_t bytes, const struct limits *limits, struct shard_index *ret_index,
                       struct error *err);
 void shard_index_done(struct shard_index *index); /* fine with {0} */

@@ -62,7 +62,8 @@ static void folder_done(struct folder *folder)
     free(folder->uri);
 }
 
-static int folder_open_file(const struct folder *folder, struct name file, struct source **ret_source, struct error *err)
+static int folder_open_file(const struct folder *folder, struct name file, struct source **ret_source,
+                            struct error *err)
 {
     struct place place = *folder->opener->place;
     char *path = join(folder->path, file), *uri = join(folder->uri, file);
@@ -183,8 +184,8 @@ static int open_shard(const struct folder *folder, struct name file, struct mode
     int rc = folder_open_file(folder, file, &source, err);
 
     if (rc == ERROR_NOT_FOUND)
-        return error_set(err, rc, "%s: its shard %s is missing", name_printable(name_of(folder->opener->place->uri), uri),
-                         name_printable(file, shard));
+        return error_set(err, rc, "%s: its shard %s is missing",
+                         name_printable(name_of(folder->opener->place->uri), uri), name_printable(file, shard));
     if (rc)
         return rc;
     rc = format_open(folder->opener, source, &part, err);
@@ -199,6 +200,8 @@ static int open_shard(const struct folder *folder, struct name file, struct mode
     else
         rc = absorb(model, part, folder->opener->limits, err);
     if (rc) {
+        if (rc == ERROR_LIMIT)
+            error_prefix(err, rc, "%s: ", name_printable(name_of(folder->opener->place->uri), uri));
         model_close(part);
         return rc;
     }
@@ -333,8 +336,8 @@ static int check_map(struct model *model, const struct shard_index *index, struc
         rc = extra_tensor(model, &model->tensors[t++], &extras, err);
     if (rc)
         return rc;
-    if (extras > WARNINGS_OF_A_KIND &&
-        model_warn(model, "extra-tensor", (struct name){0}, "%zu tensors in all are not mapped by the index", extras) != 0)
+    if (extras > WARNINGS_OF_A_KIND && model_warn(model, "extra-tensor", (struct name){0},
+                                                  "%zu tensors in all are not mapped by the index", extras) != 0)
         return no_memory(err);
     if (index->has_total_size && index->total_size != total &&
         model_warn(model, "total-size", (struct name){0},
@@ -432,9 +435,8 @@ int sharded_open_directory(const struct opener *opener, int dir_fd, struct model
     rc = open_chosen(&folder, &choice, &model, err);
     if (rc)
         goto out;
-    if (choice.passed_over &&
-        model_warn(model, "several-models", (struct name){0}, "%s %s", name_printable(name_of(opener->place->uri), uri),
-                   choice.passed_over) != 0) {
+    if (choice.passed_over && model_warn(model, "several-models", (struct name){0}, "%s %s",
+                                         name_printable(name_of(opener->place->uri), uri), choice.passed_over) != 0) {
         rc = no_memory(err);
         goto out;
     }

@@ -3,8 +3,8 @@
  * descriptor (rewritten in place) and by the path (replaced by a rename, the usual way to publish a new file).
  *
  * A file counts as the same when device, inode, size and mtime are. ctime is left out on purpose: a hard link (as model
- * caches make them), a chmod or a rename moves ctime and leaves the content alone, and failing a long job for those would
- * be worse than missing a writer who puts the mtime back by hand. */
+ * caches make them), a chmod or a rename moves ctime and leaves the content alone, and failing a long job for those
+ * would be worse than missing a writer who puts the mtime back by hand. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -121,8 +121,8 @@ static int file_map(struct source *source, uint64_t offset, size_t bytes, struct
         return 0;
     }
     if (bytes > SIZE_MAX - before)
-        return error_set(err, ERROR_NO_MEMORY, "%s: %zu bytes cannot be mapped", name_printable(name_of(source->uri), uri),
-                         bytes);
+        return error_set(err, ERROR_NO_MEMORY, "%s: %zu bytes cannot be mapped",
+                         name_printable(name_of(source->uri), uri), bytes);
     mapping = mmap(NULL, bytes + before, PROT_READ, MAP_PRIVATE, file_of(source)->fd, (off_t)(offset - before));
     if (mapping == MAP_FAILED)
         return error_set(err, errno == ENOMEM ? ERROR_NO_MEMORY : ERROR_READ, "%s: mapping %zu bytes failed: %s",

@@ -11,7 +11,8 @@ struct memory_source {
     const uint8_t *data;
 };
 
-static int memory_view(struct source *source, uint64_t offset, size_t bytes, const uint8_t **ret_data, struct error *err)
+static int memory_view(struct source *source, uint64_t offset, size_t bytes, const uint8_t **ret_data,
+                       struct error *err)
 {
     char uri[NAME_PRINTABLE_BYTES];
 

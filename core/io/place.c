@@ -131,8 +131,8 @@ int place_error(const struct place *place, int number, struct error *err)
         if (!place->is_confined && fstatat(place->dir_fd, place->path, &st, 0) == 0)
             return error_set(err, ERROR_NOT_REGULAR, "%s: is %s; only regular files and directories are read", uri,
                              place_kind(st.st_mode));
-        return error_set(err, ERROR_NOT_REGULAR, "%s: is a socket or a device; only regular files and directories are read",
-                         uri);
+        return error_set(err, ERROR_NOT_REGULAR,
+                         "%s: is a socket or a device; only regular files and directories are read", uri);
     case EMFILE:
     case ENFILE:
         return error_set(err, ERROR_BUSY, "%s: too many open files", uri);

@@ -48,9 +48,9 @@ static size_t first_in_order(const struct model *const *models, size_t model_cou
         is_same[m] = false;
         if (next[m] == models[m]->tensor_count)
             continue;
-        order = first == model_count ? -1
-                                     : name_compare_natural(models[m]->tensors[next[m]].name,
-                                                            models[first]->tensors[next[first]].name);
+        order = first == model_count
+                    ? -1
+                    : name_compare_natural(models[m]->tensors[next[m]].name, models[first]->tensors[next[first]].name);
         if (order < 0) {
             memset(is_same, 0, m * sizeof(*is_same));
             first = m;

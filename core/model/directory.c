@@ -1,6 +1,6 @@
-/* Which files of a directory are the model. First an index, then a single file, then a file under the usual name, then a
- * set of shards that is whole; whatever is left is for the requester to decide, and the message lists it. A guess would
- * compare the wrong weights. */
+/* Which files of a directory are the model. First an index, then a single file, then a file under the usual name, then
+ * a set of shards that is whole; whatever is left is for the requester to decide, and the message lists it. A guess
+ * would compare the wrong weights. */
 #include "core/model/directory.h"
 
 #include <dirent.h>
@@ -16,7 +16,7 @@
 #include "core/name.h"
 
 #define WEIGHTS ".safetensors"
-#define INDEX ".safetensors.index.json"
+#define INDEX   ".safetensors.index.json"
 
 static const char *const usual_names[] = {"model", "diffusion_pytorch_model"};
 enum { USUAL_NAMES = sizeof(usual_names) / sizeof(usual_names[0]) };
@@ -118,7 +118,10 @@ static int read_listing(int dir_fd, const struct limits *limits, struct listing 
     struct dirent *entry;
 
     if (!dir) {
-        rc = error_set(err, errno == EACCES ? ERROR_ACCESS : errno == ENOMEM ? ERROR_NO_MEMORY : ERROR_READ,
+        rc = error_set(err,
+                       errno == EACCES   ? ERROR_ACCESS
+                       : errno == ENOMEM ? ERROR_NO_MEMORY
+                                         : ERROR_READ,
                        "the directory cannot be read: %s", strerrordesc_np(errno));
         if (fd >= 0)
             close(fd);
@@ -254,9 +257,8 @@ static int choose_index(struct listing *listing, struct directory_choice *choice
         return error_set(err, ERROR_NO_MODEL, "holds %zu indexes (%s); name one", listing->indexes.count,
                          enumerate(&listing->indexes, names));
     choice->is_index = true;
-    if (listing->indexes.count > 1 &&
-        asprintf(&choice->passed_over, "holds %zu indexes; %s was read", listing->indexes.count,
-                 listing->indexes.names[at]) < 0)
+    if (listing->indexes.count > 1 && asprintf(&choice->passed_over, "holds %zu indexes; %s was read",
+                                               listing->indexes.count, listing->indexes.names[at]) < 0)
         return no_memory(err);
     return take(choice, &listing->indexes, at, 1, err);
 }
@@ -303,8 +305,10 @@ int directory_choose(int dir_fd, const struct limits *limits, struct directory_c
     else if (listing.weights.count > 0)
         rc = choose_weights(&listing, &choice, err);
     else if (listing.foreign)
-        rc = error_set(err, ERROR_NO_MODEL, "no model lies in this directory: no .safetensors file and no index (%s is of a format "
-                       "that this build does not read)", name_printable(name_of(listing.foreign), printable));
+        rc = error_set(err, ERROR_NO_MODEL,
+                       "no model lies in this directory: no .safetensors file and no index (%s is of a format "
+                       "that this build does not read)",
+                       name_printable(name_of(listing.foreign), printable));
     else
         rc = error_set(err, ERROR_NO_MODEL, "no model lies in this directory: no .safetensors file and no index");
     if (rc)

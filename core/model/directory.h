@@ -9,8 +9,8 @@
 #include "core/limits.h"
 
 struct directory_choice {
-    bool is_index;    /* files[0] is an index; else files are the weights themselves, one or all shards, in order */
-    char **files;     /* names within the directory */
+    bool is_index; /* files[0] is an index; else files are the weights themselves, one or all shards, in order */
+    char **files;  /* names within the directory */
     size_t file_count;
     char *passed_over; /* a sentence about other files that would have done, or NULL */
 };

@@ -26,11 +26,21 @@ enum module_type {
 };
 
 static const char *const type_names[MODULE_TYPE_COUNT] = {
-    [EMBEDDING] = "embedding",     [ATTENTION_Q] = "attention_q",     [ATTENTION_K] = "attention_k",
-    [ATTENTION_V] = "attention_v", [ATTENTION_QKV] = "attention_qkv", [ATTENTION_OUTPUT] = "attention_output",
-    [MLP_GATE] = "mlp_gate",       [MLP_UP] = "mlp_up",               [MLP_DOWN] = "mlp_down",
-    [NORM] = "norm",               [CONVOLUTION] = "convolution",     [HEAD] = "head",
-    [ROUTER] = "router",           [EXPERT] = "expert",               [BIAS] = "bias",
+    [EMBEDDING] = "embedding",
+    [ATTENTION_Q] = "attention_q",
+    [ATTENTION_K] = "attention_k",
+    [ATTENTION_V] = "attention_v",
+    [ATTENTION_QKV] = "attention_qkv",
+    [ATTENTION_OUTPUT] = "attention_output",
+    [MLP_GATE] = "mlp_gate",
+    [MLP_UP] = "mlp_up",
+    [MLP_DOWN] = "mlp_down",
+    [NORM] = "norm",
+    [CONVOLUTION] = "convolution",
+    [HEAD] = "head",
+    [ROUTER] = "router",
+    [EXPERT] = "expert",
+    [BIAS] = "bias",
     [OTHER] = "other",
 };
 
@@ -39,14 +49,9 @@ static const struct parameter_row {
     const char *pattern; /* lower case */
     enum module_type type;
 } parameter_rows[] = {
-    {"bias", BIAS},
-    {"*_bias", BIAS}, /* e_score_correction_bias, q_bias, in_proj_bias */
-    {"bias_*", BIAS}, /* bias_ih_l0 */
-    {"running_mean", NORM},
-    {"running_var", NORM},
-    {"num_batches_tracked", NORM},
-    {"gamma", NORM},
-    {"beta", BIAS},
+    {"bias", BIAS},         {"*_bias", BIAS}, /* e_score_correction_bias, q_bias, in_proj_bias */
+    {"bias_*", BIAS},                         /* bias_ih_l0 */
+    {"running_mean", NORM}, {"running_var", NORM}, {"num_batches_tracked", NORM}, {"gamma", NORM}, {"beta", BIAS},
 };
 
 static const struct module_row {
@@ -316,7 +321,8 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* '*': any run, '?': any byte, '#': a digit. Backtracks to the last star only, so the work is at most |pattern| × |text|. */
+/* '*': any run, '?': any byte, '#': a digit. Backtracks to the last star only, so the work is at most |pattern| ×
+ * |text|. */
 static bool matches(const char *pattern, size_t pattern_bytes, struct name text)
 {
     size_t p = 0, star = SIZE_MAX;
@@ -371,8 +377,8 @@ static bool is_within(const char *within, const struct components *all, unsigned
     if (!within)
         return true;
     if (strcmp(within, "^") == 0)
-        return all->has_all && (left == 0 || (left == 1 && (matches("model", 5, all->part[0]) ||
-                                                           matches("module", 6, all->part[0]))));
+        return all->has_all &&
+               (left == 0 || (left == 1 && (matches("model", 5, all->part[0]) || matches("module", 6, all->part[0]))));
     for (unsigned i = 0; i < left; i++)
         if (matches(within, strlen(within), all->part[i]))
             return true;

@@ -1,6 +1,6 @@
-/* At most two thirds full, linear probing; a slot keeps half of the hash, so that other names' bytes, which lie all over a
- * header, are hardly ever looked at in vain. The hash is salted for each index: names come from files, and a file must
- * not be able to choose names that all collide. */
+/* At most two thirds full, linear probing; a slot keeps half of the hash, so that other names' bytes, which lie all
+ * over a header, are hardly ever looked at in vain. The hash is salted for each index: names come from files, and a
+ * file must not be able to choose names that all collide. */
 #include "core/model/name_index.h"
 
 #include <stdlib.h>
@@ -74,7 +74,8 @@ static struct name record_name(struct name_records records, uint32_t at)
 }
 
 /* The slot that holds name, or the empty one where it belongs. */
-static size_t find_slot(const struct name_index *index, struct name_records records, struct name name, uint32_t *ret_tag)
+static size_t find_slot(const struct name_index *index, struct name_records records, struct name name,
+                        uint32_t *ret_tag)
 {
     uint64_t hash = salted_hash(index, name);
     size_t slot = (size_t)hash & index->mask;

@@ -14,15 +14,23 @@
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b)  PASTE_(a, b)
 
-enum { LANES = 8 };
+enum {
+    LANES = 8,
 #if defined(__AVX512F__)
-enum { F64_WIDTH = 8, F32_WIDTH = 8 };
+    F64_WIDTH = 8,
+    F32_WIDTH = 16,
 #elif defined(__AVX2__)
-enum { F64_WIDTH = 4, F32_WIDTH = 8 };
+    F64_WIDTH = 4,
+    F32_WIDTH = 8,
 #else
-enum { F64_WIDTH = 2, F32_WIDTH = 4 };
+    F64_WIDTH = 2,
+    F32_WIDTH = 4,
 #endif
-enum { F64_PARTS = LANES / F64_WIDTH, F32_PARTS = LANES / F32_WIDTH, F64_PER_F32 = F32_WIDTH / F64_WIDTH };
+    STEP = F32_WIDTH > LANES ? F32_WIDTH : LANES, /* elements a turn: the lanes filled once or twice */
+    F64_PARTS = LANES / F64_WIDTH,
+    F32_PARTS = STEP / F32_WIDTH,
+    F64_PER_F32 = F32_WIDTH / F64_WIDTH,
+};
 
 typedef double f64v __attribute__((vector_size(F64_WIDTH * 8)));
 typedef int64_t i64v __attribute__((vector_size(F64_WIDTH * 8)));
@@ -61,7 +69,9 @@ INLINE f64v f64v_min(f64v a, f64v b)
 
 INLINE f32v f32v_max(f32v a, f32v b)
 {
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
+    return (f32v)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
     return (f32v)_mm256_max_ps((__m256)a, (__m256)b);
 #elif defined(__x86_64__)
     return (f32v)_mm_max_ps((__m128)a, (__m128)b);
@@ -73,7 +83,9 @@ INLINE f32v f32v_max(f32v a, f32v b)
 
 INLINE f32v f32v_min(f32v a, f32v b)
 {
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
+    return (f32v)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
     return (f32v)_mm256_min_ps((__m256)a, (__m256)b);
 #elif defined(__x86_64__)
     return (f32v)_mm_min_ps((__m128)a, (__m128)b);
@@ -87,8 +99,7 @@ INLINE f32v f32v_min(f32v a, f32v b)
 INLINE f64v widen(f32v v, int part)
 {
 #if defined(__AVX512F__)
-    (void)part;
-    return (f64v)_mm512_cvtps_pd((__m256)v);
+    return (f64v)_mm512_cvtps_pd(part ? _mm512_extractf32x8_ps((__m512)v, 1) : _mm512_castps512_ps256((__m512)v));
 #elif defined(__AVX2__)
     return (f64v)_mm256_cvtps_pd(part ? _mm256_extractf128_ps((__m256)v, 1) : _mm256_castps256_ps128((__m256)v));
 #elif defined(__x86_64__)
@@ -100,7 +111,9 @@ INLINE f64v widen(f32v v, int part)
 
 INLINE i32v zero_extend(u16v v)
 {
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
+    return (i32v)_mm512_cvtepu16_epi32((__m256i)v);
+#elif defined(__AVX2__)
     return (i32v)_mm256_cvtepu16_epi32((__m128i)v);
 #else
     return __builtin_convertvector(v, i32v);
@@ -111,7 +124,9 @@ INLINE i32v zero_extend(u16v v)
  * Inf and NaN is put back by hand. */
 INLINE f32v f16_to_f32(u16v v)
 {
-#if defined(__F16C__) && defined(__AVX2__)
+#if defined(__AVX512F__)
+    return (f32v)_mm512_cvtph_ps((__m256i)v);
+#elif defined(__F16C__) && defined(__AVX2__)
     return (f32v)_mm256_cvtph_ps((__m128i)v);
 #else
     i32v half = zero_extend(v);
@@ -305,10 +320,10 @@ INLINE void side_spill(const struct side_lanes *s, struct side_tail *tail)
 
 INLINE uint32_t i32_lanes_add(const i32v counts[F32_PARTS])
 {
-    int32_t lane[LANES], total = 0;
+    int32_t lane[STEP], total = 0;
 
     memcpy(lane, counts, sizeof(lane));
-    for (int i = 0; i < LANES; i++)
+    for (int i = 0; i < STEP; i++)
         total += lane[i];
     return (uint32_t)total;
 }
@@ -325,11 +340,11 @@ INLINE uint32_t i64_lanes_add(const i64v counts[F64_PARTS])
 
 INLINE void side_f32_spill(const struct side_f32 *s, struct side_tail *tail)
 {
-    float min[LANES], max[LANES];
+    float min[STEP], max[STEP];
 
     memcpy(min, s->min, sizeof(min));
     memcpy(max, s->max, sizeof(max));
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < STEP; i++) {
         if ((double)min[i] < tail->min)
             tail->min = (double)min[i];
         if ((double)max[i] > tail->max)
@@ -423,13 +438,13 @@ INLINE void side_block(enum block_format format, const uint8_t *x, size_t elemen
     side_lanes_init(&lanes);
     side_f32_init(&narrow);
     side_f64_init(&wide);
-    for (i = 0; i + LANES <= elements; i += LANES) {
+    for (i = 0; i + STEP <= elements; i += STEP) {
         if (format == BLOCK_F64) {
-            for (int p = 0; p < F64_PARTS; p++) {
+            for (int p = 0; p < STEP / F64_WIDTH; p++) {
                 f64v value = load_f64v(x + (i + (size_t)(p * F64_WIDTH)) * bytes);
 
-                side_f64_step(&wide, p, value);
-                side_step(&lanes, p, value, shift);
+                side_f64_step(&wide, p % F64_PARTS, value);
+                side_step(&lanes, p % F64_PARTS, value, shift);
             }
         } else {
             for (int p = 0; p < F32_PARTS; p++) {
@@ -437,7 +452,7 @@ INLINE void side_block(enum block_format format, const uint8_t *x, size_t elemen
 
                 side_f32_step(&narrow, p, value);
                 for (int q = 0; q < F64_PER_F32; q++)
-                    side_step(&lanes, p * F64_PER_F32 + q, widen(value, q), shift);
+                    side_step(&lanes, (p * F64_PER_F32 + q) % F64_PARTS, widen(value, q), shift);
             }
         }
     }
@@ -477,18 +492,19 @@ INLINE void pair_block(enum block_format format, const uint8_t *a, const uint8_t
         changed_f32[p] = flips_f32[p] = (i32v){0};
     for (int p = 0; p < F64_PARTS; p++)
         changed_f64[p] = flips_f64[p] = (i64v){0};
-    for (i = 0; i + LANES <= elements; i += LANES) {
+    for (i = 0; i + STEP <= elements; i += STEP) {
         if (format == BLOCK_F64) {
-            for (int p = 0; p < F64_PARTS; p++) {
+            for (int p = 0; p < STEP / F64_WIDTH; p++) {
                 size_t at = (i + (size_t)(p * F64_WIDTH)) * bytes;
                 f64v va = load_f64v(a + at), vb = load_f64v(b + at);
-                i64v zero_a = side_f64_step(&wide_a, p, va), zero_b = side_f64_step(&wide_b, p, vb);
+                int part = p % F64_PARTS;
+                i64v zero_a = side_f64_step(&wide_a, part, va), zero_b = side_f64_step(&wide_b, part, vb);
 
-                changed_f64[p] -= (i64v)(va != vb);
-                flips_f64[p] -= (i64v)(((i64v)va ^ (i64v)vb) < 0) & ~(zero_a | zero_b);
-                side_step(&lanes_a, p, va, shift_a);
-                side_step(&lanes_b, p, vb, shift_b);
-                delta_step(&delta, p, va, vb, epsilon, has_epsilon);
+                changed_f64[part] -= (i64v)(va != vb);
+                flips_f64[part] -= (i64v)(((i64v)va ^ (i64v)vb) < 0) & ~(zero_a | zero_b);
+                side_step(&lanes_a, part, va, shift_a);
+                side_step(&lanes_b, part, vb, shift_b);
+                delta_step(&delta, part, va, vb, epsilon, has_epsilon);
             }
         } else {
             for (int p = 0; p < F32_PARTS; p++) {
@@ -500,10 +516,11 @@ INLINE void pair_block(enum block_format format, const uint8_t *a, const uint8_t
                 flips_f32[p] -= (((i32v)va ^ (i32v)vb) >> 31) & ~(zero_a | zero_b);
                 for (int q = 0; q < F64_PER_F32; q++) {
                     f64v wa = widen(va, q), wb = widen(vb, q);
+                    int part = (p * F64_PER_F32 + q) % F64_PARTS;
 
-                    side_step(&lanes_a, p * F64_PER_F32 + q, wa, shift_a);
-                    side_step(&lanes_b, p * F64_PER_F32 + q, wb, shift_b);
-                    delta_step(&delta, p * F64_PER_F32 + q, wa, wb, epsilon, has_epsilon);
+                    side_step(&lanes_a, part, wa, shift_a);
+                    side_step(&lanes_b, part, wb, shift_b);
+                    delta_step(&delta, part, wa, wb, epsilon, has_epsilon);
                 }
             }
         }

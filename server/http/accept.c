@@ -309,7 +309,7 @@ void *acceptor_run(void *context)
 
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == &http->wake)
-                is_ending = true;
+                is_ending = atomic_load(&http->is_draining);
             else if (events[i].data.ptr == &http->listener)
                 accept_all(&a);
             else

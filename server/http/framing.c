@@ -166,6 +166,8 @@ const char *framing_check(struct MHD_Connection *connection, const char *url, co
         return "the version is neither HTTP/1.1 nor HTTP/1.0";
     if (!is_token(method, strlen(method)))
         return "the method holds a character that it may not";
+    if (strpbrk(target, " \t"))
+        return "the request line is malformed";
 #if MHD_VERSION < 0x01000000
     if (url != method + strlen(method) + 1 || url + strlen(target) + 1 != version)
         return "the request line is malformed";

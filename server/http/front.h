@@ -107,7 +107,7 @@ struct waiters {
     uint64_t next_serial;
     unsigned count;
     bool is_ending; /* no new ones */
-    int epoll;      /* of parked connections, for their end */
+    int epoll; /* of parked connections, for their end; waited on by the watcher */
 };
 
 struct http {
@@ -119,7 +119,7 @@ struct http {
     struct registry registry;
     struct flight flight;
     struct waiters waiters;
-    int listener, wake; /* wake: eventfd that ends the acceptor */
+    int listener, wake; /* wake: an eventfd in the epolls of both threads */
     uint16_t port;
     pthread_t acceptor, watcher;
     bool has_acceptor, has_watcher;

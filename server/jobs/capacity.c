@@ -19,7 +19,8 @@ static bool read_line(const char *root, const char *path, char *out, size_t size
     FILE *file;
     bool is_read;
 
-    snprintf(full, sizeof(full), "%s%s", root, path);
+    if ((size_t)snprintf(full, sizeof(full), "%s%s", root, path) >= sizeof(full))
+        return false;
     file = fopen(full, "re");
     if (!file)
         return false;

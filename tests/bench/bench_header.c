@@ -1,6 +1,6 @@
-/* How fast, and in how much memory, headers are read and models paired: a mixture of experts with 300,000 tensors (or as
- * many as the first argument says), made up in memory. Not a test; built by hand:
- *     cc -O2 -std=gnu17 -D_GNU_SOURCE -I. tests/bench/bench_header.c build/release/libcore.a -lpcre2-8 -lm -o /tmp/bench_header */
+/* How fast, and in how much memory, headers are read and models paired: a mixture of experts with 300,000 tensors (or
+ * as many as the first argument says), made up in memory. Not a test; built by hand: cc -O2 -std=gnu17 -D_GNU_SOURCE
+ * -I. tests/bench/bench_header.c build/release/libcore.a -lpcre2-8 -lm -o /tmp/bench_header */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "core/format/format.h"
+#include "core/format/shard_index.h"
 #include "core/model/align.h"
 #include "core/model/layers.h"
 
@@ -67,11 +68,40 @@ static struct model *open_model(const char *file, size_t bytes)
     struct model *model;
     struct error err;
 
-    if (memory_open(file, bytes, "bench.safetensors", &source, &err) || model_open_source(&opener, source, &model, &err)) {
+    if (memory_open(file, bytes, "bench.safetensors", &source, &err) ||
+        model_open_source(&opener, source, &model, &err)) {
         fprintf(stderr, "%s\n", err.text);
         exit(1);
     }
     return model;
+}
+
+/* An index of as many tensors, in 64 files. */
+static void measure_index(size_t tensors)
+{
+    char *text = malloc(tensors * 140 + 64), *at = text;
+    struct shard_index index;
+    double start;
+    struct error err;
+
+    if (!text)
+        exit(1);
+    at += sprintf(at, "{\"metadata\":{\"total_size\":0},\"weight_map\":{");
+    for (size_t i = 0; i < tensors; i++)
+        at += sprintf(at,
+                      "%s\n    \"model.layers.%zu.mlp.experts.%zu.up_proj.weight_scale_inv\": "
+                      "\"model-%05zu-of-00064.safetensors\"",
+                      i ? "," : "", i / 1152, i % 1152, i * 64 / tensors + 1);
+    at += sprintf(at, "}}");
+    start = seconds();
+    if (shard_index_parse(text, (size_t)(at - text), &limits_default, &index, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        exit(1);
+    }
+    printf("index   %zu entries, %.1f MB, %.0f ms\n", index.entry_count, (double)(at - text) / 1e6,
+           (seconds() - start) * 1e3);
+    shard_index_done(&index);
+    free(text);
 }
 
 int main(int argc, char **argv)
@@ -115,5 +145,6 @@ int main(int argc, char **argv)
     model_close(a);
     model_close(b);
     free(file);
+    measure_index(tensors);
     return 0;
 }

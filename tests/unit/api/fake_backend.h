@@ -58,7 +58,7 @@ struct upload_sink {
     uint64_t bytes;
 };
 
-static void gate_init(struct gate *gate)
+static inline void gate_init(struct gate *gate)
 {
     pthread_mutex_init(&gate->lock, NULL);
     pthread_cond_init(&gate->moved, NULL);
@@ -66,7 +66,7 @@ static void gate_init(struct gate *gate)
     gate->waiting = 0;
 }
 
-static void gate_pass(struct gate *gate)
+static inline void gate_pass(struct gate *gate)
 {
     pthread_mutex_lock(&gate->lock);
     gate->waiting++;

@@ -111,14 +111,14 @@ static const struct {
     {"\"a\nb\"", 2, "control character"},
     {"\"12345678\x01\"", 9, "control character"},
     {"\"\x80\"", 1, "UTF-8"},
-    {"\"\xc0\xaf\"", 1, "UTF-8"},         /* overlong */
+    {"\"\xc0\xaf\"", 1, "UTF-8"}, /* overlong */
     {"\"\xc1\xbf\"", 1, "UTF-8"},
     {"\"\xe0\x9f\xbf\"", 1, "UTF-8"},
-    {"\"\xed\xa0\x80\"", 1, "UTF-8"},     /* a surrogate */
+    {"\"\xed\xa0\x80\"", 1, "UTF-8"}, /* a surrogate */
     {"\"\xf0\x8f\xbf\xbf\"", 1, "UTF-8"},
     {"\"\xf4\x90\x80\x80\"", 1, "UTF-8"}, /* above U+10FFFF */
     {"\"\xf8\x88\x80\x80\x80\"", 1, "UTF-8"},
-    {"\"\xe2\x82", 1, "UTF-8"},           /* cut */
+    {"\"\xe2\x82", 1, "UTF-8"}, /* cut */
     {"\"\xff\"", 1, "UTF-8"},
     {"[\xef\xbb\xbf]", 1, "outside of ASCII"},
     {"\xef\xbb\xbf{}", 0, "outside of ASCII"},

@@ -84,7 +84,8 @@ static const struct {
     {"\x3c\0\0\0\0\xff\xff\xff{", 9, ERROR_FORMAT, "header claims 18446742974197923900 bytes, the file has 9"},
     {"\x01\0\0\0\0\0\0\0\xff", 9, ERROR_UNSUPPORTED, "no known format recognises the content (tried safetensors"},
     {"\x01\0\0\0\0\0\0\0{", 9, ERROR_FORMAT, "header: the JSON ends too early, at byte 9"},
-    {"\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10, ERROR_FORMAT, "header claims 9223372036854775807 bytes, the file has 10"},
+    {"\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10, ERROR_FORMAT,
+     "header claims 9223372036854775807 bytes, the file has 10"},
     {"\0\0\0\0\0\0\0\0", 8, ERROR_FORMAT, "8 bytes begins with 00"},
     {"\x02", 1, ERROR_FORMAT, "1 bytes begins with 02"},
 };
@@ -120,7 +121,8 @@ static const struct {
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"note\":{\"x\":[1.5,-2e3,null,\"y\"]}}}", 4, 1},
     {"{\"\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, 1}, /* the empty name */
     {"{" TENSOR("b", "U8", "[2]", "2", "4") "," TENSOR("a", "U8", "[2]", "0", "2") "}", 4, 2},
-    {"{" TENSOR("a", "U8", "[1]", "0", "1") "," TENSOR("e", "U8", "[0]", "1", "1") "," TENSOR("c", "U8", "[1]", "1", "2") "}",
+    {"{" TENSOR("a", "U8", "[1]", "0", "1") "," TENSOR("e", "U8", "[0]", "1", "1") "," TENSOR("c", "U8", "[1]", "1",
+                                                                                              "2") "}",
      2, 3},
     {"{" TENSOR("a", "F4", "[4]", "0", "2") "}", 2, 1},
     {"{" TENSOR("a", "F6_E2M3", "[4]", "0", "3") "}", 3, 1},
@@ -155,8 +157,10 @@ static const struct {
     {"{" TENSOR("a", "F32", "[2]", "0", "8") "}", 6, ERROR_FORMAT, "6 bytes of data: it is cut short"},
     {"{" TENSOR("a", "F32", "[2]", "0", "8") "}", 9, ERROR_FORMAT, "1 bytes follow the last tensor"},
     {"{}", 1, ERROR_FORMAT, "1 bytes follow the last tensor, which ends at offset 10"},
-    {"{" TENSOR("a", "F32", "[1]", "4", "0") "}", 4, ERROR_FORMAT, "tensor a: data_offsets [4, 0] end before they begin"},
-    {"{" TENSOR("a", "F32", "[1]", "4", "8") "}", 8, ERROR_FORMAT, "tensor a: begins at 4 of the data and leaves a hole of 4"},
+    {"{" TENSOR("a", "F32", "[1]", "4", "0") "}", 4, ERROR_FORMAT,
+     "tensor a: data_offsets [4, 0] end before they begin"},
+    {"{" TENSOR("a", "F32", "[1]", "4", "8") "}", 8, ERROR_FORMAT,
+     "tensor a: begins at 4 of the data and leaves a hole of 4"},
     {"{" TENSOR("a", "U8", "[2]", "0", "2") "," TENSOR("b", "U8", "[2]", "3", "5") "}", 5, ERROR_FORMAT,
      "tensor b: begins at 3 of the data and leaves a hole of 1"},
     {"{" TENSOR("a", "U8", "[4]", "0", "4") "," TENSOR("b", "U8", "[4]", "2", "6") "}", 6, ERROR_FORMAT,
@@ -198,12 +202,14 @@ static const struct {
     {"{" TENSOR("a", "U8", "[1]", "0", "1") "," TENSOR("\\u0061", "U8", "[1]", "1", "2") "}", 2, ERROR_FORMAT,
      "tensor a: its name appears twice"},
     {"{" TENSOR("a", "U8", "[1]", "0", "1") "," TENSOR("a", "U8", "[1]", "0", "1") "}", 1, ERROR_FORMAT, "twice"},
-    {"{" TENSOR("\\u00e9", "U8", "[0]", "0", "0") "," TENSOR("\xc3\xa9", "U8", "[0]", "0", "0") "}", 0, ERROR_FORMAT, "twice"},
+    {"{" TENSOR("\\u00e9", "U8", "[0]", "0", "0") "," TENSOR("\xc3\xa9", "U8", "[0]", "0", "0") "}", 0, ERROR_FORMAT,
+     "twice"},
     {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, ERROR_FORMAT, "__metadata__ appears twice"},
     {"{\"__metadata__\":null,\"__metadata__\":null}", 0, ERROR_FORMAT, "__metadata__ appears twice"},
     {"{\"__metadata__\":{},\"\\u005f_metadata__\":{}}", 0, ERROR_FORMAT, "__metadata__ appears twice"},
     {"{\"__metadata__\":{\"k\":\"1\",\"\\u006b\":\"2\"}}", 0, ERROR_FORMAT, "key k appears twice"},
-    {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERROR_FORMAT, "appears twice"},
+    {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERROR_FORMAT,
+     "appears twice"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERROR_FORMAT, "appears twice"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"data\\u005foffsets\":[0,1]}}", 1, ERROR_FORMAT,
      "appears twice"},
@@ -281,8 +287,8 @@ END_TEST
 
 START_TEST(any_flipped_byte_of_the_header_harms_nobody)
 {
-    static const char header[] =
-        "{\"__metadata__\":{\"k\":\"v\"}," TENSOR("a", "F32", "[2]", "0", "8") "," TENSOR("b\\u0041", "XX", "[]", "8", "14") "}";
+    static const char header[] = "{\"__metadata__\":{\"k\":\"v\"}," TENSOR("a", "F32", "[2]", "0", "8") "," TENSOR(
+        "b\\u0041", "XX", "[]", "8", "14") "}";
     char bent[sizeof(header)];
     struct model *model;
     struct error err;
@@ -300,11 +306,11 @@ END_TEST
 START_TEST(every_dtype_has_its_size)
 {
     static const unsigned bits[DTYPE_COUNT] = {
-        [DTYPE_BOOL] = 8,    [DTYPE_F4] = 4,       [DTYPE_F6_E2M3] = 6,     [DTYPE_F6_E3M2] = 6,     [DTYPE_U8] = 8,
-        [DTYPE_I8] = 8,      [DTYPE_F8_E5M2] = 8,  [DTYPE_F8_E4M3] = 8,     [DTYPE_F8_E8M0] = 8,     [DTYPE_F8_E4M3FNUZ] = 8,
-        [DTYPE_I16] = 16,    [DTYPE_U16] = 16,     [DTYPE_F8_E5M2FNUZ] = 8, [DTYPE_F16] = 16,        [DTYPE_BF16] = 16,
-        [DTYPE_I32] = 32,    [DTYPE_U32] = 32,     [DTYPE_F32] = 32,        [DTYPE_C64] = 64,        [DTYPE_F64] = 64,
-        [DTYPE_I64] = 64,    [DTYPE_U64] = 64,
+        [DTYPE_BOOL] = 8, [DTYPE_F4] = 4,      [DTYPE_F6_E2M3] = 6,     [DTYPE_F6_E3M2] = 6, [DTYPE_U8] = 8,
+        [DTYPE_I8] = 8,   [DTYPE_F8_E5M2] = 8, [DTYPE_F8_E4M3] = 8,     [DTYPE_F8_E8M0] = 8, [DTYPE_F8_E4M3FNUZ] = 8,
+        [DTYPE_I16] = 16, [DTYPE_U16] = 16,    [DTYPE_F8_E5M2FNUZ] = 8, [DTYPE_F16] = 16,    [DTYPE_BF16] = 16,
+        [DTYPE_I32] = 32, [DTYPE_U32] = 32,    [DTYPE_F32] = 32,        [DTYPE_C64] = 64,    [DTYPE_F64] = 64,
+        [DTYPE_I64] = 64, [DTYPE_U64] = 64,
     };
     char header[256];
     struct model *model;

@@ -1,6 +1,10 @@
 #include <errno.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "core/io/place.h"
@@ -305,7 +309,8 @@ END_TEST
 
 START_TEST(the_walk_without_openat2_finds_files)
 {
-    struct place found[] = {confined("file"), confined("sub/inner"), confined("./sub//inner"), confined(""), confined("sub/")};
+    struct place found[] = {confined("file"), confined("sub/inner"), confined("./sub//inner"), confined(""),
+                            confined("sub/")};
     struct place missing = confined("sub/none"), through_file = confined("file/x");
 
     for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
@@ -318,6 +323,56 @@ START_TEST(the_walk_without_openat2_finds_files)
     ck_assert_int_eq(errno, ENOENT);
     ck_assert_int_eq(place_walk(&through_file, O_RDONLY), -1);
     ck_assert_int_eq(errno, ENOTDIR);
+}
+END_TEST
+
+static atomic_bool is_over;
+
+/* Swaps a directory of the root with a link that leads out of it, as fast as it can. */
+static void *swap(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&is_over))
+        syscall(SYS_renameat2, root, "root/door", root, "root/trap", RENAME_EXCHANGE);
+    return NULL;
+}
+
+START_TEST(no_race_against_a_rename_leads_out)
+{
+    struct place place = {.is_confined = 1, .path = "door/secret", .uri = "door/secret"};
+    int opened = 0, refused = 0;
+    pthread_t thread;
+
+    scratch_mkdir("root");
+    scratch_mkdir("root/door");
+    scratch_mkdir("outside");
+    scratch_text("root/door/secret", "in");
+    scratch_text("outside/secret", "outside");
+    ck_assert_int_eq(symlink("../outside", in_scratch("root/trap")), 0);
+    place.dir_fd = open(in_scratch("root"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    atomic_store(&is_over, false);
+    ck_assert_int_eq(pthread_create(&thread, NULL, swap, NULL), 0);
+    for (int i = 0; i < 1000000 && (i < 20000 || !opened || !refused); i++) {
+        int is_walk = i % 2;
+        int fd = is_walk ? place_walk(&place, O_RDONLY) : place_resolve(&place, O_RDONLY);
+        struct stat st;
+
+        if (fd < 0) {
+            ck_assert_msg(errno == EXDEV || errno == ELOOP || errno == EAGAIN || errno == ENOENT, "%s",
+                          strerror(errno));
+            refused++;
+            continue;
+        }
+        ck_assert_int_eq(fstat(fd, &st), 0);
+        ck_assert_int_eq(st.st_size, 2);
+        close(fd);
+        opened++;
+    }
+    atomic_store(&is_over, true);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    close(place.dir_fd);
+    ck_assert_int_gt(opened, 0);
+    ck_assert_int_gt(refused, 0);
 }
 END_TEST
 
@@ -359,6 +414,7 @@ int main(void)
     tcase_add_test(tests, a_link_within_the_root_is_followed);
     tcase_add_loop_test(tests, the_walk_without_openat2_is_stricter, 0, ways);
     tcase_add_test(tests, the_walk_without_openat2_finds_files);
+    tcase_add_test(tests, no_race_against_a_rename_leads_out);
     tcase_add_test(tests, messages_escape_odd_bytes_of_a_name);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

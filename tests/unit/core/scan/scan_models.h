@@ -14,15 +14,18 @@ struct test_source {
     const uint8_t *data;
     uint64_t fails_from; /* reads that touch this offset or a later one fail; UINT64_MAX: none */
     int fails_with;
-    _Atomic int held; /* views not given back */
-    _Atomic size_t reads, largest;
+    atomic_int held; /* views not given back */
+    atomic_size_t reads, largest;
+    atomic_bool *cancels; /* set by the read number cancels_at */
+    size_t cancels_at;
 };
 
 static inline int test_source_check_range(struct test_source *source, uint64_t offset, size_t bytes, struct error *err)
 {
     ck_assert_uint_le(offset, source->base.size);
     ck_assert_uint_le(bytes, source->base.size - offset);
-    source->reads++;
+    if (++source->reads >= source->cancels_at && source->cancels)
+        atomic_store(source->cancels, true);
     if (bytes > source->largest)
         source->largest = bytes;
     if (offset + bytes > source->fails_from)

@@ -36,7 +36,8 @@ static void same(const char *what, unsigned line, double got, const char *text)
     double expected = strtod(text, NULL);
 
     if (isnan(expected) || isinf(expected))
-        ck_assert_msg(isnan(expected) ? isnan(got) : got == expected, "line %u: %s is %a, not %s", line, what, got, text);
+        ck_assert_msg(isnan(expected) ? isnan(got) : got == expected, "line %u: %s is %a, not %s", line, what, got,
+                      text);
     else
         ck_assert_msg(got == expected, "line %u: %s is %a, not %s", line, what, got, text);
 }
@@ -48,8 +49,8 @@ static void close_to(const char *what, unsigned line, double got, const char *te
     if (!isfinite(expected))
         same(what, line, got, text);
     else
-        ck_assert_msg(fabs(got - expected) <= 1e-12 * fabs(expected) + floor, "line %u: %s is %a (%.17g), not %s (%.17g)",
-                      line, what, got, got, text, expected);
+        ck_assert_msg(fabs(got - expected) <= 1e-12 * fabs(expected) + floor,
+                      "line %u: %s is %a (%.17g), not %s (%.17g)", line, what, got, got, text, expected);
 }
 
 static void count(const char *what, unsigned line, uint64_t got, const char *text)
@@ -77,7 +78,8 @@ static void extreme(const char *what, unsigned line, const struct side_record *r
     }
 }
 
-static void add(struct test_model *model, const char *dtype, const char *offset, const char *bytes, const char *elements)
+static void add(struct test_model *model, const char *dtype, const char *offset, const char *bytes,
+                const char *elements)
 {
     const uint64_t dims[] = {u64_of(elements)};
     const struct tensor *tensor;
@@ -121,8 +123,8 @@ static void check_side(unsigned line, char **field, enum isa isa)
     scan_result_free(result);
 }
 
-/* pair dtype offset bytes dtype offset bytes elements epsilon finite changed nonfinite flips beyond at max_abs l2 rms mean
- * mean_abs relative cosine sqnr scale */
+/* pair dtype offset bytes dtype offset bytes elements epsilon finite changed nonfinite flips beyond at max_abs l2 rms
+ * mean mean_abs relative cosine sqnr scale */
 static void check_pair(unsigned line, char **field, enum isa isa)
 {
     struct test_model a, b;

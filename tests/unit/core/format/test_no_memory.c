@@ -1,0 +1,215 @@
+/* Opens models while the nth allocation fails, for every n: an error each time, no crash and nothing left behind. The
+ * program's own malloc family counts and fails; under a sanitizer that family is the sanitizer's, and the walk is left
+ * out. */
+#include <dlfcn.h>
+#include <errno.h>
+
+#include "core/format/format.h"
+#include "core/model/align.h"
+#include "tests/unit/core/io/scratch.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER 1
+#endif
+#endif
+
+#ifdef HAS_SANITIZER
+
+int main(void)
+{
+    puts("left out: the allocator is the sanitizer's");
+    return 0;
+}
+
+#else
+
+static bool is_counting;
+static long countdown; /* the allocation that fails when it reaches 0 */
+static long live;      /* blocks allocated minus blocks freed, while counting */
+
+/* dlsym may allocate before it has found the real functions. */
+static char early[4096];
+static size_t early_used;
+
+static void *real(const char *name)
+{
+    return dlsym(RTLD_NEXT, name);
+}
+
+static bool fails(void)
+{
+    if (!is_counting || countdown-- != 0)
+        return false;
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t bytes)
+{
+    static void *(*real_malloc)(size_t);
+    void *block;
+
+    if (!real_malloc)
+        *(void **)&real_malloc = real("malloc");
+    if (fails())
+        return NULL;
+    block = real_malloc(bytes);
+    live += is_counting && block;
+    return block;
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+    static void *(*real_calloc)(size_t, size_t);
+    static bool is_finding;
+    void *block;
+
+    if (!real_calloc) {
+        if (is_finding) {
+            block = early + early_used;
+            early_used += (count * bytes + 15) & ~(size_t)15;
+            return early_used <= sizeof(early) ? block : NULL;
+        }
+        is_finding = true;
+        *(void **)&real_calloc = real("calloc");
+    }
+    if (fails())
+        return NULL;
+    block = real_calloc(count, bytes);
+    live += is_counting && block;
+    return block;
+}
+
+void *realloc(void *old, size_t bytes)
+{
+    static void *(*real_realloc)(void *, size_t);
+    void *block;
+
+    if (!real_realloc)
+        *(void **)&real_realloc = real("realloc");
+    if (fails())
+        return NULL;
+    block = real_realloc(old, bytes);
+    live += is_counting && block && !old;
+    return block;
+}
+
+void free(void *block)
+{
+    static void (*real_free)(void *);
+
+    if (!block || ((char *)block >= early && (char *)block < early + sizeof(early)))
+        return;
+    if (!real_free)
+        *(void **)&real_free = real("free");
+    live -= is_counting;
+    real_free(block);
+}
+
+static int open_and_pair(const char *name, struct error *err)
+{
+    struct place place = {.dir_fd = AT_FDCWD, .path = in_scratch(name), .uri = "m"};
+    struct pairing *pairing = NULL;
+    struct model *model = NULL;
+    const struct model *both[2];
+    int rc = model_open(&place, &limits_default, &model, err);
+
+    if (rc == 0) {
+        both[0] = both[1] = model;
+        rc = pairing_align(both, 2, NULL, &pairing, err);
+    }
+    pairing_free(pairing);
+    model_close(model);
+    return rc;
+}
+
+/* Lets one allocation after the other fail until the work goes through. */
+static void walk(const char *name)
+{
+    long n = 0;
+    int rc;
+
+    do {
+        struct error err = {0};
+
+        live = 0;
+        countdown = n++;
+        is_counting = true;
+        rc = open_and_pair(name, &err);
+        is_counting = false;
+        ck_assert_msg(live == 0, "%s: %ld blocks are left when allocation %ld fails: %s", name, live, n - 1, err.text);
+        ck_assert_msg(rc == 0 || rc == ERROR_NO_MEMORY, "%s: allocation %ld: %d: %s", name, n - 1, rc, err.text);
+        /* A failure that does no harm (an advice, a config) may pass; then the countdown was reached all the same. */
+    } while (rc != 0 || countdown < 0);
+    ck_assert_int_gt(n, 5);
+}
+
+#define TENSORS                                                                                                        \
+    "\"b.10\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"                                                \
+    "\"b.9\":{\"dtype\":\"NEW\",\"shape\":[2,2],\"data_offsets\":[4,8]}"
+
+START_TEST(a_file_opens_or_reports_short_memory)
+{
+    scratch_safetensors("one", " {\"__metadata__\":{\"b\":\"1\",\"a\":\"2\"}," TENSORS "}", 8);
+    walk("one");
+}
+END_TEST
+
+START_TEST(a_sharded_model_opens_or_reports_short_memory)
+{
+    scratch_safetensors("model-00001-of-00002.safetensors", "{\"__metadata__\":{\"a\":\"1\"}," TENSORS "}", 8);
+    scratch_safetensors(
+        "model-00002-of-00002.safetensors",
+        " {\"__metadata__\":{\"a\":\"2\"},\"c\":{\"dtype\":\"NEW\",\"shape\":[1],\"data_offsets\":[0,2]}}", 2);
+    scratch_text("config.json", "{}");
+    walk("");
+    scratch_text("model.safetensors.index.json",
+                 "{\"metadata\":{\"total_size\":1},\"weight_map\":{\"b.9\":\"model-00001-of-00002.safetensors\","
+                 "\"c\":\"model-00002-of-00002.safetensors\"}}");
+    walk("");
+    walk("model.safetensors.index.json");
+}
+END_TEST
+
+START_TEST(a_lie_is_refused_or_memory_is_short)
+{
+    struct error err;
+    int rc;
+
+    scratch_safetensors("lie", "{" TENSORS ",\"x\":{}}", 8);
+    for (long n = 0; n < 20; n++) {
+        live = 0;
+        countdown = n;
+        is_counting = true;
+        rc = open_and_pair("lie", &err);
+        is_counting = false;
+        ck_assert_int_eq(live, 0);
+        ck_assert(rc == ERROR_NO_MEMORY || rc == ERROR_FORMAT);
+    }
+    ck_assert_int_eq(rc, ERROR_FORMAT);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("format/no_memory");
+    TCase *tests = tcase_create("no_memory");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tests, scratch_setup, scratch_teardown);
+    tcase_add_test(tests, a_file_opens_or_reports_short_memory);
+    tcase_add_test(tests, a_sharded_model_opens_or_reports_short_memory);
+    tcase_add_test(tests, a_lie_is_refused_or_memory_is_short);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
+
+#endif

@@ -1,0 +1,111 @@
+/* Walks through the pass failing one allocation after the other: each ends it in ERROR_NO_MEMORY, and nothing leaks.
+ * The C library's own allocator is put in front of; sanitizers have theirs, so there the walk is left out. */
+#include <errno.h>
+
+#include "tests/unit/core/scan/scan_models.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#define IS_WALK 0
+#else
+#define IS_WALK 1
+
+extern void *__libc_malloc(size_t bytes);
+extern void *__libc_calloc(size_t count, size_t bytes);
+extern void *__libc_realloc(void *memory, size_t bytes);
+extern void __libc_free(void *memory);
+#endif
+
+static bool is_watched;
+static size_t fails_at, allocations;
+static long live;
+
+#if IS_WALK
+static bool is_refused(void)
+{
+    if (is_watched && ++allocations == fails_at) {
+        errno = ENOMEM;
+        return true;
+    }
+    return false;
+}
+
+void *malloc(size_t bytes)
+{
+    void *memory = is_refused() ? NULL : __libc_malloc(bytes);
+
+    live += is_watched && memory;
+    return memory;
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+    void *memory = is_refused() ? NULL : __libc_calloc(count, bytes);
+
+    live += is_watched && memory;
+    return memory;
+}
+
+void *realloc(void *old, size_t bytes)
+{
+    void *memory = is_refused() ? NULL : __libc_realloc(old, bytes);
+
+    live += is_watched && memory && !old;
+    return memory;
+}
+
+void free(void *memory)
+{
+    live -= is_watched && memory;
+    __libc_free(memory);
+}
+#endif
+
+START_TEST(every_failed_allocation_ends_the_pass_and_leaks_nothing)
+{
+    static uint8_t data[(3 << 20) + 4096];
+    const uint64_t large[] = {3000, 1000}, small[] = {70, 1000};
+    struct scan_env env = {.threads = 1};
+    struct test_pairing pairing;
+    struct test_model first, second;
+    struct scan_plan plan;
+    size_t failures = 0;
+    int rc = ERROR_NO_MEMORY;
+
+    for (fails_at = 1; IS_WALK && rc; fails_at++) {
+        struct scan_result *result = NULL;
+        struct error err = {0};
+
+        test_model_init(&first, data, sizeof(data), false);
+        test_model_init(&second, data, sizeof(data), false);
+        test_model_add(&first, DTYPE_U8, 0, 2, large);
+        test_model_add(&first, DTYPE_U8, 0, 2, small);
+        test_model_add(&second, DTYPE_I8, 0, 2, large);
+        test_pairing_init(&pairing, (struct test_model *[]){&first, &second}, 2);
+        plan = test_plan(&pairing, NEED_SIDE | NEED_DELTA | NEED_QUANTILES, 0);
+        allocations = 0;
+        live = 0;
+        is_watched = true;
+        rc = scan_run(&plan, &env, &result, &err);
+        scan_result_free(result);
+        is_watched = false;
+        ck_assert_int_eq(live, 0);
+        if (rc) {
+            ck_assert_int_eq(rc, ERROR_NO_MEMORY);
+            ck_assert_int_eq(err.code, ERROR_NO_MEMORY);
+            failures++;
+        }
+    }
+    ck_assert(!IS_WALK || failures > 20);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("scan memory");
+    TCase *tcase = tcase_create("memory");
+
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, every_failed_allocation_ends_the_pass_and_leaks_nothing);
+    suite_add_tcase(suite, tcase);
+    return test_run(suite);
+}

@@ -1,0 +1,701 @@
+/* The pass as a whole, over models in memory. */
+#include <math.h>
+
+#include "core/scan/decode.h"
+#include "tests/unit/core/scan/scan_models.h"
+
+enum { ALL_NEEDS = NEED_SIDE | NEED_DELTA | NEED_QUANTILES | NEED_SATURATION | NEED_ROW_FIT };
+
+static const enum isa isas[] = {ISA_SCALAR, ISA_AVX2, ISA_AVX512};
+static const unsigned thread_counts[] = {1, 2, 7};
+
+static void fill_random(uint8_t *to, size_t bytes, uint64_t seed)
+{
+    for (size_t i = 0; i + 8 <= bytes; i += 8) {
+        uint64_t word = test_random(&seed);
+
+        memcpy(to + i, &word, 8);
+    }
+}
+
+static void *allocate(size_t bytes)
+{
+    void *memory = calloc(bytes, 1);
+
+    ck_assert_ptr_nonnull(memory);
+    return memory;
+}
+
+/* Normal weights of a dtype that a float converts to by cutting. */
+static void fill_normal(enum dtype dtype, uint8_t *to, size_t elements, double mean, double std, uint64_t seed)
+{
+    for (size_t i = 0; i < elements; i++) {
+        double value = mean + std * test_normal(&seed);
+        float narrow = (float)value;
+
+        if (dtype == DTYPE_F64)
+            memcpy(to + i * 8, &value, 8);
+        else if (dtype == DTYPE_F32)
+            memcpy(to + i * 4, &narrow, 4);
+        else
+            memcpy(to + i * 2, (const uint8_t *)&narrow + 2, 2);
+    }
+}
+
+static void same_results(const struct scan_result *a, const struct scan_result *b)
+{
+    ck_assert_mem_eq(a->sides, b->sides, a->pairs * a->models * sizeof(*a->sides));
+    ck_assert_mem_eq(a->deltas, b->deltas, a->pairs * sizeof(*a->deltas));
+    ck_assert_mem_eq(a->coverage, b->coverage, a->pairs);
+    if (a->quantiles)
+        ck_assert_mem_eq(a->quantiles, b->quantiles, a->pairs * a->models * sizeof(*a->quantiles));
+}
+
+static struct scan_result *scan_one(enum dtype dtype, const void *data, uint32_t rank, const uint64_t *dims,
+                                    unsigned needs)
+{
+    struct test_model model;
+
+    test_model_init(&model, data, SIZE_MAX / 2, true);
+    test_model_add(&model, dtype, 0, rank, dims);
+    model.source.base.size = model.tensors[0].extent.bytes;
+    return test_scan((struct test_model *[]){&model}, 1, needs, 0, 2, ISA_AUTO);
+}
+
+static struct scan_result *scan_two(enum dtype dtype_a, const void *a, enum dtype dtype_b, const void *b, uint32_t rank,
+                                    const uint64_t *dims_a, const uint64_t *dims_b, unsigned needs)
+{
+    struct test_model first, second;
+
+    test_model_init(&first, a, SIZE_MAX / 2, true);
+    test_model_init(&second, b, SIZE_MAX / 2, true);
+    test_model_add(&first, dtype_a, 0, rank, dims_a);
+    test_model_add(&second, dtype_b, 0, rank, dims_b);
+    first.source.base.size = first.tensors[0].extent.bytes;
+    second.source.base.size = second.tensors[0].extent.bytes;
+    return test_scan((struct test_model *[]){&first, &second}, 2, needs, 0, 2, ISA_AUTO);
+}
+
+struct variety_row {
+    enum dtype dtype;
+    uint32_t rank;
+    uint64_t dims[3];
+};
+
+static const struct variety_row variety[] = {
+    {DTYPE_BF16, 2, {1100, 2000}}, {DTYPE_F32, 1, {(1 << 20) + 1}},
+    {DTYPE_F16, 2, {2, 1100000}},  {DTYPE_I64, 1, {1100000}},
+    {DTYPE_C64, 2, {600, 2000}},   {DTYPE_U8, 3, {3, 5, 7}},
+    {DTYPE_F4, 2, {1030, 1025}},   {DTYPE_F6_E3M2, 1, {1111112}},
+    {DTYPE_F64, 2, {1025, 1024}},  {DTYPE_F8_E4M3, 2, {2100, 1000}},
+    {DTYPE_F32, 0, {0}},           {DTYPE_I8, 2, {0, 5}},
+    {DTYPE_I32, 1, {70000}},       {DTYPE_BOOL, 1, {4097}},
+};
+enum { VARIETY = sizeof(variety) / sizeof(variety[0]) };
+
+/* The same tensors over other bytes: random, so full of NaN and Inf. */
+static void variety_model(struct test_model *model, uint8_t *data, size_t bytes, bool is_mapped)
+{
+    uint64_t offset = 3; /* no element is aligned */
+
+    test_model_init(model, data, bytes, is_mapped);
+    for (size_t i = 0; i < VARIETY; i++)
+        offset += test_model_add(model, variety[i].dtype, offset, variety[i].rank, variety[i].dims)->extent.bytes;
+    ck_assert_uint_le(offset, bytes);
+}
+
+START_TEST(results_are_the_same_bits_for_any_threads_instructions_and_sources)
+{
+    const size_t bytes = 64 << 20;
+    uint8_t *a = allocate(bytes), *b = allocate(bytes);
+    struct test_model first, second;
+    struct test_model *both[] = {&first, &second};
+    struct scan_result *expected;
+
+    fill_random(a, bytes, 1);
+    memcpy(b, a, bytes);
+    for (size_t i = 0; i < bytes; i += 3 << 20) /* most units equal, some changed */
+        fill_random(b + i, 4096, i + 5);
+    variety_model(&first, a, bytes, true);
+    variety_model(&second, b, bytes, true);
+    expected = test_scan(both, 2, ALL_NEEDS, 0.5, 1, ISA_SCALAR);
+    ck_assert_uint_gt(expected->deltas[0].changed, 0);
+    for (size_t k = 0; k < 3; k++) {
+        enum isa isa;
+
+        if (isa_by_name(isa_name(isas[k]), &isa) != 0)
+            continue;
+        for (size_t t = 0; t < 3; t++) {
+            struct scan_result *got;
+
+            variety_model(&first, a, bytes, t != 1);
+            variety_model(&second, b, bytes, k != 1);
+            got = test_scan(both, 2, ALL_NEEDS, 0.5, thread_counts[t], isa);
+            same_results(expected, got);
+            ck_assert_uint_le(first.source.largest, 8 << 20);
+            scan_result_free(got);
+        }
+    }
+    scan_result_free(expected);
+    free(a);
+    free(b);
+}
+END_TEST
+
+START_TEST(side_records_do_not_depend_on_the_partner)
+{
+    const size_t elements = 1100 * 2000;
+    const uint64_t dims[] = {1100, 2000}, fewer[] = {777, 2000}, other[] = {2000, 1100};
+    uint8_t *a = allocate(elements * 2), *b = allocate(elements * 2), *c = allocate(elements * 4),
+            *d = allocate(elements * 8);
+    struct scan_result *alone, *got;
+
+    fill_normal(DTYPE_BF16, a, elements, 0.1, 0.5, 1);
+    fill_normal(DTYPE_BF16, b, elements, 0.1, 0.5, 2);
+    fill_normal(DTYPE_F32, c, elements, 0, 1, 3);
+    b[200000 * 2] = 0x80; /* NaN on the other side only */
+    b[200000 * 2 + 1] = 0xff;
+    memset(a + 3000000, 0, 4096);
+    memset(d, 1, elements * 8);
+    alone = scan_one(DTYPE_BF16, a, 2, dims, NEED_SIDE);
+    for (int partner = 0; partner < 6; partner++) {
+        if (partner == 0)
+            got = scan_two(DTYPE_BF16, a, DTYPE_BF16, a, 2, dims, dims, NEED_SIDE | NEED_DELTA);
+        else if (partner == 1)
+            got = scan_two(DTYPE_BF16, a, DTYPE_BF16, b, 2, dims, dims, NEED_SIDE | NEED_DELTA);
+        else if (partner == 2)
+            got = scan_two(DTYPE_BF16, a, DTYPE_F32, c, 2, dims, dims, NEED_SIDE | NEED_DELTA);
+        else if (partner == 3)
+            got = scan_two(DTYPE_BF16, a, DTYPE_F64, d, 2, dims, dims, NEED_SIDE | NEED_DELTA);
+        else if (partner == 4)
+            got = scan_two(DTYPE_BF16, a, DTYPE_BF16, b, 2, dims, fewer, NEED_SIDE | NEED_DELTA);
+        else
+            got = scan_two(DTYPE_BF16, a, DTYPE_BF16, b, 2, dims, other, NEED_SIDE | NEED_DELTA);
+        ck_assert_mem_eq(&got->sides[0], &alone->sides[0], sizeof(got->sides[0]));
+        ck_assert_int_eq(got->coverage[0], partner < 4 ? COVERED_VALUES : partner == 4 ? COVERED_ROWS : COVERED_NOT);
+        ck_assert(got->deltas[0].is_bytes_equal == (partner == 0));
+        if (partner == 0) {
+            ck_assert_double_eq(sum_value(&got->deltas[0].aa), sum_value(&alone->sides[0].squares));
+            ck_assert_double_eq(delta_cosine(&got->deltas[0]), 1);
+        }
+        scan_result_free(got);
+    }
+    scan_result_free(alone);
+    free(a);
+    free(b);
+    free(c);
+    free(d);
+}
+END_TEST
+
+START_TEST(common_rows_are_compared_where_only_the_leading_dimension_differs)
+{
+    const uint64_t dims[] = {1500, 1000}, fewer[] = {1200, 1000}, none[] = {0, 1000};
+    uint8_t *a = allocate(1500000 * 4), *b = allocate(1500000 * 4);
+    struct scan_result *rows, *whole;
+
+    fill_normal(DTYPE_F32, a, 1500000, 0, 1, 1);
+    fill_normal(DTYPE_F32, b, 1500000, 0, 1, 2);
+    for (int order = 0; order < 2; order++) {
+        rows =
+            scan_two(DTYPE_F32, a, DTYPE_F32, b, 2, order ? dims : fewer, order ? fewer : dims, NEED_SIDE | NEED_DELTA);
+        whole = scan_two(DTYPE_F32, a, DTYPE_F32, b, 2, fewer, fewer, NEED_SIDE | NEED_DELTA);
+        ck_assert_int_eq(rows->coverage[0], COVERED_ROWS);
+        ck_assert_uint_eq(rows->deltas[0].elements, 1200000);
+        ck_assert_uint_eq(rows->sides[order ? 0 : 1].elements, 1500000);
+        ck_assert_mem_eq(&rows->deltas[0], &whole->deltas[0], sizeof(rows->deltas[0]));
+        scan_result_free(rows);
+        scan_result_free(whole);
+    }
+    rows = scan_two(DTYPE_F32, a, DTYPE_F32, a, 2, dims, fewer, NEED_SIDE | NEED_DELTA);
+    ck_assert_uint_eq(rows->deltas[0].changed, 0);
+    ck_assert(!rows->deltas[0].is_bytes_equal);
+    scan_result_free(rows);
+    rows = scan_two(DTYPE_F32, a, DTYPE_F32, b, 2, dims, none, NEED_SIDE | NEED_DELTA);
+    ck_assert_int_eq(rows->coverage[0], COVERED_NOT);
+    ck_assert_uint_eq(rows->sides[0].elements, 1500000);
+    scan_result_free(rows);
+    rows = scan_two(DTYPE_F32, a, DTYPE_F32, b, 1, dims, fewer, NEED_SIDE | NEED_DELTA); /* vectors */
+    ck_assert_int_eq(rows->coverage[0], COVERED_ROWS);
+    ck_assert_uint_eq(rows->deltas[0].elements, 1200);
+    scan_result_free(rows);
+    free(a);
+    free(b);
+}
+END_TEST
+
+START_TEST(empty_tensors_are_compared_and_say_so)
+{
+    const uint64_t dims[] = {0, 7};
+    struct scan_result *result = scan_two(DTYPE_F32, "", DTYPE_F32, "", 2, dims, dims, ALL_NEEDS);
+
+    ck_assert_int_eq(result->coverage[0], COVERED_VALUES);
+    ck_assert(result->deltas[0].is_bytes_equal);
+    ck_assert_uint_eq(result->deltas[0].elements, 0);
+    ck_assert(isnan(side_mean(&result->sides[0])) && isnan(result->quantiles[0].value[3]));
+    scan_result_free(result);
+    result = scan_two(DTYPE_F32, "", DTYPE_BF16, "", 2, dims, dims, NEED_SIDE | NEED_DELTA);
+    ck_assert_int_eq(result->coverage[0], COVERED_VALUES);
+    ck_assert(!result->deltas[0].is_bytes_equal);
+    scan_result_free(result);
+}
+END_TEST
+
+static void make_opaque(struct test_model *model, const struct storage *storage, uint64_t bytes)
+{
+    model->tensors[0].dtype = DTYPE_UNKNOWN;
+    model->tensors[0].storage = storage;
+    model->tensors[0].extent.bytes = bytes;
+}
+
+START_TEST(undecodable_tensors_are_compared_as_bytes)
+{
+    const struct storage q4 = {.stored_as = name_of("Q4_0")}, q5 = {.stored_as = name_of("Q5_0")};
+    const uint64_t dims[] = {1000}, bytes = (9 << 20) + 5;
+    uint8_t *a = allocate(bytes), *b = allocate(bytes);
+    struct test_model first, second;
+    struct test_model *both[] = {&first, &second};
+    struct scan_result *result;
+
+    for (int change = 0; change < 4; change++) {
+        memset(a, 7, bytes);
+        memcpy(b, a, bytes);
+        if (change == 1)
+            b[bytes - 1] = 8;
+        test_model_init(&first, a, bytes, true);
+        test_model_init(&second, b, bytes, true);
+        test_model_add(&first, DTYPE_U8, 0, 1, dims);
+        test_model_add(&second, DTYPE_U8, 0, 1, dims);
+        make_opaque(&first, &q4, bytes);
+        make_opaque(&second, change == 2 ? &q5 : &q4, change == 3 ? bytes - 1 : bytes);
+        result = test_scan(both, 2, ALL_NEEDS, 0, 2, ISA_AUTO);
+        ck_assert_int_eq(result->coverage[0], change < 2 ? COVERED_BYTES : COVERED_OPAQUE);
+        ck_assert(result->deltas[0].is_bytes_equal == (change == 0));
+        ck_assert_uint_eq(result->sides[0].elements, 0);
+        ck_assert_uint_eq(result->deltas[0].elements, 0);
+        scan_result_free(result);
+    }
+    free(a);
+    free(b);
+}
+END_TEST
+
+START_TEST(baseline_is_the_first_model_and_candidate_the_last)
+{
+    const uint64_t dims[] = {4}, other[] = {2, 2};
+    const float a[] = {1, 2, 3, 4}, b[] = {9, 9, 9, 9}, c[] = {1, 2, 3, 6};
+    struct test_model first, middle, last;
+    struct test_model *all[] = {&first, &middle, &last};
+    struct scan_result *result;
+
+    test_model_init(&first, a, sizeof(a), true);
+    test_model_init(&middle, b, sizeof(b), true);
+    test_model_init(&last, c, sizeof(c), true);
+    test_model_add(&first, DTYPE_F32, 0, 1, dims);
+    test_model_add(&middle, DTYPE_F32, 0, 2, other);
+    test_model_add(&last, DTYPE_F32, 0, 1, dims);
+    test_model_add(&last, DTYPE_F32, 0, 1, dims); /* in the last alone */
+    result = test_scan(all, 3, NEED_SIDE | NEED_DELTA, 0, 2, ISA_AUTO);
+    ck_assert_double_eq(result->deltas[0].max_abs, 2);
+    ck_assert_uint_eq(result->deltas[0].max_abs_at, 3);
+    ck_assert_double_eq(side_mean(&result->sides[1]), 9);
+    ck_assert_int_eq(result->coverage[1], COVERED_NOT);
+    ck_assert_uint_eq(result->sides[3].elements, 0);
+    ck_assert_uint_eq(result->sides[5].elements, 4);
+    scan_result_free(result);
+    result = test_scan(all, 3, NEED_DELTA, 0, 2, ISA_AUTO);
+    ck_assert_uint_eq(middle.source.reads, 1); /* the first pass's: the second needs nothing of it */
+    scan_result_free(result);
+}
+END_TEST
+
+static int run(struct test_model *const *models, size_t count, unsigned threads, const atomic_bool *cancel,
+               struct error *err)
+{
+    struct scan_env env = {.threads = threads, .cancel = cancel};
+    struct scan_result *result = NULL;
+    struct test_pairing pairing;
+    struct scan_plan plan;
+    int rc;
+
+    test_pairing_init(&pairing, models, count);
+    plan = test_plan(&pairing, ALL_NEEDS, 0);
+    rc = scan_run(&plan, &env, &result, err);
+    ck_assert(rc == 0 || result == NULL);
+    scan_result_free(result);
+    for (size_t m = 0; m < count; m++)
+        ck_assert_int_eq(models[m]->source.held, 0);
+    return rc;
+}
+
+START_TEST(a_failing_read_is_told_with_file_tensor_and_offset)
+{
+    const size_t bytes = 64 << 20;
+    uint8_t *data = allocate(bytes);
+    struct test_model first, second;
+    struct test_model *both[] = {&first, &second};
+    char text[ERROR_TEXT_BYTES] = "";
+
+    for (size_t t = 0; t < 3; t++) {
+        struct error err = {0};
+
+        variety_model(&first, data, bytes, false);
+        variety_model(&second, data, bytes, false);
+        second.tensors[8].name = name_of("blocks.3.weight");
+        second.source.fails_from = second.tensors[8].extent.offset + 100;
+        second.source.fails_with = ERROR_READ;
+        ck_assert_int_eq(run(both, 2, thread_counts[t], NULL, &err), ERROR_READ);
+        ck_assert_int_eq(err.code, ERROR_READ);
+        ck_assert_ptr_nonnull(strstr(err.text, "weights.bin"));
+        ck_assert_ptr_nonnull(strstr(err.text, "the device says no"));
+        ck_assert_ptr_nonnull(strstr(err.text, "offset "));
+        if (t > 0)
+            ck_assert_str_eq(err.text, text);
+        memcpy(text, err.text, sizeof(text));
+    }
+    free(data);
+}
+END_TEST
+
+START_TEST(a_file_that_shrank_is_told_as_changed)
+{
+    const size_t bytes = 64 << 20;
+    uint8_t *data = allocate(bytes);
+    struct test_model model;
+    struct error err = {0};
+
+    variety_model(&model, data, bytes, true);
+    model.source.fails_from = 30 << 20;
+    model.source.fails_with = ERROR_CHANGED;
+    ck_assert_int_eq(run((struct test_model *[]){&model}, 1, 2, NULL, &err), ERROR_CHANGED);
+    ck_assert_int_eq(run((struct test_model *[]){&model}, 1, 2, NULL, NULL), ERROR_CHANGED);
+    free(data);
+}
+END_TEST
+
+START_TEST(a_tensor_shorter_than_its_shape_is_refused)
+{
+    const uint64_t dims[] = {100, 100}, huge[] = {UINT64_C(1) << 60};
+    uint8_t *data = allocate(40000);
+    struct test_model model;
+    struct error err = {0};
+
+    test_model_init(&model, data, 40000, true);
+    test_model_add(&model, DTYPE_F32, 0, 2, dims)->extent.bytes = 39996;
+    ck_assert_int_eq(run((struct test_model *[]){&model}, 1, 1, NULL, &err), ERROR_FORMAT);
+    test_model_init(&model, data, 40000, true);
+    test_model_add(&model, DTYPE_F64, 0, 1, huge)->extent.bytes = 40000;
+    ck_assert_int_eq(run((struct test_model *[]){&model}, 1, 2, NULL, &err), ERROR_FORMAT);
+    free(data);
+}
+END_TEST
+
+START_TEST(cancelling_ends_the_pass)
+{
+    const size_t bytes = 64 << 20;
+    uint8_t *data = allocate(bytes);
+
+    for (size_t t = 0; t < 3; t++) {
+        for (size_t at = 0; at < 3; at++) {
+            atomic_bool cancel = at == 0;
+            struct test_model model;
+            struct error err = {0};
+
+            variety_model(&model, data, bytes, false);
+            model.source.cancels = &cancel;
+            model.source.cancels_at = at == 0 ? SIZE_MAX : at;
+            ck_assert_int_eq(run((struct test_model *[]){&model}, 1, thread_counts[t], &cancel, &err), ERROR_CANCELLED);
+            ck_assert_uint_le(model.source.reads, at + thread_counts[t]);
+        }
+    }
+    free(data);
+}
+END_TEST
+
+struct seen {
+    struct scan_progress last;
+    unsigned calls;
+    atomic_int inside;
+};
+
+static void see(void *context, const struct scan_progress *progress)
+{
+    struct seen *seen = context;
+
+    ck_assert_int_eq(atomic_fetch_add(&seen->inside, 1), 0); /* one at a time */
+    ck_assert_uint_ge(progress->bytes_done, seen->last.bytes_done);
+    ck_assert_uint_ge(progress->tensors_done, seen->last.tensors_done);
+    seen->last = *progress;
+    seen->calls++;
+    atomic_fetch_sub(&seen->inside, 1);
+}
+
+START_TEST(progress_ends_with_all_done)
+{
+    const size_t bytes = 64 << 20;
+    uint8_t *data = allocate(bytes);
+
+    for (size_t t = 0; t < 3; t++) {
+        struct seen seen = {.calls = 0};
+        struct scan_env env = {.threads = thread_counts[t], .progress = see, .progress_context = &seen};
+        struct scan_result *result = NULL;
+        struct test_pairing pairing;
+        struct test_model model;
+        struct scan_plan plan;
+        uint64_t total = 0;
+
+        variety_model(&model, data, bytes, true);
+        for (size_t i = 0; i < VARIETY; i++)
+            total += model.tensors[i].extent.bytes;
+        test_pairing_init(&pairing, (struct test_model *[]){&model}, 1);
+        plan = test_plan(&pairing, NEED_SIDE, 0);
+        ck_assert_int_eq(scan_run(&plan, &env, &result, NULL), 0);
+        ck_assert_uint_ge(seen.calls, 1);
+        ck_assert_uint_eq(seen.last.bytes_total, total);
+        ck_assert_uint_eq(seen.last.bytes_done, total);
+        ck_assert_uint_eq(seen.last.tensors_done, VARIETY);
+        ck_assert_uint_eq(seen.last.tensors_total, VARIETY);
+        scan_result_free(result);
+    }
+    free(data);
+}
+END_TEST
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+struct quantile_row {
+    enum dtype dtype;
+    size_t elements;
+    double error; /* relative */
+};
+
+static const struct quantile_row quantile_rows[] = {
+    {DTYPE_F32, 1, 0},           {DTYPE_F32, 2, 0},           {DTYPE_F32, 65535, 0},      {DTYPE_F32, 65536, 0.004},
+    {DTYPE_F32, 2100000, 0.004}, {DTYPE_F64, 1100000, 0.004}, {DTYPE_F64, 65535, 0},      {DTYPE_BF16, 65536, 0},
+    {DTYPE_BF16, 3200000, 0},    {DTYPE_F16, 2100000, 0},     {DTYPE_U8, 2100000, 0},     {DTYPE_I8, 70000, 0},
+    {DTYPE_F8_E5M2, 70000, 0},   {DTYPE_F4, 100001, 0},       {DTYPE_I32, 100000, 0.004}, {DTYPE_I64, 100000, 0.004},
+    {DTYPE_U16, 100000, 0.004},
+};
+
+START_TEST(quantiles_are_those_of_the_sorted_elements)
+{
+    const struct quantile_row *row = &quantile_rows[_i];
+    const uint64_t dims[] = {row->elements};
+    uint8_t *data = allocate(row->elements * 8 + 8);
+    double *values = allocate(row->elements * sizeof(*values));
+    struct scan_result *result;
+    size_t n = 0;
+
+    if (row->dtype == DTYPE_F32 || row->dtype == DTYPE_F64 || row->dtype == DTYPE_BF16)
+        fill_normal(row->dtype, data, row->elements, 0.25, 1, 5);
+    else
+        fill_random(data, row->elements * 8, 6);
+    decode_f64(row->dtype, data, 0, row->elements, values);
+    for (size_t i = 0; i < row->elements; i++) {
+        if (isfinite(values[i]))
+            values[n++] = values[i];
+    }
+    qsort(values, n, sizeof(*values), compare_doubles);
+    result = scan_one(row->dtype, data, 1, dims, NEED_QUANTILES);
+    ck_assert(result->quantiles[0].is_exact == (row->error == 0));
+    for (int i = 0; i < QUANTILE_COUNT; i++) {
+        double at = (double)(n - 1) * quantile_levels[i], t = at - floor(at), a = values[(size_t)floor(at)],
+               b = values[(size_t)ceil(at)], expected = t >= 0.5 ? b - (b - a) * (1 - t) : a + (b - a) * t;
+
+        ck_assert_msg(fabs(result->quantiles[0].value[i] - expected) <= row->error * fabs(expected),
+                      "level %g is %.17g, not %.17g", quantile_levels[i], result->quantiles[0].value[i], expected);
+    }
+    scan_result_free(result);
+    free(values);
+    free(data);
+}
+END_TEST
+
+START_TEST(extreme_codes_are_counted)
+{
+    const int8_t i8[] = {-128, 127, 127, 0, -127};
+    const uint8_t u8[] = {0, 255, 128, 1, 254}, e4m3[] = {0x7e, 0xfe, 0x7f, 0x7d, 0};
+    const uint64_t dims[] = {5};
+    struct scan_result *result = scan_one(DTYPE_I8, i8, 1, dims, NEED_SIDE | NEED_SATURATION);
+
+    ck_assert_uint_eq(result->sides[0].saturated, 3);
+    scan_result_free(result);
+    result = scan_one(DTYPE_U8, u8, 1, dims, NEED_SIDE | NEED_SATURATION);
+    ck_assert_uint_eq(result->sides[0].saturated, 2);
+    scan_result_free(result);
+    result = scan_one(DTYPE_F8_E4M3, e4m3, 1, dims, NEED_SIDE | NEED_SATURATION);
+    ck_assert_uint_eq(result->sides[0].saturated, 2);
+    scan_result_free(result);
+    result = scan_one(DTYPE_I8, i8, 1, dims, NEED_SIDE);
+    ck_assert_uint_eq(result->sides[0].saturated, 0);
+    scan_result_free(result);
+}
+END_TEST
+
+START_TEST(rows_are_fitted_each_with_its_own_scale)
+{
+    enum { ROWS = 1500, COLUMNS = 1100 };
+    const uint64_t dims[] = {ROWS, COLUMNS}, one_row[] = {1, ROWS * COLUMNS}, flat[] = {ROWS * COLUMNS};
+    float *a = allocate(ROWS * COLUMNS * sizeof(*a));
+    int8_t *b = allocate(ROWS * COLUMNS);
+    long double fitted = 0;
+    struct scan_result *result;
+    uint64_t seed = 3;
+
+    for (size_t row = 0; row < ROWS; row++) {
+        long double ab = 0, bb = 0;
+
+        for (size_t i = row * COLUMNS; i < (row + 1) * COLUMNS; i++) {
+            a[i] = (float)(test_normal(&seed) * (double)(row + 1));
+            b[i] = (int8_t)lrint(fmax(fmin((double)a[i] / (double)(row + 1) * 40, 127), -127));
+            if (row == 7)
+                b[i] = 0;
+            if (i == 12345)
+                a[i] = NAN;
+            if (isfinite(a[i])) {
+                ab += (long double)a[i] * b[i];
+                bb += (long double)b[i] * b[i];
+            }
+        }
+        if (bb > 0)
+            fitted += ab * (ab / bb);
+    }
+    result = scan_two(DTYPE_F32, a, DTYPE_I8, b, 2, dims, dims, NEED_SIDE | NEED_DELTA | NEED_ROW_FIT);
+    ck_assert(result->deltas[0].has_row_fit);
+    ck_assert_double_eq_tol(sum_value(&result->deltas[0].row_fit), (double)fitted, 1e-12 * (double)fitted);
+    ck_assert_double_gt(delta_row_fitted_sqnr_db(&result->deltas[0]), delta_fitted_sqnr_db(&result->deltas[0]) + 10);
+    scan_result_free(result);
+    result = scan_two(DTYPE_F32, a, DTYPE_I8, b, 2, one_row, one_row, NEED_DELTA | NEED_ROW_FIT);
+    ck_assert(!result->deltas[0].has_row_fit); /* cut */
+    scan_result_free(result);
+    result = scan_two(DTYPE_F32, a, DTYPE_I8, b, 1, flat, flat, NEED_DELTA);
+    ck_assert(!result->deltas[0].has_row_fit); /* not asked for */
+    scan_result_free(result);
+    result = scan_two(DTYPE_I8, b, DTYPE_I8, b, 2, dims, dims, NEED_DELTA | NEED_ROW_FIT);
+    ck_assert(!result->deltas[0].has_row_fit); /* codes beside codes */
+    scan_result_free(result);
+    free(a);
+    free(b);
+}
+END_TEST
+
+START_TEST(figures_hold_across_many_units)
+{
+    const size_t elements = (3 << 20) + 77;
+    const uint64_t dims[] = {elements};
+    double *values = allocate(elements * sizeof(*values));
+    long double mean = 0, m2 = 0;
+    struct scan_result *result;
+    uint64_t seed = 77;
+
+    for (size_t i = 0; i < elements; i++)
+        values[i] = 0.1;
+    result = scan_one(DTYPE_F64, values, 1, dims, NEED_SIDE);
+    ck_assert_double_eq(side_mean(&result->sides[0]), 0.1);
+    ck_assert_double_eq(side_std(&result->sides[0]), 0);
+    ck_assert_double_eq_tol(side_l2(&result->sides[0]), 0.1 * sqrt((double)elements),
+                            1e-12 * side_l2(&result->sides[0]));
+    scan_result_free(result);
+
+    for (size_t i = 0; i < elements; i++) {
+        values[i] = 1e9 + 1e-3 * test_normal(&seed);
+        mean += values[i] - 1e9L; /* or the reference itself would round */
+    }
+    mean = 1e9L + mean / (long double)elements;
+    for (size_t i = 0; i < elements; i++)
+        m2 += (values[i] - mean) * (values[i] - mean);
+    result = scan_one(DTYPE_F64, values, 1, dims, NEED_SIDE);
+    ck_assert_double_eq_tol(side_mean(&result->sides[0]), (double)mean, 1e-15 * (double)mean);
+    ck_assert_double_eq_tol(side_std(&result->sides[0]), (double)sqrtl(m2 / (long double)elements),
+                            1e-12 * side_std(&result->sides[0]));
+    scan_result_free(result);
+    free(values);
+}
+END_TEST
+
+START_TEST(wide_identifiers_keep_their_spread_across_units)
+{
+    const size_t elements = (2 << 20) + 5;
+    const uint64_t dims[] = {elements};
+    int64_t *values = allocate(elements * sizeof(*values));
+    struct scan_result *result;
+    double expected;
+
+    for (size_t i = 0; i < elements; i++)
+        values[i] = (INT64_C(1) << 60) + (int64_t)(i % 3);
+    result = scan_one(DTYPE_I64, values, 1, dims, NEED_SIDE);
+    expected = sqrt(2.0 / 3.0);
+    ck_assert_double_eq_tol(side_std(&result->sides[0]), expected, 1e-6);
+    ck_assert_int_eq(result->sides[0].max.i64 - result->sides[0].min.i64, 2);
+    scan_result_free(result);
+    free(values);
+}
+END_TEST
+
+START_TEST(the_first_of_equal_maxima_is_found_across_units)
+{
+    const size_t elements = (2 << 20) + 5;
+    const uint64_t dims[] = {elements};
+    float *a = allocate(elements * sizeof(*a)), *b = allocate(elements * sizeof(*b));
+    struct scan_result *result;
+
+    b[(1 << 20) + 3] = -2;
+    b[(1 << 20) + 9] = 2;
+    b[(2 << 20) + 1] = 2;
+    b[17] = 1.5f;
+    result = scan_two(DTYPE_F32, a, DTYPE_F32, b, 1, dims, dims, NEED_DELTA);
+    ck_assert_uint_eq(result->deltas[0].max_abs_at, (1 << 20) + 3);
+    ck_assert_double_eq(result->deltas[0].max_abs, 2);
+    ck_assert_uint_eq(result->deltas[0].changed, 4);
+    scan_result_free(result);
+    free(a);
+    free(b);
+}
+END_TEST
+
+START_TEST(no_models_tensors_are_no_error)
+{
+    struct test_model model;
+    struct scan_result *result;
+
+    test_model_init(&model, "", 0, true);
+    result = test_scan((struct test_model *[]){&model, &model}, 2, ALL_NEEDS, 0, 2, ISA_AUTO);
+    ck_assert_uint_eq(result->pairs, 0);
+    scan_result_free(result);
+    scan_result_free(NULL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("scan");
+    TCase *tcase = tcase_create("scan");
+
+    tcase_set_timeout(tcase, 300);
+    tcase_add_test(tcase, results_are_the_same_bits_for_any_threads_instructions_and_sources);
+    tcase_add_test(tcase, side_records_do_not_depend_on_the_partner);
+    tcase_add_test(tcase, common_rows_are_compared_where_only_the_leading_dimension_differs);
+    tcase_add_test(tcase, empty_tensors_are_compared_and_say_so);
+    tcase_add_test(tcase, undecodable_tensors_are_compared_as_bytes);
+    tcase_add_test(tcase, baseline_is_the_first_model_and_candidate_the_last);
+    tcase_add_test(tcase, a_failing_read_is_told_with_file_tensor_and_offset);
+    tcase_add_test(tcase, a_file_that_shrank_is_told_as_changed);
+    tcase_add_test(tcase, a_tensor_shorter_than_its_shape_is_refused);
+    tcase_add_test(tcase, cancelling_ends_the_pass);
+    tcase_add_test(tcase, progress_ends_with_all_done);
+    tcase_add_loop_test(tcase, quantiles_are_those_of_the_sorted_elements, 0,
+                        (int)(sizeof(quantile_rows) / sizeof(quantile_rows[0])));
+    tcase_add_test(tcase, extreme_codes_are_counted);
+    tcase_add_test(tcase, rows_are_fitted_each_with_its_own_scale);
+    tcase_add_test(tcase, figures_hold_across_many_units);
+    tcase_add_test(tcase, wide_identifiers_keep_their_spread_across_units);
+    tcase_add_test(tcase, the_first_of_equal_maxima_is_found_across_units);
+    tcase_add_test(tcase, no_models_tensors_are_no_error);
+    suite_add_tcase(suite, tcase);
+    return test_run(suite);
+}

@@ -49,7 +49,7 @@ static void list_clear(struct config_list *list)
 
 static int list_add(struct config_list *list, const char *text, size_t bytes, struct error *err)
 {
-    char **items = realloc(list->items, (list->count + 1) * sizeof(*items));
+    char **items = reallocarray(list->items, list->count + 1, sizeof(*items));
 
     if (!items)
         return error_set(err, ERROR_NO_MEMORY, "no memory for the settings");

@@ -10,7 +10,8 @@ enum { SCHEMA_VERSION = 1 };
 
 /* The order of a job's columns as read_job expects it. */
 #define JOB_COLUMNS                                                                                                    \
-    "j.seq, j.id, j.version, j.state, j.attempt, j.cancel_requested, j.create_ms, j.start_ms, j.finish_ms, j.request, " \
+    "j.seq, j.id, j.version, j.state, j.attempt, j.cancel_requested, j.create_ms, j.start_ms, j.finish_ms, "           \
+    "j.request, "                                                                                                      \
     "j.labels, j.error, j.run"
 #define UPLOAD_COLUMNS "u.seq, u.id, u.name, u.bytes, u.sha256, u.create_ms"
 

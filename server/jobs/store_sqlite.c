@@ -1,5 +1,5 @@
-/* Jobs on SQLite, for those who ask: submit, get, list, cancel, forget, results. Changes go through the committer, reads
- * through a small pool of read-only connections, which WAL never lets wait for a writer. */
+/* Jobs on SQLite, for those who ask: submit, get, list, cancel, forget, results. Changes go through the committer,
+ * reads through a small pool of read-only connections, which WAL never lets wait for a writer. */
 #include "server/jobs/store_sqlite.h"
 
 #include <stdio.h>
@@ -10,9 +10,8 @@
 #include "server/jobs/must.h"
 #include "server/jobs/uuid.h"
 
-const char sqlite_interrupted_error[] =
-    "{\"code\":\"interrupted\",\"status\":500,\"title\":\"Interrupted\","
-    "\"detail\":\"the service ended during each of eleven attempts at this job\"}";
+const char sqlite_interrupted_error[] = "{\"code\":\"interrupted\",\"status\":500,\"title\":\"Interrupted\","
+                                        "\"detail\":\"the service ended during each of eleven attempts at this job\"}";
 
 void job_claim_done(struct job_claim *claim)
 {
@@ -293,9 +292,9 @@ static int sqlite_list(struct job_store *base, const struct job_filter *filter, 
         goto out;
     }
     rows = connection_statement(&reader->connection,
-                                filter->label_key     ? SQL_JOB_LIST_LABEL
+                                filter->label_key    ? SQL_JOB_LIST_LABEL
                                 : filter->state >= 0 ? SQL_JOB_LIST_STATE
-                                                      : SQL_JOB_LIST,
+                                                     : SQL_JOB_LIST,
                                 err);
     if (!rows) {
         rc = ERROR_BUSY;

@@ -66,7 +66,10 @@ int sqlite_schema_open(struct connection *connection, struct error *err);
 int sqlite_reader_take(struct sqlite_store *store, struct reader **ret, struct error *err);
 void sqlite_reader_put(struct sqlite_store *store, struct reader *reader);
 
-static inline struct sqlite_store *sqlite_store_of(struct job_store *base) { return (struct sqlite_store *)base; }
+static inline struct sqlite_store *sqlite_store_of(struct job_store *base)
+{
+    return (struct sqlite_store *)base;
+}
 
 /* store_claims.c */
 int sqlite_claim(struct job_store *base, struct job_claim *ret, struct error *err);

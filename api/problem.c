@@ -70,6 +70,13 @@ const struct problem_type problem_types[PROBLEM_COUNT] = {
     [PROBLEM_NO_SPACE] = {"no-space", 507, "Insufficient storage",
                           "There is no space left for this. Delete jobs or uploads, or try again later."},
     [PROBLEM_READ_ERROR] = {"read-error", 502, "Read error", "The device that holds the model failed to read it."},
+    [PROBLEM_WORKER_CRASHED] = {"worker-crashed", 500, "The job's process crashed",
+                                "The process that ran the job died, as often as a job is tried. The other jobs and the "
+                                "service were not harmed."},
+    [PROBLEM_DEADLINE_EXCEEDED] = {"deadline-exceeded", 504, "Deadline exceeded",
+                                   "The job ran longer than --job-timeout allows."},
+    [PROBLEM_MEMORY_EXCEEDED] = {"memory-exceeded", 422, "Memory limit exceeded",
+                                 "The job needed more memory than --job-memory allows."},
     [PROBLEM_INTERNAL] = {"internal", 500, "Internal error",
                           "The service failed. The log has the cause under the request's id."},
 };

@@ -76,6 +76,7 @@ static int claim_run(struct commit_op *op, struct connection *c, uint64_t queued
         return connection_error(c, err);
     sqlite3_reset(row);
     op->queued_delta = -1;
+    op->queued_seq = seq;
     return read_uploads(c, seq, claim, err);
 }
 
@@ -212,6 +213,7 @@ static int release_run(struct commit_op *op, struct connection *c, uint64_t queu
     sqlite3_bind_int64(statement, 7, release->now_ms);
     bind_text(statement, 8, sqlite_interrupted_error);
     rc = fenced(c, statement, &seq, &release->state, err);
+    op->queued_seq = rc ? 0 : seq;
     if (!rc && release->state == JOB_QUEUED)
         op->queued_delta = 1;
     else if (!rc)

@@ -42,7 +42,7 @@ static int read_settings(char *const *arguments, char *const *environment, struc
     return config_read(argc, arguments, environment, keep_warning, NULL, config, &is_help, err);
 }
 
-#define WORDS(...) ((char *const[]){(char *)"serve", __VA_ARGS__ __VA_OPT__(, ) NULL})
+#define WORDS(...)     ((char *const[]){(char *)"serve", __VA_ARGS__ __VA_OPT__(, ) NULL})
 #define VARIABLES(...) ((char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
 START_TEST(defaults_hold_when_nothing_is_said)
@@ -66,7 +66,8 @@ START_TEST(a_flag_beats_the_environment_beats_the_file_beats_the_default)
 
     write_file("# comment\nworkers = 3\nthreads=5\nqueue-limit = 7\nmodels-root = /from/file\nmodels-root = /second\n");
     ck_assert_msg(read_settings(WORDS(file_flag, (char *)"--workers", (char *)"9"),
-                                VARIABLES((char *)"DIFFAID_WORKERS=8", (char *)"DIFFAID_THREADS=6"), &config, &err) == 0,
+                                VARIABLES((char *)"DIFFAID_WORKERS=8", (char *)"DIFFAID_THREADS=6"), &config,
+                                &err) == 0,
                   "%s", err.text);
     ck_assert_uint_eq(config.workers, 9);
     ck_assert_uint_eq(config.threads, 6);
@@ -150,7 +151,7 @@ START_TEST(sizes_and_times_are_spelt_as_people_spell_them)
     }
     ck_assert_msg(rc == 0, "%s", err.text);
     ck_assert_int_eq(strcmp(spelling->flag, "--upload-limit") == 0 ? (int64_t)config.upload_limit_bytes
-                                                                  : config.job_timeout_ms,
+                                                                   : config.job_timeout_ms,
                      spelling->expected);
     config_done(&config);
 }

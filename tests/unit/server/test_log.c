@@ -31,9 +31,21 @@ START_TEST(a_line_of_text_is_for_people)
 END_TEST
 
 /* Each is dangerous on a terminal, or no UTF-8. */
-static const char *const dangers[] = {"\x1b[2J",         "a\nb",         "\x7f",     "\xc2\x9b" "2J", "\xe2\x80\xae" "txt",
-                                      "\xe2\x81\xa6",   "\xff",         "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80",
-                                      "\xe2\x80\x8b x", "\xe2\x82 cut", "\xef\xbb\xbf"};
+static const char *const dangers[] = {"\x1b[2J",
+                                      "a\nb",
+                                      "\x7f",
+                                      "\xc2\x9b"
+                                      "2J",
+                                      "\xe2\x80\xae"
+                                      "txt",
+                                      "\xe2\x81\xa6",
+                                      "\xff",
+                                      "\xc0\xaf",
+                                      "\xed\xa0\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xe2\x80\x8b x",
+                                      "\xe2\x82 cut",
+                                      "\xef\xbb\xbf"};
 
 START_TEST(nothing_reaches_the_terminal_that_acts_on_it)
 {
@@ -42,7 +54,8 @@ START_TEST(nothing_reaches_the_terminal_that_acts_on_it)
     struct json_object *parsed;
 
     for (int format = LOG_JSON; format <= LOG_TEXT; format++) {
-        unsigned bytes = log_render((enum log_format)format, noon_ms, LEVEL_INFO, "event", &field, 1, line, sizeof(line));
+        unsigned bytes =
+            log_render((enum log_format)format, noon_ms, LEVEL_INFO, "event", &field, 1, line, sizeof(line));
 
         for (unsigned i = 0; i + 1 < bytes; i++)
             ck_assert_msg((unsigned char)line[i] >= 0x20 && (unsigned char)line[i] < 0x7f, "%s", line);

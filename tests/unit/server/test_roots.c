@@ -37,8 +37,8 @@ static void make_directory(const char *name)
     ck_assert_int_eq(mkdir(path, 0700), 0);
 }
 
-/* root/{model10,model2,.hidden,dir/{a,model.safetensors},inside→model2,out→../secret,absolute→/etc/passwd,fifo}, other/,
- * secret */
+/* root/{model10,model2,.hidden,dir/{a,model.safetensors},inside→model2,out→../secret,absolute→/etc/passwd,fifo},
+ * other/, secret */
 static void setup(void)
 {
     const char *settings[2];

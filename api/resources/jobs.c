@@ -80,6 +80,8 @@ void job_write(const struct job *job, struct json_text *json)
     json_text_member_raw(json, "labels", job->labels ? job->labels : "{}");
     json_text_member_raw(json, "request", job->request ? job->request : "{}");
     if (job->state == JOB_SUCCEEDED) {
+        if (job->summary)
+            json_text_member_raw(json, "summary", job->summary);
         snprintf(url, sizeof(url), "/v1/jobs/%s/result", job->id);
         write_text(w, "result_url", url);
         snprintf(url, sizeof(url), "/v1/jobs/%s/tensors", job->id);

@@ -173,6 +173,11 @@ static int finish_run(struct commit_op *op, struct connection *c, uint64_t queue
     sqlite3_bind_int(statement, 4, (int)end->state);
     bind_text(statement, 5, end->error);
     bind_text(statement, 6, end->run);
+    bind_text(statement, 7, end->summary);
+    sqlite3_bind_int64(statement, 8, (int64_t)end->progress.bytes_done);
+    sqlite3_bind_int64(statement, 9, (int64_t)end->progress.bytes_total);
+    sqlite3_bind_int64(statement, 10, (int64_t)end->progress.tensors_done);
+    sqlite3_bind_int64(statement, 11, (int64_t)end->progress.tensors_total);
     rc = fenced(c, statement, &seq, &finish->state, err);
     if (!rc)
         rc = drop_uses(c, seq, err);

@@ -12,7 +12,7 @@ enum { SCHEMA_VERSION = 1 };
 #define JOB_COLUMNS                                                                                                    \
     "j.seq, j.id, j.version, j.state, j.attempt, j.cancel_requested, j.create_ms, j.start_ms, j.finish_ms, "           \
     "j.request, "                                                                                                      \
-    "j.labels, j.error, j.run"
+    "j.labels, j.error, j.run, j.summary, j.bytes_done, j.bytes_total, j.tensors_done, j.tensors_total"
 #define UPLOAD_COLUMNS "u.seq, u.id, u.name, u.bytes, u.sha256, u.create_ms"
 
 /* States as numbers: 0 queued, 1 running, 2 succeeded, 3 failed, 4 cancelled (enum job_state). */
@@ -44,7 +44,9 @@ const char *const sqlite_texts[SQL_COUNT] = {
     [SQL_JOB_FINISH] = "UPDATE job SET version = version + 1, finish_ms = ?3, "
                        "state = CASE WHEN cancel_requested THEN 4 ELSE ?4 END, "
                        "error = CASE WHEN cancel_requested THEN NULL ELSE ?5 END, "
-                       "run = CASE WHEN cancel_requested THEN NULL ELSE ?6 END "
+                       "run = CASE WHEN cancel_requested THEN NULL ELSE ?6 END, "
+                       "summary = CASE WHEN cancel_requested THEN NULL ELSE ?7 END, "
+                       "bytes_done = ?8, bytes_total = ?9, tensors_done = ?10, tensors_total = ?11 "
                        "WHERE id = ?1 AND token = ?2 AND state = 1 RETURNING seq, state",
     [SQL_JOB_RELEASE] = "UPDATE job SET version = version + 1, crashes = crashes + ?3, "
                         "interruptions = interruptions + ?4, last_crash = coalesce(?5, last_crash), "
@@ -74,7 +76,9 @@ static const char schema[] =
     " crashes INTEGER NOT NULL DEFAULT 0, interruptions INTEGER NOT NULL DEFAULT 0,"
     " last_crash TEXT NOT NULL DEFAULT '', cancel_requested INTEGER NOT NULL DEFAULT 0,"
     " create_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL DEFAULT 0, finish_ms INTEGER NOT NULL DEFAULT 0,"
-    " request TEXT NOT NULL, labels TEXT, error TEXT, run TEXT);"
+    " request TEXT NOT NULL, labels TEXT, error TEXT, run TEXT, summary TEXT,"
+    " bytes_done INTEGER NOT NULL DEFAULT 0, bytes_total INTEGER NOT NULL DEFAULT 0,"
+    " tensors_done INTEGER NOT NULL DEFAULT 0, tensors_total INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX job_by_state ON job (state, seq);"
     "CREATE INDEX job_by_end ON job (finish_ms) WHERE state >= 2;"
     "CREATE TABLE label ("

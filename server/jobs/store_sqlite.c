@@ -100,6 +100,11 @@ static int read_job(struct sqlite_store *store, sqlite3_stmt *row, struct job *r
     job.labels = column_copy(row, 10, &has_failed);
     job.error = column_copy(row, 11, &has_failed);
     job.run = column_copy(row, 12, &has_failed);
+    job.summary = column_copy(row, 13, &has_failed);
+    job.progress.bytes_done = (uint64_t)sqlite3_column_int64(row, 14);
+    job.progress.bytes_total = (uint64_t)sqlite3_column_int64(row, 15);
+    job.progress.tensors_done = (uint64_t)sqlite3_column_int64(row, 16);
+    job.progress.tensors_total = (uint64_t)sqlite3_column_int64(row, 17);
     if (has_failed) {
         job_done(&job);
         return error_set(err, ERROR_NO_MEMORY, "no memory for a job");

@@ -41,7 +41,7 @@ static void wait_for_cancel(const struct worker_task *task)
         usleep(1000);
 }
 
-static int fake_run(const struct worker_task *task, char **ret_run, struct error *err)
+static int fake_run(const struct worker_task *task, struct worker_report *ret_report, struct error *err)
 {
     const char *what = task->request ? task->request : task->path;
     struct job_progress progress = {.bytes_done = 5, .bytes_total = 10, .phase = "scan"};
@@ -83,7 +83,8 @@ static int fake_run(const struct worker_task *task, char **ret_run, struct error
         for (;;)
             put(3, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 32);
     write_result(task, strcmp(what, "big") == 0 ? BIG_BYTES : 10);
-    *ret_run = strdup("{\"elapsed_seconds\":0.5}");
+    ret_report->run = strdup("{\"elapsed_seconds\":0.5}");
+    ret_report->summary = strdup("{\"verdict\":\"changed\"}");
     return 0;
 }
 
@@ -217,6 +218,8 @@ START_TEST(a_small_result_lies_in_the_row)
     job = await_end(id);
     ck_assert_int_eq(job.state, JOB_SUCCEEDED);
     ck_assert_str_eq(job.run, "{\"elapsed_seconds\":0.5}");
+    ck_assert_str_eq(job.summary, "{\"verdict\":\"changed\"}");
+    ck_assert_uint_eq(job.progress.bytes_done, 5);
     job_done(&job);
     ck_assert_int_eq(result_open(store, results, id, REPRESENTATION_JSON, &blob, NULL), 0);
     ck_assert_int_eq(blob.fd, -1);

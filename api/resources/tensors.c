@@ -94,10 +94,12 @@ static bool read_query(const struct request *request, struct tensor_query *query
             query->sort = SORT_NAME;
     }
     if (include && *include) {
-        char *text = (char *)(uintptr_t)include; /* the list's type owns its texts elsewhere; here it borrows */
+        char *text = strdup(include); /* the list's type does not borrow */
         struct patterns patterns = {&text, 1};
+        int rc = text ? pattern_set_new(&patterns, &query->include, &err) : ERROR_NO_MEMORY;
 
-        if (pattern_set_new(&patterns, &query->include, &err)) {
+        free(text);
+        if (rc) {
             problem_reply(response, request, PROBLEM_INVALID_PARAMETER, "include: %s", err.text);
             return false;
         }

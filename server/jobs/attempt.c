@@ -108,8 +108,8 @@ static bool take_message(struct slot *slot, struct json_object *message, struct 
     if (strcmp(type, "done") == 0) {
         ending->word = WORD_DONE;
         if (json_object_object_get_ex(message, "run", &run) && json_object_is_type(run, json_type_object))
-            ending->run = strdup(
-                json_object_to_json_string_ext(run, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+            ending->run =
+                strdup(json_object_to_json_string_ext(run, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
         return true;
     }
     ending->word = WORD_FAILED;
@@ -246,8 +246,8 @@ static void release(struct slot *slot, const struct job_claim *claim, enum relea
     struct job_store *store = slot->dispatcher->settings.store;
     enum job_state state;
     struct error err = {0};
-    int rc = store->ops->release(store, claim->id, claim->token, why, why == RELEASE_CRASHED ? cause : NULL, &state,
-                                 &err);
+    int rc =
+        store->ops->release(store, claim->id, claim->token, why, why == RELEASE_CRASHED ? cause : NULL, &state, &err);
 
     if (!rc)
         log_state(slot, claim, state, cause);

@@ -93,6 +93,12 @@ static enum outcome commit_batch(struct committer *c, struct commit_op *batch, s
         return failure(c, err);
     atomic_store(&c->queued, queued);
     atomic_store(&c->used_bytes, used);
+    for (struct commit_op *op = batch; op; op = op->next) {
+        if (op->queued_delta > 0)
+            queue_order_add(&c->order, op->queued_seq);
+        else if (op->queued_delta < 0)
+            queue_order_remove(&c->order, op->queued_seq);
+    }
     return BATCH_DURABLE;
 }
 

@@ -172,10 +172,7 @@ static int compare(struct engine_run *run, const struct job_request *request, ch
 {
     const struct worker_task *task = run->task;
     struct compare_env env = {
-        .scan = {.threads = task->threads,
-                 .cancel = task->cancel,
-                 .progress = tell_progress,
-                 .progress_context = run},
+        .scan = {.threads = task->threads, .cancel = task->cancel, .progress = tell_progress, .progress_context = run},
         .phase = begin_phase,
         .phase_context = run,
     };
@@ -213,7 +210,7 @@ static int engine_run(const struct worker_task *task, char **ret_run, struct err
     int rc;
 
     if (!task->request) {
-        struct job_model model = {.path = (char *)(uintptr_t)task->path};
+        struct job_model model = {.path = (char *)task->path};
         struct job_request inspection = {.models = &model, .model_count = 1};
 
         options_init(&inspection.compare.options);

@@ -10,7 +10,8 @@ enum { SCHEMA_VERSION = 1 };
 
 /* The order of a job's columns as read_job expects it. */
 #define JOB_COLUMNS                                                                                                    \
-    "j.seq, j.id, j.version, j.state, j.attempt, j.cancel_requested, j.create_ms, j.start_ms, j.finish_ms, j.request, " \
+    "j.seq, j.id, j.version, j.state, j.attempt, j.cancel_requested, j.create_ms, j.start_ms, j.finish_ms, "           \
+    "j.request, "                                                                                                      \
     "j.labels, j.error, j.run"
 #define UPLOAD_COLUMNS "u.seq, u.id, u.name, u.bytes, u.sha256, u.create_ms"
 
@@ -20,7 +21,9 @@ const char *const sqlite_texts[SQL_COUNT] = {
     [SQL_JOB_USES_UPLOAD] = "INSERT OR IGNORE INTO job_upload (job, upload) SELECT ?1, seq FROM upload WHERE id = ?2",
     [SQL_JOB_LABELS] = "INSERT OR IGNORE INTO label (key, value, job) SELECT key, value, ?1 FROM json_each(?2)",
     [SQL_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job j WHERE j.id = ?1",
-    [SQL_JOB_POSITION] = "SELECT count(*) FROM job WHERE state = 0 AND seq > ?1 AND seq <= ?2",
+    [SQL_JOB_WAITING] = "SELECT seq FROM job WHERE state = 0 ORDER BY seq",
+    [SQL_USED_BYTES] = "SELECT (SELECT coalesce(sum(bytes), 0) FROM upload) + "
+                       "(SELECT coalesce(sum(json_bytes + idx_bytes + text_bytes), 0) FROM result)",
     [SQL_JOB_LIST] = "SELECT " JOB_COLUMNS " FROM job j WHERE j.seq < ?1 ORDER BY j.seq DESC LIMIT ?2",
     [SQL_JOB_LIST_STATE] =
         "SELECT " JOB_COLUMNS " FROM job j WHERE j.seq < ?1 AND j.state = ?3 ORDER BY j.seq DESC LIMIT ?2",

@@ -1,6 +1,6 @@
-/* Two threads: this one runs jobs; the reader waits for messages, so that a cancel is seen in the middle of a tensor, and
- * ends the process when the line closes, whatever the engine is doing. Lock rules: `lock` guards the task handed over;
- * `send_lock` keeps messages of the engine's threads whole. */
+/* Two threads: this one runs jobs; the reader waits for messages, so that a cancel is seen in the middle of a tensor,
+ * and ends the process when the line closes, whatever the engine is doing. Lock rules: `lock` guards the task handed
+ * over; `send_lock` keeps messages of the engine's threads whole. */
 #include "server/jobs/worker.h"
 
 #include <errno.h>
@@ -183,7 +183,8 @@ static void wall_in(uint64_t memory_bytes)
 
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setrlimit(RLIMIT_CORE, &none);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadows take terabytes of address space */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadows take terabytes of address space   \
+                                                                     */
     if (memory_bytes)
         setrlimit(RLIMIT_AS, &memory);
 #endif

@@ -316,6 +316,43 @@ START_TEST(pages_meet_without_gap_or_overlap)
 }
 END_TEST
 
+static uint64_t position_of(const char *id)
+{
+    uint64_t position;
+    struct job job;
+
+    ck_assert_int_eq(store->ops->get(store, id, &job, NULL), 0);
+    position = job.queue_position;
+    job_done(&job);
+    return position;
+}
+
+START_TEST(places_in_the_queue_follow_what_happens_in_front)
+{
+    char ids[5][JOB_ID_BYTES];
+    struct job_claim claim;
+    enum job_state state;
+    struct job job;
+
+    for (int i = 0; i < 5; i++)
+        submit(NULL, ids[i]);
+    claim_one(&claim);
+    ck_assert_uint_eq(position_of(ids[0]), 0);
+    ck_assert_uint_eq(position_of(ids[1]), 1);
+    ck_assert_int_eq(store->ops->cancel(store, ids[2], &job, NULL), 0);
+    job_done(&job);
+    ck_assert_uint_eq(position_of(ids[4]), 3);
+    ck_assert_int_eq(store->ops->release(store, ids[0], claim.token, RELEASE_UNTOUCHED, NULL, &state, NULL), 0);
+    ck_assert_uint_eq(position_of(ids[0]), 1); /* back into its place */
+    ck_assert_uint_eq(position_of(ids[4]), 4);
+    ck_assert_int_eq(store->ops->remove(store, ids[3], NULL), 0);
+    ck_assert_uint_eq(position_of(ids[4]), 3);
+    reopen();
+    ck_assert_uint_eq(position_of(ids[4]), 3);
+    job_claim_done(&claim);
+}
+END_TEST
+
 START_TEST(lists_are_filtered_by_state_and_label)
 {
     char id[JOB_ID_BYTES], other[JOB_ID_BYTES];
@@ -537,6 +574,7 @@ int main(void)
     tcase_add_test(tcase, a_removed_job_is_gone_and_fences_its_worker);
     tcase_add_test(tcase, a_full_queue_refuses_and_takes_again_after_a_claim);
     tcase_add_test(tcase, pages_meet_without_gap_or_overlap);
+    tcase_add_test(tcase, places_in_the_queue_follow_what_happens_in_front);
     tcase_add_test(tcase, lists_are_filtered_by_state_and_label);
     tcase_add_test(tcase, an_upload_in_use_stays_until_its_job_ends);
     tcase_add_test(tcase, what_is_old_expires_and_what_lives_stays);

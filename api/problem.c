@@ -201,6 +201,7 @@ void problem_reply_error(struct response *response, const struct request *reques
     switch (problem) {
     case PROBLEM_READ_ERROR:
     case PROBLEM_NO_SPACE:
+    case PROBLEM_BUSY: /* the store's own words */
     case PROBLEM_INTERNAL:
         snprintf(response->cause, sizeof(response->cause), "%.250s", err->text);
         detail = NULL;

@@ -46,6 +46,7 @@ void root_get(const struct request *request, struct backend *backend, struct res
 /* openapi.yaml as it was when this was built. */
 __asm__(".section .rodata\n"
         ".balign 16\n"
+        ".globl openapi_yaml, openapi_yaml_end\n"
         "openapi_yaml:\n"
         ".incbin \"" OPENAPI_FILE "\"\n"
         "openapi_yaml_end:\n"

@@ -45,7 +45,8 @@ struct fake {
     _Atomic int submitted_state; /* of ID_QUEUED, as get tells it: enum job_state */
     atomic_int calls, gets, begun, abandoned, committed;
     _Atomic uint64_t appended;
-    char last_request[4096], last_labels[512];
+    pthread_mutex_t lock;
+    char last_request[4096], last_labels[512]; /* guarded by lock */
     bool is_file;  /* results lie in files */
     bool is_index_broken;
     int fail_append; /* upload_append answers this */
@@ -140,8 +141,10 @@ static int fake_submit(struct backend *backend, const struct submission *submiss
 
     if (rc)
         return rc;
+    pthread_mutex_lock(&fake->lock);
     snprintf(fake->last_request, sizeof(fake->last_request), "%s", submission->request);
     snprintf(fake->last_labels, sizeof(fake->last_labels), "%s", submission->labels ? submission->labels : "");
+    pthread_mutex_unlock(&fake->lock);
     fake_fill(fake, ID_QUEUED, ret);
     return 0;
 }
@@ -443,6 +446,7 @@ static void fake_init(struct fake *fake)
 {
     memset(fake, 0, sizeof(*fake));
     fake->backend.ops = &fake_ops;
+    pthread_mutex_init(&fake->lock, NULL);
 }
 
 #endif

@@ -1,5 +1,5 @@
-/* A response of api/ becomes one of libmicrohttpd. Files are sent by the kernel, ranges of a file through a small buffer;
- * nothing is ever held whole. */
+/* A response of api/ becomes one of libmicrohttpd. Files are sent by the kernel, ranges of a file through a small
+ * buffer; nothing is ever held whole. */
 #include <stdlib.h>
 #include <string.h>
 

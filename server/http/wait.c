@@ -1,6 +1,6 @@
 /* What runs on the pool, and Prefer: wait. A handler that wants to wait is registered first and asked again at once, so
- * that a job that ends in between is not missed; then it is parked, without a thread, until the job changes, its time is
- * up, or its client leaves. */
+ * that a job that ends in between is not missed; then it is parked, without a thread, until the job changes, its time
+ * is up, or its client leaves. */
 #include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>

@@ -17,7 +17,7 @@ static int parse(const char *json, struct job_request **ret, struct request_faul
     return rc;
 }
 
-#define AB "\"models\":[\"a\",\"b\"]"
+#define AB       "\"models\":[\"a\",\"b\"]"
 #define NEST4(x) "[[[[" x "]]]]"
 
 static const struct {
@@ -117,8 +117,8 @@ START_TEST(all_faults_are_told_up_to_eight)
     struct job_request *request = NULL;
     struct request_faults found;
 
-    parse("{\"models\":[1,2,3,4],\"analyses\":[\"x\",\"y\"],\"options\":{\"a\":1,\"b\":2,\"c\":3},\"labels\":1}", &request,
-          &found);
+    parse("{\"models\":[1,2,3,4],\"analyses\":[\"x\",\"y\"],\"options\":{\"a\":1,\"b\":2,\"c\":3},\"labels\":1}",
+          &request, &found);
     ck_assert_uint_eq(found.count, REQUEST_FAULTS_MAX);
     ck_assert_str_eq(found.items[0].pointer, "/models/0");
     ck_assert_str_eq(found.items[4].pointer, "/analyses/0");
@@ -148,11 +148,14 @@ static void expect_text(const char *json, const char *text)
 START_TEST(a_request_has_one_canonical_text)
 {
     expect_text("{" AB "}", "{\"models\":[\"a\",\"b\"],\"analyses\":[\"stats\"],\"options\":{}}");
-    expect_text(" {\n\"analyses\" : [ ] , " AB "\t}\r\n", "{\"models\":[\"a\",\"b\"],\"analyses\":[\"stats\"],\"options\":{}}");
-    expect_text("{\"models\":[{\"path\":\"a\"},{\"upload\":\"u1\"}],\"analyses\":[\"layer_impact\",\"stats\",\"stats\"],"
-                "\"options\":{\"top\":5.0,\"sort\":\"name\",\"include\":\"w$\",\"exclude\":[\"x\",\"\\u0079\"],\"epsilon\":1e-3}}",
-                "{\"models\":[\"a\",{\"upload\":\"u1\"}],\"analyses\":[\"stats\",\"layer_impact\"],\"options\":{"
-                "\"include\":[\"w$\"],\"exclude\":[\"x\",\"y\"],\"epsilon\":0.001,\"top\":5}}");
+    expect_text(" {\n\"analyses\" : [ ] , " AB "\t}\r\n",
+                "{\"models\":[\"a\",\"b\"],\"analyses\":[\"stats\"],\"options\":{}}");
+    expect_text(
+        "{\"models\":[{\"path\":\"a\"},{\"upload\":\"u1\"}],\"analyses\":[\"layer_impact\",\"stats\",\"stats\"],"
+        "\"options\":{\"top\":5.0,\"sort\":\"name\",\"include\":\"w$\",\"exclude\":[\"x\",\"\\u0079\"],\"epsilon\":1e-"
+        "3}}",
+        "{\"models\":[\"a\",{\"upload\":\"u1\"}],\"analyses\":[\"stats\",\"layer_impact\"],\"options\":{"
+        "\"include\":[\"w$\"],\"exclude\":[\"x\",\"y\"],\"epsilon\":0.001,\"top\":5}}");
     expect_text("{\"models\":[\"\\u00e9\\ud83d\\ude00\\/\",\"\\u202e\\u001b\\\"\\\\\"]}",
                 "{\"models\":[\"é😀/\",\"\\u202e\\u001b\\\"\\\\\"],\"analyses\":[\"stats\"],\"options\":{}}");
 }
@@ -181,8 +184,8 @@ static char *repeat(const char *head, const char *format, int count, const char 
     for (int i = 0; i < count; i++) {
         if (i)
             text[used++] = ',';
-        _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wformat-nonliteral\"")
-        used += (size_t)snprintf(text + used, size - used, format, i);
+        _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wformat-nonliteral\"") used +=
+            (size_t)snprintf(text + used, size - used, format, i);
         _Pragma("GCC diagnostic pop")
     }
     snprintf(text + used, size - used, "%s", tail);

@@ -10,14 +10,14 @@ static void setup(void)
     fake_init(&fake);
 }
 
-#define JOBS "/v1/jobs"
+#define JOBS    "/v1/jobs"
 #define JOB(id) "/v1/jobs/" id
-#define TWO "{\"models\":[\"a\",\"b\"]}"
+#define TWO     "{\"models\":[\"a\",\"b\"]}"
 
 START_TEST(a_job_is_accepted_with_its_address)
 {
-    struct answer a = ask(&fake, "POST", JOBS, NULL,
-                          "{\"models\":[\"a\",{\"upload\":\"" ID_UPLOAD "\"}],\"labels\":{\"k\":\"v\"}}");
+    struct answer a =
+        ask(&fake, "POST", JOBS, NULL, "{\"models\":[\"a\",{\"upload\":\"" ID_UPLOAD "\"}],\"labels\":{\"k\":\"v\"}}");
 
     ck_assert_int_eq(a.response.status, 202);
     ck_assert_str_eq(answer_header(&a, "Location"), JOB(ID_QUEUED));
@@ -28,8 +28,8 @@ START_TEST(a_job_is_accepted_with_its_address)
     ck_assert_ptr_nonnull(strstr(a.body, "\"queue_position\":3"));
     ck_assert_ptr_nonnull(strstr(a.body, "\"create_time\":\"2023-11-14T22:13:20.123Z\""));
     ck_assert_str_eq(fake.last_labels, "{\"k\":\"v\"}");
-    ck_assert_str_eq(fake.last_request, "{\"models\":[\"a\",{\"upload\":\"" ID_UPLOAD
-                                        "\"}],\"analyses\":[\"stats\"],\"options\":{}}");
+    ck_assert_str_eq(fake.last_request,
+                     "{\"models\":[\"a\",{\"upload\":\"" ID_UPLOAD "\"}],\"analyses\":[\"stats\"],\"options\":{}}");
     ck_assert_uint_eq(a.response.wait.seconds, 0);
     answer_done(&a);
 }
@@ -153,7 +153,8 @@ START_TEST(each_state_looks_as_documented)
     expect(&fake, "GET", JOB(ID_DONE), NULL, NULL, 200, "\"result_url\":\"" JOB(ID_DONE) "/result\"");
     expect(&fake, "GET", JOB(ID_DONE), NULL, NULL, 200, "\"run\":{\"elapsed_seconds\":0.5}");
     expect(&fake, "GET", JOB(ID_FAILED), NULL, NULL, 200,
-           "\"error\":{\"code\":\"malformed-model\",\"status\":422,\"title\":\"Malformed model\",\"detail\":\"cut\",\"type\":"
+           "\"error\":{\"code\":\"malformed-model\",\"status\":422,\"title\":\"Malformed "
+           "model\",\"detail\":\"cut\",\"type\":"
            "\"/problems/malformed-model\"}");
     expect(&fake, "GET", JOB(ID_CANCELLED), NULL, NULL, 200, "\"state\":\"cancelled\"");
     expect(&fake, "GET", JOB(ID_UNKNOWN), NULL, NULL, 404, "job-not-found");
@@ -344,10 +345,10 @@ START_TEST(there_is_no_result_until_the_job_has_succeeded)
 }
 END_TEST
 
-#define TENSORS JOB(ID_DONE) "/tensors"
-#define A "{\"name\":\"a.weight\",\"status\":\"changed\"}"
-#define B "{\"name\":\"b.weight\",\"status\":\"bit_equal\"}"
-#define C "{\"name\":\"c.bias\",\"status\":\"changed\"}"
+#define TENSORS             JOB(ID_DONE) "/tensors"
+#define A                   "{\"name\":\"a.weight\",\"status\":\"changed\"}"
+#define B                   "{\"name\":\"b.weight\",\"status\":\"bit_equal\"}"
+#define C                   "{\"name\":\"c.bias\",\"status\":\"changed\"}"
 #define PAGE(records, size) "{\"tensors\":[" records "],\"next_page_token\":\"\",\"total_size\":" #size "}"
 static const struct {
     const char *query, *body;
@@ -487,7 +488,8 @@ END_TEST
 START_TEST(models_are_listed_and_inspected)
 {
     expect(&fake, "GET", "/v1/models", NULL, NULL, 200,
-           "{\"models\":[{\"path\":\"a.safetensors\",\"is_directory\":false,\"is_model\":true,\"bytes\":10,\"modify_time\":");
+           "{\"models\":[{\"path\":\"a.safetensors\",\"is_directory\":false,\"is_model\":true,\"bytes\":10,\"modify_"
+           "time\":");
     expect(&fake, "GET", "/v1/models?path=missing", NULL, NULL, 404, "model-not-found");
     expect(&fake, "GET", "/v1/models?path=../x", NULL, NULL, 422, "leads out of the models root");
     expect(&fake, "GET", "/v1/models/inspect?path=a", NULL, NULL, 200, "{\"models\":[]}");
@@ -499,7 +501,8 @@ END_TEST
 START_TEST(the_catalog_comes_from_the_tables)
 {
     expect(&fake, "GET", "/v1/analyses", NULL, NULL, 200, "{\"analyses\":[{\"name\":\"stats\",");
-    expect(&fake, "GET", "/v1/analyses", NULL, NULL, 200, "{\"name\":\"sort\",\"type\":\"string\",\"default\":\"name\",");
+    expect(&fake, "GET", "/v1/analyses", NULL, NULL, 200,
+           "{\"name\":\"sort\",\"type\":\"string\",\"default\":\"name\",");
     expect(&fake, "GET", "/v1/formats", NULL, NULL, 200, "\"name\":\"safetensors\"");
     expect(&fake, "GET", "/version", NULL, NULL, 200, "\"version\":\"" DIFFAID_VERSION "\"");
     expect(&fake, "GET", "/openapi.yaml", NULL, NULL, 200, "operationId: submitJob");

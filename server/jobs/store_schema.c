@@ -6,7 +6,11 @@
 
 #include "server/jobs/clock.h"
 
-enum { SCHEMA_VERSION = 1 };
+#define SCHEMA_VERSION     1
+#define SPELLED(number)    SPELLED_AS(number)
+#define SPELLED_AS(number) #number
+
+const char sqlite_probe[] = "PRAGMA user_version = " SPELLED(SCHEMA_VERSION);
 
 /* The order of a job's columns as read_job expects it. */
 #define JOB_COLUMNS                                                                                                    \
@@ -138,7 +142,6 @@ static int recover(struct connection *connection, struct error *err)
 int sqlite_schema_open(struct connection *connection, struct error *err)
 {
     int64_t version = 0;
-    char stamp[64];
     int rc;
 
     rc = run(connection,
@@ -155,10 +158,9 @@ int sqlite_schema_open(struct connection *connection, struct error *err)
                          (long long)version, SCHEMA_VERSION);
     rc = run(connection, "BEGIN IMMEDIATE", err);
     if (!rc && version == 0) {
-        snprintf(stamp, sizeof(stamp), "PRAGMA user_version = %d", SCHEMA_VERSION);
         rc = run(connection, schema, err);
         if (!rc)
-            rc = run(connection, stamp, err);
+            rc = run(connection, sqlite_probe, err);
     }
     if (!rc)
         rc = recover(connection, err);

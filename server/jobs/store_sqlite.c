@@ -597,6 +597,7 @@ int sqlite_store_open(const struct store_settings *settings, struct job_store **
     store->retention_ms = settings->retention_ms;
     must(pthread_mutex_init(&store->lock, NULL));
     queue_order_init(&committer->order);
+    committer->probe = sqlite_probe;
     committer->reserve = (struct reserve){.dir_fd = settings->state_fd, .bytes = settings->reserve_bytes};
     rc = connection_open(store->path, true, sqlite_texts, SQL_COUNT, &committer->connection, err);
     if (rc)

@@ -42,6 +42,7 @@ enum statement {
     SQL_COUNT,
 };
 extern const char *const sqlite_texts[SQL_COUNT];
+extern const char sqlite_probe[];
 extern const char sqlite_interrupted_error[]; /* a job's error after too many interruptions; holds no quote of SQL's */
 
 struct reader {

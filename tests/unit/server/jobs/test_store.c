@@ -461,6 +461,53 @@ START_TEST(a_newer_schema_is_refused)
 }
 END_TEST
 
+struct late_end {
+    struct job_claim claim;
+    int rc;
+    enum job_state state;
+};
+
+static void *finish_late(void *argument)
+{
+    struct late_end *late = argument;
+
+    late->rc = store->ops->finish(store, late->claim.id, late->claim.token, &success, &late->state, NULL);
+    return NULL;
+}
+
+/* Somebody else holds the database for longer than we wait for it, as a failing disk would. */
+START_TEST(a_store_that_cannot_write_says_so_and_comes_back_by_itself)
+{
+    struct submission submission = {.request = "{}"};
+    struct late_end late;
+    struct store_status status;
+    char id[JOB_ID_BYTES], path[512];
+    pthread_t thread;
+    struct job job;
+    sqlite3 *db;
+
+    submit(NULL, id);
+    claim_one(&late.claim);
+    snprintf(path, sizeof(path), "%s/diffaid.db", state_dir);
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(pthread_create(&thread, NULL, finish_late, &late), 0);
+    ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), ERROR_BUSY);
+    store->ops->status(store, &status);
+    ck_assert(status.is_broken && !status.is_full);
+    ck_assert_int_eq(state_of(id), JOB_RUNNING); /* reading goes on */
+    ck_assert_int_eq(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(late.rc, 0);
+    ck_assert_int_eq(late.state, JOB_SUCCEEDED);
+    do /* bounded by the test's time */
+        store->ops->status(store, &status);
+    while (status.is_broken);
+    job_claim_done(&late.claim);
+}
+END_TEST
+
 enum { THREADS = 8, EACH = 200 };
 
 static void *submit_many(void *argument)
@@ -579,6 +626,7 @@ int main(void)
     tcase_add_test(tcase, an_upload_in_use_stays_until_its_job_ends);
     tcase_add_test(tcase, what_is_old_expires_and_what_lives_stays);
     tcase_add_test(tcase, a_newer_schema_is_refused);
+    tcase_add_test(tcase, a_store_that_cannot_write_says_so_and_comes_back_by_itself);
     tcase_add_test(tcase, many_threads_submit_and_claim_and_each_job_runs_once);
     tcase_add_test(tcase, what_was_accepted_before_a_kill_is_there);
     suite_add_tcase(suite, tcase);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/utf8.h"
+#include "core/utf8.h"
 
 struct scanner {
     const char *text;
@@ -116,30 +116,6 @@ static bool scan_unicode_escape(struct scanner *s, uint32_t *ret_code)
     return true;
 }
 
-static size_t encode(uint32_t code, char out[4])
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xc0 | (code >> 6));
-        out[1] = (char)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (char)(0xe0 | (code >> 12));
-        out[1] = (char)(0x80 | ((code >> 6) & 0x3f));
-        out[2] = (char)(0x80 | (code & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | (code >> 18));
-    out[1] = (char)(0x80 | ((code >> 12) & 0x3f));
-    out[2] = (char)(0x80 | ((code >> 6) & 0x3f));
-    out[3] = (char)(0x80 | (code & 0x3f));
-    return 4;
-}
-
 /* Copies the decoded text to out (capacity bytes, cut) when out is given; *ret_bytes is its full length. */
 static bool scan_string(struct scanner *s, char *out, size_t capacity, size_t *ret_bytes)
 {
@@ -176,7 +152,7 @@ static bool scan_string(struct scanner *s, char *out, size_t capacity, size_t *r
                 s->at++;
             }
         }
-        length = encode(code, piece);
+        length = utf8_encode(code, piece);
         if (out && used + length < capacity)
             memcpy(out + used, piece, length);
         used += length;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "core/utf8.h"
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 
 enum { LINE_BYTES = 8192 };
 

@@ -12,7 +12,7 @@
 #include "core/compare.h"
 #include "core/decimal.h"
 #include "core/format/format.h"
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 #include "server/jobs/uuid.h"
 #include "server/sigbus.h"
 

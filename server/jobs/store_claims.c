@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 
 struct claim_op {
     struct commit_op op;

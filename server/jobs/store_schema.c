@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 
 #define SCHEMA_VERSION     1
 #define SPELLED(number)    SPELLED_AS(number)

@@ -55,7 +55,7 @@ static void reply_file(struct response *response, const char *media_type, struct
 static void reply_ndjson(const struct request *request, struct backend *backend, struct blob *json,
                          struct response *response)
 {
-    struct record_index index = {.records = NULL};
+    struct record_index index = {.blob = {.fd = -1}};
     struct error err = {.code = ERROR_NONE};
     struct segment *segments = NULL;
     int rc = record_index_open(backend, request->parameters[0], json->bytes, &index, &err);
@@ -77,16 +77,10 @@ static void reply_ndjson(const struct request *request, struct backend *backend,
         record_index_close(&index);
         return;
     }
-    response->status = 200;
-    response->kind = BODY_SEGMENTS;
-    response->blob = *json;
-    response->segments = segments;
-    response->segment_count = index.count;
-    response->before = strdup("");
-    response->between = "\n";
-    response->after = strdup(index.count ? "\n" : "");
-    response_header(response, "Content-Type", content_types[FORM_NDJSON]);
-    response_header_format(response, "ETag", "%.*s-ndjson\"", (int)strlen(json->etag) - 1, json->etag);
+    response_segments(response, content_types[FORM_NDJSON], json, segments, index.count, "", "\n",
+                      index.count ? "\n" : "");
+    if (response->status == 200)
+        response_header_format(response, "ETag", "%.*s-ndjson\"", (int)strlen(json->etag) - 1, json->etag);
     record_index_close(&index);
 }
 

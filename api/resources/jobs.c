@@ -124,7 +124,7 @@ void reply_job_error(struct response *response, const struct request *request, c
 
 static bool has_id(const struct request *request, struct response *response)
 {
-    if (is_id(request->parameters[0]))
+    if (id_is_valid(request->parameters[0]))
         return true;
     problem_reply(response, request, PROBLEM_JOB_NOT_FOUND, "there is no job with this id");
     return false;
@@ -185,7 +185,7 @@ static int check_upload(struct backend *backend, const char *id, const char *poi
     struct upload upload;
     int rc = ERROR_NOT_FOUND;
 
-    if (is_id(id)) {
+    if (id_is_valid(id)) {
         rc = backend->ops->upload_get(backend, id, &upload, err);
         if (rc == 0)
             upload_done(&upload);

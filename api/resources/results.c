@@ -100,7 +100,7 @@ void results_get(const struct request *request, struct backend *backend, struct 
         return;
     }
     err.code = ERROR_NOT_FOUND;
-    if (!is_id(request->parameters[0]) ||
+    if (!id_is_valid(request->parameters[0]) ||
         backend->ops->open_result(backend, request->parameters[0],
                                   form == FORM_TEXT ? REPRESENTATION_TEXT : REPRESENTATION_JSON, &blob, &err)) {
         reply_no_result(response, request, backend, &err);

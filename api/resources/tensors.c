@@ -206,7 +206,7 @@ void tensors_list(const struct request *request, struct backend *backend, struct
 
     if (!read_query(request, &query, response))
         return;
-    if (!is_id(request->parameters[0]) ||
+    if (!id_is_valid(request->parameters[0]) ||
         backend->ops->open_result(backend, request->parameters[0], REPRESENTATION_JSON, &json, &err)) {
         reply_no_result(response, request, backend, &err);
     } else if (record_index_open(backend, request->parameters[0], json.bytes, &index, &err) ||

@@ -243,7 +243,7 @@ static void finish(struct slot *slot, const struct job_claim *claim, struct job_
     else if (!rc)
         log_state(slot, claim, state, cause);
     if (rc || state != JOB_SUCCEEDED)
-        result_remove(slot->dispatcher->settings.results, claim->id, 0);
+        result_remove(slot->dispatcher->settings.results, claim->id);
 }
 
 static void fail(struct slot *slot, const struct job_claim *claim, char *error, const char *cause)

@@ -40,5 +40,8 @@ void page_link(const struct request *request, const char *token, struct response
 void reply_job_error(struct response *response, const struct request *request, const struct error *err);
 
 void job_write(const struct job *job, struct json_text *json);
+/* A failure as stored, {code, status, title, detail}, as a problem: its type is made from the code. malloc'ed; NULL
+ * without memory. */
+char *job_failure_text(const char *stored);
 
 #endif

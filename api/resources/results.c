@@ -28,8 +28,10 @@ void reply_no_result(struct response *response, const struct request *request, s
         return;
     }
     if (job.state == JOB_FAILED) {
-        problem_reply_extra(response, request, PROBLEM_JOB_FAILED, "the job failed", "error",
-                            job.error ? job.error : "null");
+        char *failure = job_failure_text(job.error);
+
+        problem_reply_extra(response, request, PROBLEM_JOB_FAILED, "the job failed", "error", failure);
+        free(failure);
     } else if (job.state == JOB_CANCELLED) {
         problem_reply(response, request, PROBLEM_JOB_CANCELLED, "the job was cancelled");
     } else {

@@ -340,6 +340,7 @@ START_TEST(there_is_no_result_until_the_job_has_succeeded)
     expect(&fake, "GET", target, NULL, NULL, 409, "/problems/job-not-finished");
     snprintf(target, sizeof(target), JOB(ID_FAILED) "%s", ends[_i]);
     expect(&fake, "GET", target, NULL, NULL, 409, "\"error\":{\"code\":\"malformed-model\"");
+    expect(&fake, "GET", target, NULL, NULL, 409, "\"type\":\"/problems/malformed-model\"");
     snprintf(target, sizeof(target), JOB(ID_CANCELLED) "%s", ends[_i]);
     expect(&fake, "GET", target, NULL, NULL, 409, "/problems/job-cancelled");
     snprintf(target, sizeof(target), JOB(ID_UNKNOWN) "%s", ends[_i]);

@@ -55,17 +55,21 @@ static int set_output(struct arguments *a, const char *value, struct error *err)
 /* The seed's --format names what its inputs are. */
 static int set_input_format(struct arguments *a, const char *value, struct error *err)
 {
-    for (size_t i = 0; i < format_count; i++)
+    char known[256] = "auto";
+    size_t used = strlen(known);
+
+    if (strcmp(value, "auto") == 0)
+        return 0;
+    for (size_t i = 0; i < format_count && used < sizeof(known); i++) {
         if (strcmp(formats[i]->name, value) == 0) {
             a->input_format = formats[i]->name;
             return 0;
         }
-    if (strcmp(value, "auto") == 0)
-        return 0;
+        used += (size_t)snprintf(known + used, sizeof(known) - used, ", %s", formats[i]->name);
+    }
     return error_set(err, ERROR_REQUEST,
-                     "--format \"%s\" is not a model format of this build (diffaid analyses "
-                     "and GET /v1/formats list what is); --output chooses the form of the result",
-                     value);
+                     "--format \"%.100s\" is not what models can be (%s); --output chooses the form of the result",
+                     value, known);
 }
 
 static int set_out(struct arguments *a, const char *value, struct error *err)
@@ -165,8 +169,10 @@ static int set_path(struct arguments *a, const char *value, struct error *err)
 {
     char pattern[600];
 
-    if (strlen(value) > 500 || strstr(value, "\\E"))
+    if (strlen(value) > 500)
         return error_set(err, ERROR_REQUEST, "--path is too long");
+    if (strstr(value, "\\E"))
+        return error_set(err, ERROR_REQUEST, "--path may not hold \\E");
     snprintf(pattern, sizeof(pattern), "^\\Q%s\\E", value);
     return option_set_text(&a->request.options, option_find("include", 7), pattern, err);
 }

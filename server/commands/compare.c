@@ -53,6 +53,7 @@ struct run {
     } timings[8];
     size_t timing_count;
     unsigned threads;
+    enum isa isa;
 };
 
 static void begin_phase(void *context, const char *phase)
@@ -82,7 +83,7 @@ static void write_run(void *context, struct writer *w)
     write_figure(w, "elapsed_seconds", monotonic_seconds() - run->started, NULL);
     write_object(w, "engine");
     write_text(w, "version", DIFFAID_VERSION);
-    write_text(w, "isa", isa_name(isa_best()));
+    write_text(w, "isa", isa_name(run->isa == ISA_AUTO ? isa_best() : run->isa));
     write_u64(w, "threads", run->threads);
     write_end(w);
     write_object(w, "timings");
@@ -214,8 +215,10 @@ static int compare(struct run *run, struct model **models, struct comparison **r
         return rc;
     env.scan.threads = run->threads;
     env.scan.cancel = &is_cancelled;
-    if (isa && *isa && isa_by_name(isa, &env.scan.isa))
-        return error_set(err, ERROR_REQUEST, "DIFFAID_ISA=%s names no instruction set of this processor", isa);
+    rc = isa && *isa ? isa_by_name(isa, &run->isa) : 0;
+    if (rc)
+        return error_set(err, rc, "DIFFAID_ISA: \"%.40s\" names no instruction set of this processor", isa);
+    env.scan.isa = run->isa;
     progress_bar_init(&bar);
     if (a->has_progress || (!a->is_quiet && isatty(STDERR_FILENO))) {
         env.scan.progress = progress_bar_update;

@@ -13,7 +13,6 @@
 #include "core/decimal.h"
 #include "core/format/format.h"
 #include "server/clock.h"
-#include "server/jobs/uuid.h"
 #include "server/sigbus.h"
 
 enum { PHASES_MAX = 16, URI_BYTES = 512 };
@@ -56,7 +55,7 @@ static void tell_progress(void *context, const struct scan_progress *scan)
 static int find_upload(const struct worker_task *task, const char *id, struct place *ret, char uri[URI_BYTES],
                        struct error *err)
 {
-    if (!uuid_is_valid(id, strlen(id)))
+    if (!id_is_valid(id))
         return error_set(err, ERROR_NOT_FOUND, "no such upload");
     for (size_t i = 0; i < task->upload_count; i++) {
         if (strcmp(task->uploads[i].id, id) != 0)

@@ -48,9 +48,10 @@ struct fake {
     pthread_mutex_t lock;
     char last_request[4096], last_labels[512]; /* guarded by lock */
     bool is_file;                              /* results lie in files */
-    bool is_index_broken;
-    int fail_append;   /* upload_append answers this */
-    struct gate *gate; /* get waits here when set */
+    bool is_index_broken;                      /* one record points beyond the result */
+    bool is_index_foreign;                     /* it is no index at all */
+    int fail_append;                           /* upload_append answers this */
+    struct gate *gate;                         /* get waits here when set */
     struct gate *append_gate;
 };
 
@@ -234,6 +235,8 @@ static char *fake_index(struct fake *fake, size_t *ret_bytes)
     }
     if (fake->is_index_broken)
         records[2].offset = 1u << 30;
+    if (fake->is_index_foreign)
+        memset(data, 0, bytes);
     *ret_bytes = bytes;
     return data;
 }

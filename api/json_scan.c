@@ -1,5 +1,6 @@
-/* One recursive walk, no memory beyond the stack: an object's members are remembered by a 64-bit hash of the decoded name.
- * Two different names with the same hash are refused as equal, which only a request made for it can bring about. */
+/* One recursive walk, no memory beyond the stack: an object's members are remembered by a 64-bit hash of the decoded
+ * name. Two different names with the same hash are refused as equal, which only a request made for it can bring about.
+ */
 #include "api/json_scan.h"
 
 #include <stdarg.h>

@@ -8,7 +8,7 @@
 #include "api/request.h"
 
 enum {
-    JSON_MEMBERS_MAX = 128,     /* of one object */
+    JSON_MEMBERS_MAX = 128,    /* of one object */
     JSON_NAME_BYTES_MAX = 128, /* of one member's name */
 };
 

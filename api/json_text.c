@@ -1,5 +1,6 @@
 /* Implements the writer over one growing buffer. Text is valid JSON whatever it is fed: invalid UTF-8 becomes U+FFFD,
- * control and bidirectional characters are escaped, so that a hostile tensor name or label stays inert in a terminal. */
+ * control and bidirectional characters are escaped, so that a hostile tensor name or label stays inert in a terminal.
+ */
 #include "api/json_text.h"
 
 #include <inttypes.h>
@@ -169,8 +170,15 @@ static void null(struct writer *w, const char *reason)
     put(d, "null", 4);
 }
 
-static const struct writer_ops json_text_ops = {
-    .begin = begin, .end = end, .key = key, .f64 = f64, .u64 = u64, .i64 = i64, .text = text, .flag = flag, .null = null};
+static const struct writer_ops json_text_ops = {.begin = begin,
+                                                .end = end,
+                                                .key = key,
+                                                .f64 = f64,
+                                                .u64 = u64,
+                                                .i64 = i64,
+                                                .text = text,
+                                                .flag = flag,
+                                                .null = null};
 
 void json_text_init(struct json_text *json)
 {

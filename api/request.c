@@ -169,7 +169,8 @@ static void parse_model(struct json_object *value, struct job_model *model, cons
     if (!is_type(given, json_type_string, pointer, "a string", faults))
         return;
     if (json_object_get_string_len(given) == 0 || json_object_get_string_len(given) > PATH_BYTES_MAX) {
-        add_fault(faults, pointer, "must have 1 to %d bytes, has %d", PATH_BYTES_MAX, json_object_get_string_len(given));
+        add_fault(faults, pointer, "must have 1 to %d bytes, has %d", PATH_BYTES_MAX,
+                  json_object_get_string_len(given));
         return;
     }
     if (path)
@@ -222,8 +223,8 @@ static void fault_unknown_analysis(struct json_object *value, const char *pointe
         known[count] = analyses[count]->name;
         count++;
     }
-    fault_unknown(faults, pointer, "analysis", json_object_get_string(value),
-                  (size_t)json_object_get_string_len(value), known, count);
+    fault_unknown(faults, pointer, "analysis", json_object_get_string(value), (size_t)json_object_get_string_len(value),
+                  known, count);
 }
 
 static void parse_analyses(struct json_object *value, struct job_request *request, struct request_faults *faults)
@@ -333,7 +334,8 @@ static void parse_options(struct json_object *value, struct job_request *request
         pointer_append(pointer, sizeof(pointer), name, strlen(name));
         /* Dashes are the command line's. */
         if (!option || strcmp(option->name, name) != 0)
-            fault_unknown(faults, pointer, "option", name, strlen(name), known, options_count < 64 ? options_count : 64);
+            fault_unknown(faults, pointer, "option", name, strlen(name), known,
+                          options_count < 64 ? options_count : 64);
         else
             parse_option(&request->compare.options, option, member, pointer, faults);
     }

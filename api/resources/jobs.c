@@ -21,7 +21,8 @@ static void write_failure(const char *error, struct json_text *json)
     struct json_object *stored = json_tokener_parse(error), *code = NULL;
 
     if (!stored || json_object_get_type(stored) != json_type_object) {
-        json_text_member_raw(json, "error", "{\"type\":\"/problems/internal\",\"title\":\"Internal error\",\"status\":500}");
+        json_text_member_raw(json, "error",
+                             "{\"type\":\"/problems/internal\",\"title\":\"Internal error\",\"status\":500}");
         json_object_put(stored);
         return;
     }
@@ -32,8 +33,8 @@ static void write_failure(const char *error, struct json_text *json)
         snprintf(type, sizeof(type), "/problems/%s", known ? known->slug : "job-failed");
         json_object_object_add(stored, "type", json_object_new_string(type));
     }
-    json_text_member_raw(json, "error",
-                         json_object_to_json_string_ext(stored, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_text_member_raw(
+        json, "error", json_object_to_json_string_ext(stored, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(stored);
 }
 
@@ -80,6 +81,8 @@ void job_write(const struct job *job, struct json_text *json)
     json_text_member_raw(json, "labels", job->labels ? job->labels : "{}");
     json_text_member_raw(json, "request", job->request ? job->request : "{}");
     if (job->state == JOB_SUCCEEDED) {
+        if (job->summary)
+            json_text_member_raw(json, "summary", job->summary);
         snprintf(url, sizeof(url), "/v1/jobs/%s/result", job->id);
         write_text(w, "result_url", url);
         snprintf(url, sizeof(url), "/v1/jobs/%s/tensors", job->id);
@@ -414,8 +417,7 @@ void jobs_list(const struct request *request, struct backend *backend, struct re
     size_t size;
 
     if (!query_is_known(request, known, response) || !page_size_read(request, &size, response) ||
-        !page_token_read(request, filter_hash, &cursor, response) ||
-        !read_filter(request, &filter, &label, response))
+        !page_token_read(request, filter_hash, &cursor, response) || !read_filter(request, &filter, &label, response))
         goto out;
     if (backend->ops->list(backend, &filter, cursor, size, &list, &err)) {
         problem_reply_error(response, request, &err);

@@ -1,4 +1,5 @@
-/* Uploads: a body goes straight to the backend as it arrives; what it should have been is known before its first byte. */
+/* Uploads: a body goes straight to the backend as it arrives; what it should have been is known before its first byte.
+ */
 #include "api/resources/resources.h"
 
 #include <inttypes.h>
@@ -237,8 +238,7 @@ void uploads_get(const struct request *request, struct backend *backend, struct 
     struct error err = {.code = ERROR_NOT_FOUND};
     struct upload upload;
 
-    if (!is_id(request->parameters[0]) ||
-        backend->ops->upload_get(backend, request->parameters[0], &upload, &err)) {
+    if (!is_id(request->parameters[0]) || backend->ops->upload_get(backend, request->parameters[0], &upload, &err)) {
         reply_upload_error(response, request, &err);
         return;
     }

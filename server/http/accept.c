@@ -1,6 +1,6 @@
-/* The acceptor: one thread, one epoll. A new connection is greeted: its first bytes tell which daemon gets it. Until then
- * it costs a few hundred bytes. Beyond the bound, connections are answered right here, in two lines, because a probe that
- * hangs in the backlog has a healthy service killed. */
+/* The acceptor: one thread, one epoll. A new connection is greeted: its first bytes tell which daemon gets it. Until
+ * then it costs a few hundred bytes. Beyond the bound, connections are answered right here, in two lines, because a
+ * probe that hangs in the backlog has a healthy service killed. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -15,9 +15,9 @@
 #include "server/http/front.h"
 
 enum {
-    SHED_MAX = 256,       /* connections being refused at once; more are closed without a word */
-    LINGER_MS = 1000,     /* for a refused client to read its refusal */
-    PAUSE_MS = 100,       /* when descriptors have run out */
+    SHED_MAX = 256,   /* connections being refused at once; more are closed without a word */
+    LINGER_MS = 1000, /* for a refused client to read its refusal */
+    PAUSE_MS = 100,   /* when descriptors have run out */
     BACKLOG = 1024,
     PEEK_BYTES = 64,
 };
@@ -100,10 +100,10 @@ int acceptor_open(struct http *http, struct error *err)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
         if (bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
             rc = error_set(err,
-                           errno == EADDRINUSE                ? ERROR_BUSY
-                           : errno == EACCES                  ? ERROR_ACCESS
-                           : errno == EADDRNOTAVAIL           ? ERROR_REQUEST
-                                                              : ERROR_INTERNAL,
+                           errno == EADDRINUSE      ? ERROR_BUSY
+                           : errno == EACCES        ? ERROR_ACCESS
+                           : errno == EADDRNOTAVAIL ? ERROR_REQUEST
+                                                    : ERROR_INTERNAL,
                            "%s port %s: %s", http->config.address, port, strerror(errno));
         else if (getsockname(fd, (struct sockaddr *)&bound, &bytes) != 0)
             rc = error_set(err, ERROR_INTERNAL, "getsockname: %s", strerror(errno));
@@ -123,10 +123,12 @@ int acceptor_open(struct http *http, struct error *err)
 /* Answers a connection that is one too many. */
 static void refuse(struct acceptor *a, struct greeting *g)
 {
-    static const char live[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
-                               "\r\nlive\n";
-    static const char ready[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n"
-                                "\r\nready\n";
+    static const char live[] =
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
+        "\r\nlive\n";
+    static const char ready[] =
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n"
+        "\r\nready\n";
     char text[16384], plain[256];
     ssize_t got = recv(g->fd, text, sizeof(text), MSG_DONTWAIT);
     const char *reply;
@@ -304,7 +306,8 @@ void *acceptor_run(void *context)
     event.data.ptr = &http->wake;
     epoll_ctl(a.epoll, EPOLL_CTL_ADD, http->wake, &event);
     while (!is_ending) {
-        int count = epoll_wait(a.epoll, events, 128, a.waiting.first || a.lingering.first || a.is_paused ? (int)tick : -1);
+        int count =
+            epoll_wait(a.epoll, events, 128, a.waiting.first || a.lingering.first || a.is_paused ? (int)tick : -1);
         int64_t now = now_ms();
 
         for (int i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
-/* One request on libmicrohttpd's side. Its calls are: exchange_begin when the request line is in; exchange_handle when the
- * header is, then for each piece of a body, then once more; and again after each suspension; exchange_completed at the end.
- * Nothing that a handler sees points into libmicrohttpd's memory: a handler may outlive its connection. */
+/* One request on libmicrohttpd's side. Its calls are: exchange_begin when the request line is in; exchange_handle when
+ * the header is, then for each piece of a body, then once more; and again after each suspension; exchange_completed at
+ * the end. Nothing that a handler sees points into libmicrohttpd's memory: a handler may outlive its connection. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -104,8 +104,9 @@ static void enter_body(struct exchange *exchange, unsigned timeout_ms, int farew
     connection_enter(c, PHASE_ACTIVE, PHASE_BODY);
 }
 
-/* The response is filled before the body has been read. A client that is still sending when the connection closes sees a
- * broken pipe instead of the response, so the body is read and dropped for a while; unless it waits to be told to send. */
+/* The response is filled before the body has been read. A client that is still sending when the connection closes sees
+ * a broken pipe instead of the response, so the body is read and dropped for a while; unless it waits to be told to
+ * send. */
 static enum MHD_Result answer_early(struct exchange *exchange)
 {
     response_finish(&exchange->request, &exchange->response);
@@ -151,8 +152,7 @@ static enum MHD_Result prepare_body(struct exchange *exchange)
 static enum MHD_Result begin(struct exchange *exchange, const char *url, const char *method, const char *version)
 {
     struct http *http = exchange->http;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct request *request = &exchange->request;
     struct error err = {.code = ERROR_NONE};
     const char *fault, *target;

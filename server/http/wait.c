@@ -1,6 +1,6 @@
 /* What runs on the pool, and Prefer: wait. A handler that wants to wait is registered first and asked again at once, so
- * that a job that ends in between is not missed; then it is parked, without a thread, until the job changes, its time is
- * up, or its client leaves. */
+ * that a job that ends in between is not missed; then it is parked, without a thread, until the job changes, its time
+ * is up, or its client leaves. */
 #include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -41,6 +41,16 @@ static void unlink_waiter(struct waiters *waiters, struct exchange *exchange)
         exchange->wait_next->wait_previous = exchange->wait_previous;
     waiters->count--;
     exchange->is_waiter = false;
+}
+
+static void forget_waiter(struct exchange *exchange)
+{
+    struct waiters *waiters = &exchange->http->waiters;
+
+    must(pthread_mutex_lock(&waiters->lock));
+    if (exchange->is_waiter)
+        unlink_waiter(waiters, exchange);
+    must(pthread_mutex_unlock(&waiters->lock));
 }
 
 /* Under the lock: nothing changed since the job was looked at. */
@@ -133,6 +143,12 @@ void exchange_run(struct task *task)
     const struct route_stream *stream = exchange->match.route->stream;
     void *state = exchange->stream;
 
+    /* Its time ran out in the queue, and its client was told. */
+    if (atomic_load(&exchange->outcome) != OUTCOME_PENDING) {
+        forget_waiter(exchange);
+        exchange_release(exchange);
+        return;
+    }
     switch (exchange->work) {
     case WORK_HANDLE:
         if (!handle(exchange))

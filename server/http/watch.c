@@ -2,8 +2,8 @@
  * clients that leave.
  *
  * The first byte of a later request on a connection is not told by libmicrohttpd. The kernel's count of bytes received
- * tells it, for connections that have been between requests for a while: one getsockopt a second each, and no cost at all
- * for those that are busy. */
+ * tells it, for connections that have been between requests for a while: one getsockopt a second each, and no cost at
+ * all for those that are busy. */
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>

@@ -13,8 +13,14 @@ static inline int64_t clock_read_ms(clockid_t clock)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static inline int64_t clock_wall_ms(void) { return clock_read_ms(CLOCK_REALTIME); }
-static inline int64_t clock_steady_ms(void) { return clock_read_ms(CLOCK_MONOTONIC); }
+static inline int64_t clock_wall_ms(void)
+{
+    return clock_read_ms(CLOCK_REALTIME);
+}
+static inline int64_t clock_steady_ms(void)
+{
+    return clock_read_ms(CLOCK_MONOTONIC);
+}
 
 /* The point in time `ms` from now, for condition variables that run on CLOCK_MONOTONIC. */
 static inline struct timespec clock_steady_after(int64_t ms)

@@ -35,7 +35,8 @@ void slot_stop(struct slot *slot, enum stop_reason reason)
 /* Sleeps until woken, the child stirs, or ms have passed (−1: never). */
 static void slot_sleep(struct slot *slot, int ms)
 {
-    struct pollfd lines[2] = {{.fd = slot->event_fd, .events = POLLIN}, {.fd = slot->child.channel.fd, .events = POLLIN}};
+    struct pollfd lines[2] = {{.fd = slot->event_fd, .events = POLLIN},
+                              {.fd = slot->child.channel.fd, .events = POLLIN}};
     uint64_t count;
 
     if (poll(lines, slot->child.pid ? 2 : 1, ms) > 0 && lines[0].revents &&
@@ -252,8 +253,7 @@ void dispatcher_forget(struct dispatcher *dispatcher, const char *id)
     must(pthread_mutex_unlock(&dispatcher->lock));
 }
 
-bool dispatcher_progress(struct dispatcher *dispatcher, const char *id, struct job_progress *ret,
-                         uint64_t *ret_changes)
+bool dispatcher_progress(struct dispatcher *dispatcher, const char *id, struct job_progress *ret, uint64_t *ret_changes)
 {
     struct slot *slot;
 

@@ -1,5 +1,6 @@
-/* Callers queue; one thread, which owns the process, serves them in turn. The answer comes in an anonymous file, because
- * a header's document may be larger than a message. Lock rules: `lock` guards the queue and every asked's state. */
+/* Callers queue; one thread, which owns the process, serves them in turn. The answer comes in an anonymous file,
+ * because a header's document may be larger than a message. Lock rules: `lock` guards the queue and every asked's
+ * state. */
 #include "server/jobs/inspector.h"
 
 #include <errno.h>

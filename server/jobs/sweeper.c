@@ -47,8 +47,8 @@ bool clock_guard_agrees(struct clock_guard *guard, int64_t wall_ms, int64_t stea
     return guard->steady_since == INT64_MIN || steady_ms - guard->steady_since >= DAY_MS;
 }
 
-/* Removes names whose id no row has. Temporary files are nobody's by now: their writers ended with the last process, and
- * attempts are numbered on, so that no name comes twice. */
+/* Removes names whose id no row has. Temporary files are nobody's by now: their writers ended with the last process,
+ * and attempts are numbered on, so that no name comes twice. */
 static void sweep_names(struct sweeper *sweeper, struct blob_store *blobs, struct blob_names *names)
 {
     size_t removed = 0;

@@ -1,0 +1,26 @@
+/* What the parsers of requests share: faults with their places. */
+#ifndef API_FAULTS_H
+#define API_FAULTS_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "api/request.h"
+
+/* Adds a fault; beyond REQUEST_FAULTS_MAX they are dropped. pointer is RFC 6901. */
+void add_fault(struct request_faults *faults, const char *pointer, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* "unknown WHAT "text"; did you mean …", or the list of what is known. */
+void fault_unknown(struct request_faults *faults, const char *pointer, const char *what, const char *text, size_t bytes,
+                   const char *const *known, size_t known_count);
+
+/* "a number", "an object", … for sentences. */
+const char *json_type_text(struct json_object *value);
+
+/* Whether value is of that type; if not, the fault says "must be WANTED, is …". */
+bool is_json_type(struct json_object *value, enum json_type type, const char *pointer, const char *wanted,
+                  struct request_faults *faults);
+
+#endif

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void add_fault(struct request_faults *faults, const char *pointer, const char *format, ...)
+void request_fault_add(struct request_faults *faults, const char *pointer, const char *format, ...)
 {
     struct request_fault *fault;
     va_list args;
@@ -17,6 +17,15 @@ void add_fault(struct request_faults *faults, const char *pointer, const char *f
     va_start(args, format);
     vsnprintf(fault->detail, sizeof(fault->detail), format, args);
     va_end(args);
+}
+
+/* What setting an option or checking the whole said. */
+void request_fault_add_error(struct request_faults *faults, const char *pointer, int rc, const struct error *err)
+{
+    if (rc == ERROR_NO_MEMORY)
+        faults->has_no_memory = true;
+    else
+        request_fault_add(faults, pointer, "%s", err->text);
 }
 
 /* Text of the request, safe to show: cut, and without what acts on a terminal. */
@@ -103,12 +112,12 @@ void fault_unknown(struct request_faults *faults, const char *pointer, const cha
         nearest_consider(&nearest, known[i]);
     shown(text, bytes, quoted);
     if (nearest.best) {
-        add_fault(faults, pointer, "unknown %s \"%.160s\"; did you mean \"%s\"?", what, quoted, nearest.best);
+        request_fault_add(faults, pointer, "unknown %s \"%.160s\"; did you mean \"%s\"?", what, quoted, nearest.best);
         return;
     }
     for (size_t i = 0; i < known_count && used + strlen(known[i]) + 3 < sizeof(list); i++)
         used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", known[i]);
-    add_fault(faults, pointer, "unknown %s \"%.120s\"; known are: %s", what, quoted, list);
+    request_fault_add(faults, pointer, "unknown %s \"%.120s\"; known are: %s", what, quoted, list);
 }
 
 bool is_json_type(struct json_object *value, enum json_type type, const char *pointer, const char *wanted,
@@ -116,6 +125,6 @@ bool is_json_type(struct json_object *value, enum json_type type, const char *po
 {
     if (json_object_get_type(value) == type)
         return true;
-    add_fault(faults, pointer, "must be %s, is %s", wanted, json_type_text(value));
+    request_fault_add(faults, pointer, "must be %s, is %s", wanted, json_type_text(value));
     return false;
 }

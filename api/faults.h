@@ -8,9 +8,8 @@
 
 #include "api/request.h"
 
-/* Adds a fault; beyond REQUEST_FAULTS_MAX they are dropped. pointer is RFC 6901. */
-void add_fault(struct request_faults *faults, const char *pointer, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* What setting an option or checking the whole said; memory that ran out is no fault of the request. */
+void request_fault_add_error(struct request_faults *faults, const char *pointer, int rc, const struct error *err);
 
 /* "unknown WHAT "text"; did you mean …", or the list of what is known. */
 void fault_unknown(struct request_faults *faults, const char *pointer, const char *what, const char *text, size_t bytes,

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "api/faults.h"
-#include "api/json_scan.h"
+#include "api/json_check.h"
 
 enum { MEMBER_METRIC, MEMBER_SCOPE, MEMBER_MAX, MEMBER_MIN, MEMBER_EQUALS, MEMBER_INCLUDE, MEMBER_SEVERITY,
        MEMBER_ALLOW_NULL, MEMBER_COUNT };
@@ -45,7 +45,7 @@ static void take_limit(struct json_object *value, const char *place, struct gate
         rule->label = (char *)json_object_get_string(value); /* borrowed: gate_add copies */
         break;
     default:
-        add_fault(faults, place, "must be a number, a label or true or false");
+        request_fault_add(faults, place, "must be a number, a label or true or false");
     }
 }
 
@@ -96,15 +96,19 @@ static void parse_rule(struct json_object *value, const char *pointer, size_t in
         if (!limit)
             continue;
         if (rule.bound != GATE_BOUND_COUNT)
-            add_fault(faults, place, "a rule has one limit: max, min or equals");
+            request_fault_add(faults, place, "a rule has one limit: max, min or equals");
         rule.bound = (enum gate_bound)bound;
         take_limit(limit, place, &rule, faults);
     }
     place_of(place, pointer, index, NULL);
     if (rule.bound == GATE_BOUND_COUNT)
-        add_fault(faults, place, "a rule needs a limit: max, min or equals");
-    if (faults->count == before && gate_add(gate, &rule, &err))
-        add_fault(faults, place, "%s", err.text);
+        request_fault_add(faults, place, "a rule needs a limit: max, min or equals");
+    if (faults->count == before) {
+        int rc = gate_add(gate, &rule, &err);
+
+        if (rc)
+            request_fault_add_error(faults, place, rc, &err);
+    }
 }
 
 void gate_rules_parse(struct json_object *value, const char *pointer, struct gate *gate, struct request_faults *faults)
@@ -114,26 +118,27 @@ void gate_rules_parse(struct json_object *value, const char *pointer, struct gat
     for (size_t i = 0; i < json_object_array_length(value); i++)
         parse_rule(json_object_array_get_idx(value, i), pointer, i, gate, faults);
     if (gate->count == 0 && faults->count == 0)
-        add_fault(faults, pointer, "a gate needs a rule");
+        request_fault_add(faults, pointer, "a gate needs a rule");
 }
 
 int gate_rules_read(const char *text, size_t bytes, struct gate *gate, struct error *err)
 {
     struct request_faults faults = {.count = 0};
-    struct json_object *root = NULL, *rules;
+    struct json_object *root, *rules;
     const char *pointer = "";
+    int rc = json_check(text, bytes, REQUEST_DEPTH_MAX, &faults.items[0]);
 
-    if (json_scan(text, bytes, REQUEST_DEPTH_MAX, &faults.items[0])) {
+    if (rc == ERROR_NO_MEMORY)
+        return error_set(err, rc, "out of memory");
+    if (rc == 0) {
         root = json_tokener_parse(text);
         rules = root;
         if (json_object_is_type(root, json_type_object) && json_object_object_get_ex(root, "gate", &rules))
             pointer = "/gate";
         gate_rules_parse(rules, pointer, gate, &faults);
-    } else {
-        faults.count = 1;
+        json_object_put(root);
     }
-    json_object_put(root);
-    if (faults.count == 0)
+    if (rc == 0 && faults.count == 0)
         return 0;
     return error_set(err, ERROR_REQUEST, "%s%s%s", faults.items[0].pointer, faults.items[0].pointer[0] ? ": " : "",
                      faults.items[0].detail);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/utf8.h"
+#include "core/utf8.h"
 
 static int hex_digit(char c)
 {

@@ -106,7 +106,7 @@ static bool is_named(const struct listener *listener, const struct gate_rule *ru
 }
 
 static void add_violation(struct listener *listener, const struct gate_rule *rule, const char *figure,
-                          size_t figure_bytes, const char *reason)
+                          size_t figure_bytes, bool is_number, const char *reason)
 {
     struct gate_result *result = listener->result;
     struct gate_violation *violation;
@@ -131,7 +131,7 @@ static void add_violation(struct listener *listener, const struct gate_rule *rul
         listener->capacity = wanted;
     }
     violation = &result->violations[result->violation_count++];
-    *violation = (struct gate_violation){.rule = rule, .reason = reason};
+    *violation = (struct gate_violation){.rule = rule, .is_number = is_number, .reason = reason};
     violation->name = name ? strndup(name, name_bytes) : NULL;
     violation->figure = figure ? strndup(figure, figure_bytes) : NULL;
     if ((name && !violation->name) || (figure && !violation->figure))
@@ -162,12 +162,12 @@ static void hear(struct listener *listener, const char *text, size_t bytes, bool
         listener->is_met[i] = true;
         if (is_null) {
             if (!rule->allow_null)
-                add_violation(listener, rule, NULL, 0, "not computable");
+                add_violation(listener, rule, NULL, 0, false, "not computable");
         } else if (is_number != !rule->label) {
-            add_violation(listener, rule, text, bytes, is_number ? "is a number" : "is no number");
+            add_violation(listener, rule, text, bytes, is_number, is_number ? "is a number" : "is no number");
         } else if (!is_within(rule->bound, is_number ? (number > rule->number) - (number < rule->number)
                                                      : label_rank(text, bytes, rule->label))) {
-            add_violation(listener, rule, text, bytes, NULL);
+            add_violation(listener, rule, text, bytes, is_number, NULL);
         }
     }
 }
@@ -331,7 +331,7 @@ static void check_nonfinite(struct listener *listener, const struct comparison *
         bytes = snprintf(text, sizeof(text), "%llu", (unsigned long long)count);
         listener->name = name.text;
         listener->name_bytes = name.bytes;
-        add_violation(listener, NULL, text, (size_t)bytes, "new non-finite elements");
+        add_violation(listener, NULL, text, (size_t)bytes, true, "new non-finite elements");
     }
 }
 
@@ -372,7 +372,7 @@ static int listen(struct listener *listener, const struct comparison *c)
     listener->scope = GATE_MODEL;
     for (size_t i = 0; i < listener->gate->count; i++)
         if (!listener->is_met[i] && !listener->gate->rules[i].include && !listener->gate->rules[i].allow_null)
-            add_violation(listener, &listener->gate->rules[i], NULL, 0, "the result has no such figure");
+            add_violation(listener, &listener->gate->rules[i], NULL, 0, false, "the result has no such figure");
     return listener->rc;
 }
 
@@ -429,6 +429,21 @@ void gate_limit_text(const struct gate_rule *rule, char *out, size_t size)
     snprintf(out, size, "%s %s", gate_bound_names[rule->bound], rule->label ? rule->label : number);
 }
 
+uint32_t gate_analyses(const struct gate *gate)
+{
+    uint32_t named = 0;
+
+    for (size_t i = 0; i < gate->count; i++) {
+        int index = analysis_by_name(gate->rules[i].metric, strcspn(gate->rules[i].metric, "."));
+
+        if (index >= 0)
+            named |= 1u << index;
+        else if (gate->rules[i].scope == GATE_LAYER)
+            named |= 1u << analysis_by_name("layer_impact", 12);
+    }
+    return named;
+}
+
 static void write_limit(const struct gate_rule *rule, struct writer *w)
 {
     if (!rule->label)
@@ -449,7 +464,9 @@ static void write_violation(const struct gate_violation *violation, struct write
     write_text(w, "severity", gate_severity_names[rule ? rule->severity : GATE_SEVERITY_ERROR]);
     if (violation->name)
         write_text(w, "name", violation->name);
-    if (violation->figure)
+    if (violation->figure && violation->is_number)
+        write_figure(w, "figure", strtod(violation->figure, NULL), NULL);
+    else if (violation->figure)
         write_text(w, "figure", violation->figure);
     else
         write_null(w, "figure", violation->reason);

@@ -53,6 +53,7 @@ struct gate_violation {
     const struct gate_rule *rule; /* NULL: the rule that holds unless another allows it: no new non-finite elements */
     char *name;                   /* of the tensor or layer; NULL in scope model */
     char *figure;                 /* as text, or NULL: there is none */
+    bool is_number;               /* the figure reads as one */
     const char *reason;           /* static: why it is a violation, when the figure is not beyond the limit */
 };
 
@@ -62,6 +63,9 @@ struct gate_result {
     size_t violation_count;
     uint64_t violations_all;
 };
+
+/* The analyses that the rules' metrics name, as a request's bits: a rule asks for its own figure. */
+uint32_t gate_analyses(const struct gate *gate);
 
 /* Holds the comparison against the gate. Beside the rules one more holds: a pair that gained or changed non-finite
  * elements, or an added tensor that has any, violates every gate whose rules name no metric nonfinite_changed. */

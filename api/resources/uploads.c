@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "api/utf8.h"
+#include "core/utf8.h"
 
 enum { UPLOAD_NAME_BYTES_MAX = 255 };
 
@@ -62,7 +62,7 @@ static bool is_name_good(const char *name)
         return false;
     for (size_t at = 0; at < bytes; at += length) {
         length = utf8_decode(name + at, bytes - at, &code);
-        if (length == 0 || is_harmful_character(code))
+        if (length == 0 || utf8_is_harmful(code))
             return false;
     }
     return true;

@@ -334,6 +334,7 @@ int arguments_parse(struct arguments *a, enum personality personality, int argc,
         a->request.options.headers_only = true;
     if (personality == PERSONALITY_DIFFAI || (a->request.analyses == 0 && personality == PERSONALITY_COMPARE))
         a->request.analyses |= 1u << analysis_by_name("stats", 5); /* diffai's lines and elements always hold them */
+    a->request.analyses |= gate_analyses(&a->request.gate);
     return compare_request_check(&a->request, err);
 }
 

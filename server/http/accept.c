@@ -149,7 +149,7 @@ static void refuse(struct acceptor *a, struct greeting *g)
     shutdown(g->fd, SHUT_WR);
     list_remove(&a->waiting, g);
     g->is_lingering = true;
-    g->deadline_ms = now_ms() + LINGER_MS;
+    g->deadline_ms = clock_steady_ms() + LINGER_MS;
     list_add(&a->lingering, g);
 }
 
@@ -226,7 +226,7 @@ static void pause_listening(struct acceptor *a, bool is_paused)
     struct epoll_event event = {.events = is_paused ? 0 : EPOLLIN, .data.ptr = &a->http->listener};
 
     a->is_paused = is_paused;
-    a->resume_ms = now_ms() + PAUSE_MS;
+    a->resume_ms = clock_steady_ms() + PAUSE_MS;
     epoll_ctl(a->epoll, EPOLL_CTL_MOD, a->http->listener, &event);
 }
 
@@ -254,7 +254,7 @@ static void accept_all(struct acceptor *a)
         }
         g->fd = fd;
         g->is_shed = atomic_load(&http->greetings) + atomic_load(&http->registry.count) >= http->config.max_connections;
-        g->deadline_ms = now_ms() + (g->is_shed ? LINGER_MS : http->config.header_timeout_ms);
+        g->deadline_ms = clock_steady_ms() + (g->is_shed ? LINGER_MS : http->config.header_timeout_ms);
         event.data.ptr = g;
         if ((g->is_shed && a->shed >= SHED_MAX) || epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
             close(fd);
@@ -296,7 +296,7 @@ void *acceptor_run(void *context)
     struct acceptor a = {.http = http};
     struct epoll_event events[128], event = {.events = EPOLLIN};
     unsigned tick = http->config.header_timeout_ms / 8;
-    int64_t checked = now_ms();
+    int64_t checked = clock_steady_ms();
     bool is_ending = false;
 
     tick = tick < 5 ? 5 : tick > 250 ? 250 : tick;
@@ -308,7 +308,7 @@ void *acceptor_run(void *context)
     while (!is_ending) {
         int count =
             epoll_wait(a.epoll, events, 128, a.waiting.first || a.lingering.first || a.is_paused ? (int)tick : -1);
-        int64_t now = now_ms();
+        int64_t now = clock_steady_ms();
 
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == &http->wake)

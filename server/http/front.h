@@ -9,10 +9,11 @@
 
 #include "api/problem.h"
 #include "api/routes.h"
+#include "server/clock.h"
 #include "server/http.h"
 #include "server/http/framing.h"
-#include "server/http/must.h"
 #include "server/http/pool.h"
+#include "server/must.h"
 
 /* Where a connection is in its life, moved on by compare-and-swap, so that a cut and a reply never write both. */
 enum phase {

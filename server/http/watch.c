@@ -99,7 +99,7 @@ void *watcher_run(void *context)
     int64_t next = 0;
 
     while (atomic_load(&http->is_watching)) {
-        int64_t now = now_ms();
+        int64_t now = clock_steady_ms();
         int count;
 
         if (now >= next) {

@@ -10,12 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 #include "server/jobs/job_error.h"
-#include "server/jobs/must.h"
 #include "server/jobs/results.h"
 #include "server/jobs/slot.h"
 #include "server/log.h"
+#include "server/must.h"
 
 enum word { WORD_DONE, WORD_FAILED, WORD_GONE };
 

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 
 enum { READY_MS = 20000, SEND_SECONDS = 10, REAP_MS = 1000 };
 

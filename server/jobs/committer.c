@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
+#include "server/clock.h"
+#include "server/must.h"
 
 enum { RETRY_MS = 500 }; /* how often a full or failing disk is tried again */
 
@@ -223,17 +223,13 @@ static void *committer_main(void *argument)
 
 int committer_start(struct committer *c, struct error *err)
 {
-    pthread_condattr_t attributes;
 
     c->first = NULL;
     c->last = &c->first;
     if (!reserve_hold(&c->reserve))
         give_reserve_up(c);
     must(pthread_mutex_init(&c->lock, NULL));
-    must(pthread_condattr_init(&attributes));
-    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC));
-    must(pthread_cond_init(&c->wake, &attributes));
-    must(pthread_condattr_destroy(&attributes));
+    clock_steady_condition(&c->wake);
     if (pthread_create(&c->thread, NULL, committer_main, c) != 0)
         return error_set(err, ERROR_NO_MEMORY, "cannot start the thread that writes the job store");
     return 0;

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
+#include "server/clock.h"
 #include "server/jobs/uuid.h"
+#include "server/must.h"
 
 const char sqlite_interrupted_error[] = "{\"code\":\"interrupted\",\"status\":500,\"title\":\"Interrupted\","
                                         "\"detail\":\"the service ended during each of eleven attempts at this job\"}";

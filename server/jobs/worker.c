@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/jobs/channel.h"
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
+#include "server/must.h"
 
 enum { TELL_MS = 250, ARENAS = 4 };
 

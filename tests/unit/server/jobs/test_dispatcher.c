@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "api/render/result_index.h"
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 #include "server/jobs/dispatcher.h"
 #include "server/jobs/results.h"
 #include "server/jobs/worker.h"

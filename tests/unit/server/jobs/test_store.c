@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 #include "server/jobs/connection.h"
 #include "server/jobs/store.h"
 #include "server/jobs/uuid.h"

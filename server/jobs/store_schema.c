@@ -41,7 +41,8 @@ const char *const sqlite_texts[SQL_COUNT] = {
                        "state = CASE state WHEN 0 THEN 4 ELSE state END "
                        "WHERE id = ?1 AND state < 2 AND NOT cancel_requested RETURNING seq, state",
     [SQL_JOB_REMOVE] = "DELETE FROM job WHERE seq = ?1",
-    [SQL_JOB_RESULT] = "SELECT j.state, r.is_inline, r.json, r.idx, r.text, r.markdown, r.junit "
+    [SQL_JOB_RESULT] = "SELECT j.state, r.is_inline, r.json, r.idx, r.text, r.markdown, r.junit, "
+                       "r.json_bytes, r.idx_bytes, r.text_bytes, r.markdown_bytes, r.junit_bytes "
                        "FROM job j LEFT JOIN result r ON r.job = j.seq WHERE j.id = ?1",
     [SQL_JOB_CLAIM] = "UPDATE job SET state = 1, version = version + 1, attempt = attempt + 1, token = token + 1, "
                       "start_ms = ?1 WHERE seq = (SELECT seq FROM job WHERE state = 0 ORDER BY seq LIMIT 1) "

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/edit_distance.h"
+
 void request_fault_add(struct request_faults *faults, const char *pointer, const char *format, ...)
 {
     struct request_fault *fault;
@@ -54,32 +56,6 @@ const char *json_type_text(struct json_object *value)
     return "a string";
 }
 
-/* Edits (insert, delete, replace) between two short names; anything beyond 3 is "far". */
-static unsigned distance(const char *a, size_t a_bytes, const char *b)
-{
-    enum { LONGEST = 48, FAR = 99 };
-    size_t b_bytes = strlen(b);
-    unsigned row[LONGEST + 1];
-
-    if (a_bytes > LONGEST || b_bytes > LONGEST)
-        return FAR;
-    for (unsigned j = 0; j <= b_bytes; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= a_bytes; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= b_bytes; j++) {
-            unsigned replaced = diagonal + (a[i - 1] != b[j - 1]);
-            unsigned least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-
-            diagonal = row[j];
-            row[j] = replaced < least ? replaced : least;
-        }
-    }
-    return row[b_bytes];
-}
-
 /* The known name nearest to what was written, or NULL. */
 struct nearest {
     const char *text;
@@ -90,10 +66,10 @@ struct nearest {
 
 static void nearest_consider(struct nearest *nearest, const char *known)
 {
-    unsigned d = distance(nearest->text, nearest->bytes, known);
+    unsigned d = edit_distance(nearest->text, nearest->bytes, known, strlen(known));
 
     /* "stat" for "stats", "impact" for "layer_impact". */
-    if (nearest->bytes >= 4 && d > 3 && nearest->bytes < 48 && strstr(known, nearest->text))
+    if (nearest->bytes >= 4 && d > 3 && d != EDIT_FAR && strstr(known, nearest->text))
         d = 3;
     if (d <= 3 && (!nearest->best || d < nearest->best_distance)) {
         nearest->best = known;

@@ -226,9 +226,8 @@ static int compare(struct run *run, struct model **models, struct comparison **r
         return rc;
     env.scan.threads = run->threads;
     env.scan.cancel = &is_cancelled;
-    rc = isa && *isa ? isa_by_name(isa, &run->isa) : 0;
-    if (rc)
-        return error_set(err, rc, "DIFFAID_ISA: \"%.40s\" names no instruction set of this processor", isa);
+    if (isa && *isa && isa_by_name(isa, &run->isa))
+        return error_set(err, ERROR_REQUEST, "DIFFAID_ISA=%.40s names no instruction set of this processor", isa);
     env.scan.isa = run->isa;
     progress_bar_init(&bar);
     if (a->has_progress || (!a->is_quiet && isatty(STDERR_FILENO))) {

@@ -66,7 +66,7 @@ const char *const sqlite_texts[SQL_COUNT] = {
                           "json_bytes, idx_bytes, text_bytes, markdown_bytes, junit_bytes) "
                           "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     [SQL_RESULT_BYTES] = "SELECT " RESULT_BYTES " FROM result WHERE job = ?1",
-    [SQL_JOB_EXPIRED] = "SELECT seq, id FROM job WHERE state >= 2 AND finish_ms < ?1 ORDER BY finish_ms LIMIT ?2",
+    [SQL_JOB_EXPIRED] = "SELECT seq, id, 0 FROM job WHERE state >= 2 AND finish_ms < ?1 ORDER BY finish_ms LIMIT ?2",
     [SQL_UPLOAD_INSERT] = "INSERT INTO upload (id, name, bytes, sha256, create_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
     [SQL_UPLOAD_GET] = "SELECT " UPLOAD_COLUMNS " FROM upload u WHERE u.id = ?1",
     [SQL_UPLOAD_LIST] = "SELECT " UPLOAD_COLUMNS " FROM upload u WHERE u.seq < ?1 ORDER BY u.seq DESC LIMIT ?2",

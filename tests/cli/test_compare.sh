@@ -121,7 +121,7 @@ expect 2 "$diffaid" analyses nonsense && err 'no analysis "nonsense"' && one_lin
 expect 2 "$diffaid" analyses stats more && err 'one name at most' && one_line_error
 expect 0 "$diffaid" analyses --help && out '^usage: diffaid analyses'
 DIFFAID_ISA=nonsense expect 2 "$diffaid" compare "$work/a.safetensors" "$work/b.safetensors"
-err 'DIFFAID_ISA: "nonsense"' && one_line_error
+err 'DIFFAID_ISA=nonsense' && one_line_error
 DIFFAID_ISA=scalar expect 1 "$diffaid" compare --json "$work/a.safetensors" "$work/b.safetensors" && out '"isa":"scalar"'
 expect 2 "$diffai" --path 'w\E' "$work/a.safetensors" "$work/b.safetensors" && err 'may not hold' && one_line_error
 expect 2 "$diffai" --format nonsense "$work/a.safetensors" "$work/b.safetensors" && err 'auto, safetensors' && one_line_error

@@ -92,11 +92,16 @@ static bool is_member(const struct comparison *c, size_t pair, enum gradient_sou
 
 static void count_found(const struct comparison *c, struct gradient *state)
 {
-    struct member member;
+    size_t model = c->model_count - 1;
 
-    for (size_t pair = 0; pair < c->pairing->pairs; pair++)
+    for (size_t pair = 0; pair < c->pairing->pairs; pair++) {
+        const struct tensor *tensor = comparison_tensor(c, pair, model);
+        enum role role =
+            tensor && dtype_is_parameter(tensor->dtype) ? role_of(c->models[model], tensor, NULL) : ROLE_WEIGHT;
+
         for (int source = 0; source < SOURCE_PROXY; source++)
-            state->found[source] += is_member(c, pair, (enum gradient_source)source, &member);
+            state->found[source] += role == source_roles[source];
+    }
     state->source = SOURCE_NONE;
     if (!c->scan)
         return;

@@ -10,28 +10,30 @@ enum { NAME_BYTES_MAX = 1024, NUMBER_BYTES_MAX = 63 };
 
 struct role_row {
     const char *component;
+    uint32_t bytes; /* of component: most names are told apart by it */
     enum role role;
     const char *twin; /* must stand beside it, or NULL */
 };
+#define COMPONENT(text) text, sizeof(text) - 1
 static const struct role_row role_rows[] = {
-    {"grad", ROLE_GRADIENT, NULL},
-    {"grads", ROLE_GRADIENT, NULL},
-    {"gradients", ROLE_GRADIENT, NULL},
-    {"exp_avg", ROLE_FIRST_MOMENT, NULL},
-    {"exp_avg_sq", ROLE_SECOND_MOMENT, NULL},
-    {"mu", ROLE_FIRST_MOMENT, "nu"},
-    {"nu", ROLE_SECOND_MOMENT, "mu"},
-    {"square_avg", ROLE_SQUARE_AVERAGE, NULL},
-    {"momentum_buffer", ROLE_MOMENTUM, NULL},
-    {"max_exp_avg_sq", ROLE_STATE, NULL},
-    {"max_exp_avg_sqs", ROLE_STATE, NULL},
-    {"optimizer", ROLE_STATE, NULL},
-    {"optimizer_state", ROLE_STATE, NULL},
-    {"optimizer_states", ROLE_STATE, NULL},
-    {"optimizer_state_dict", ROLE_STATE, NULL},
-    {"optim_state", ROLE_STATE, NULL},
-    {"opt_state", ROLE_STATE, NULL},
-    {"param_groups", ROLE_STATE, NULL},
+    {COMPONENT("grad"), ROLE_GRADIENT, NULL},
+    {COMPONENT("grads"), ROLE_GRADIENT, NULL},
+    {COMPONENT("gradients"), ROLE_GRADIENT, NULL},
+    {COMPONENT("exp_avg"), ROLE_FIRST_MOMENT, NULL},
+    {COMPONENT("exp_avg_sq"), ROLE_SECOND_MOMENT, NULL},
+    {COMPONENT("mu"), ROLE_FIRST_MOMENT, "nu"},
+    {COMPONENT("nu"), ROLE_SECOND_MOMENT, "mu"},
+    {COMPONENT("square_avg"), ROLE_SQUARE_AVERAGE, NULL},
+    {COMPONENT("momentum_buffer"), ROLE_MOMENTUM, NULL},
+    {COMPONENT("max_exp_avg_sq"), ROLE_STATE, NULL},
+    {COMPONENT("max_exp_avg_sqs"), ROLE_STATE, NULL},
+    {COMPONENT("optimizer"), ROLE_STATE, NULL},
+    {COMPONENT("optimizer_state"), ROLE_STATE, NULL},
+    {COMPONENT("optimizer_states"), ROLE_STATE, NULL},
+    {COMPONENT("optimizer_state_dict"), ROLE_STATE, NULL},
+    {COMPONENT("optim_state"), ROLE_STATE, NULL},
+    {COMPONENT("opt_state"), ROLE_STATE, NULL},
+    {COMPONENT("param_groups"), ROLE_STATE, NULL},
 };
 
 struct scalar_row {
@@ -108,7 +110,8 @@ const struct tensor *role_twin(const struct model *model, const struct tensor *t
 static const struct role_row *row_of(const struct model *model, struct name name, struct name component)
 {
     for (size_t i = 0; i < sizeof(role_rows) / sizeof(role_rows[0]); i++)
-        if (is_text(component, role_rows[i].component) &&
+        if (component.bytes == role_rows[i].bytes &&
+            memcmp(component.text, role_rows[i].component, component.bytes) == 0 &&
             (!role_rows[i].twin || find_replaced(model, name, component, role_rows[i].twin)))
             return &role_rows[i];
     return NULL;

@@ -7,6 +7,7 @@
 
 #include "core/analysis/gradient_roles.h"
 #include "core/model/layers.h"
+#include "core/scan/couple.h"
 
 struct keyed {
     struct name layer;
@@ -68,32 +69,6 @@ int couples_plan(const struct pairing *pairing, const struct model *const *model
     *ret_names = names;
     *ret_count = count;
     return 0;
-}
-
-static void sum_shift(struct sum *sum, int by)
-{
-    sum->high = ldexp(sum->high, by);
-    sum->low = ldexp(sum->low, by);
-}
-
-/* Brings next's Σa and Σb to the scales of into, which delta_record_merge settled, and adds them. */
-static void couple_merge(struct couple_record *into, const struct couple_record *next)
-{
-    struct couple_record old = *into;
-    struct sum a = next->a, b = next->b;
-
-    if (!next->tensors)
-        return;
-    delta_record_merge(&into->delta, &next->delta, into->delta.elements);
-    sum_shift(&into->a, old.delta.exponent_a - into->delta.exponent_a);
-    sum_shift(&into->b, old.delta.exponent_b - into->delta.exponent_b);
-    sum_shift(&a, next->delta.exponent_a - into->delta.exponent_a);
-    sum_shift(&b, next->delta.exponent_b - into->delta.exponent_b);
-    sum_add(&into->a, a.high);
-    sum_add(&into->a, a.low);
-    sum_add(&into->b, b.high);
-    sum_add(&into->b, b.low);
-    into->tensors += next->tensors;
 }
 
 static size_t find_group(const struct comparison *c, struct name layer)
@@ -176,9 +151,9 @@ int couples_new(const struct comparison *c, struct couples **ret_couples, struct
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     }
     for (size_t i = 0; i < count; i++) {
-        delta_record_init(&couples->whole[i].delta);
+        couple_record_init(&couples->whole[i]);
         for (size_t group = 0; group < couples->groups; group++)
-            couple_merge(&couples->whole[i], &couples->layers[group * count + i]);
+            couple_record_merge(&couples->whole[i], &couples->layers[group * count + i]);
     }
     gather_sides(c, couples);
     *ret_couples = couples;
@@ -300,14 +275,12 @@ double couples_correlation(const struct couples *couples, size_t group, size_t i
     return correlation > 1 ? 1 : correlation < -1 ? -1 : correlation;
 }
 
-/* By polarisation, 2⟨d, e⟩ = ‖d + e‖² − ‖d‖² − ‖e‖², all three summed from differences of weights: the absolute error
- * is a few units in the last place times the larger step ÷ the smaller one. */
 double couples_turn(const struct couples *couples, size_t group, size_t t, const char **ret_reason)
 {
     const struct delta_record *in = &record_of(couples, group, t - 1, t)->delta;
     const struct delta_record *out = &record_of(couples, group, t, t + 1)->delta;
-    const struct delta_record *across = &record_of(couples, group, t - 1, t + 1)->delta;
-    double d = delta_l2(in), e = delta_l2(out), both = delta_l2(across), ratio, cosine;
+    const struct couple_record *across = record_of(couples, group, t - 1, t + 1);
+    double d = sum_value(&in->delta_squares), e = sum_value(&out->delta_squares), cosine;
 
     *ret_reason = "no float values compared";
     if (in->finite == 0 || out->finite == 0)
@@ -316,13 +289,10 @@ double couples_turn(const struct couples *couples, size_t group, size_t t, const
     if (!(d > 0) || !(e > 0))
         return NAN;
     *ret_reason = "the three checkpoints differ in their finite elements";
-    if (in->finite != out->finite || in->finite != across->finite)
-        return NAN;
-    *ret_reason = "one step is over 1e6 times the other";
-    ratio = d > e ? d / e : e / d;
-    if (ratio > 1e6)
+    if (in->finite != across->turn_finite || out->finite != across->turn_finite)
         return NAN;
     *ret_reason = NULL;
-    cosine = ((both - d) * (both + d) / e - e) / (2 * d);
+    cosine =
+        ldexp(sum_value(&across->turn) / (sqrt(d) * sqrt(e)), across->turn_exponent - in->exponent - out->exponent);
     return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
 }

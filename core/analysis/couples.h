@@ -38,7 +38,8 @@ double couple_angle(const struct couple_record *record);
 /* Pearson's correlation of the two models' weights; 1 where all are equal, NAN where one side is constant. */
 double couples_correlation(const struct couples *couples, size_t group, size_t i, size_t j);
 
-/* ⟨w_t − w_{t−1}, w_{t+1} − w_t⟩ ÷ (‖·‖·‖·‖) for 0 < t < models − 1. NAN, with a reason, where it has no value. */
+/* ⟨w_t − w_{t−1}, w_{t+1} − w_t⟩ ÷ (‖·‖·‖·‖) for 0 < t < models − 1, the product summed as such by the pass: as exact
+ * as a cosine of tensors, however unequal the steps. NAN, with a reason, where it has no value. */
 double couples_turn(const struct couples *couples, size_t group, size_t t, const char **ret_reason);
 
 #endif

@@ -69,6 +69,66 @@ void couple_add_sums(struct measure *m, const struct stored *a, const struct sto
     sum_scale(&couple->b, side_b->exponent - delta->exponent_b);
 }
 
+/* Eight lanes of (m − a)(b − m); a term that is not finite in all three adds nothing. Returns how many do. */
+static size_t turn_of_terms(const double *a, const double *between, const double *b, size_t count, double *ret)
+{
+    double lanes[8] = {0};
+    size_t finite = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bool is_finite = isfinite(a[i]) && isfinite(between[i]) && isfinite(b[i]);
+
+        lanes[i % 8] += is_finite ? (between[i] - a[i]) * (b[i] - between[i]) : 0;
+        finite += is_finite;
+    }
+    *ret = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+    return finite;
+}
+
+void couple_add_turn(struct measure *m, const struct stored *a, const struct stored *between, const struct stored *b,
+                     const struct couple_record *in, const struct couple_record *out, struct couple_record *couple)
+{
+    const size_t terms = a->dtype == DTYPE_C64 ? 2 : 1;
+    const int32_t e = in->delta.exponent, f = out->delta.exponent, exponent = e > f ? e : f;
+
+    /* A complex number opposite a real one has no product term by term, and 2^400 between two steps leaves none. */
+    if ((between->dtype == DTYPE_C64) != (terms == 2) || (b->dtype == DTYPE_C64) != (terms == 2) || e - f > 400 ||
+        f - e > 400)
+        return;
+    couple->turn_exponent = 2 * exponent;
+    for (size_t at = 0; at < a->elements; at += BLOCK_ELEMENTS / 2) {
+        size_t n = a->elements - at < BLOCK_ELEMENTS / 2 ? a->elements - at : BLOCK_ELEMENTS / 2;
+        double turn;
+
+        decode_f64(a->dtype, a->base, a->first + at, n, m->a64);
+        decode_f64(between->dtype, between->base, between->first + at, n, m->terms_a);
+        decode_f64(b->dtype, b->base, b->first + at, n, m->b64);
+        scale_terms(m->a64, n * terms, exponent);
+        scale_terms(m->terms_a, n * terms, exponent);
+        scale_terms(m->b64, n * terms, exponent);
+        couple->turn_finite += turn_of_terms(m->a64, m->terms_a, m->b64, n * terms, &turn);
+        sum_add(&couple->turn, turn);
+    }
+}
+
+static void turn_merge(struct couple_record *into, const struct couple_record *next)
+{
+    struct sum turn = next->turn;
+    int32_t exponent;
+
+    if (next->turn_finite == 0)
+        return;
+    exponent = into->turn_finite == 0 || (into->turn.high == 0 && next->turn.high != 0) ||
+                       (next->turn.high != 0 && next->turn_exponent > into->turn_exponent)
+                   ? next->turn_exponent
+                   : into->turn_exponent;
+    sum_scale(&into->turn, into->turn_exponent - exponent);
+    sum_scale(&turn, next->turn_exponent - exponent);
+    sum_merge(&into->turn, &turn);
+    into->turn_exponent = exponent;
+    into->turn_finite += next->turn_finite;
+}
+
 /* The sums follow the exponents of the delta, which merging may raise. */
 void couple_record_merge(struct couple_record *into, const struct couple_record *next)
 {
@@ -76,6 +136,7 @@ void couple_record_merge(struct couple_record *into, const struct couple_record 
     struct sum a = next->a, b = next->b;
 
     into->tensors += next->tensors;
+    turn_merge(into, next);
     if (next->delta.elements == 0)
         return;
     delta_record_merge(&into->delta, &next->delta, 0);

@@ -15,6 +15,11 @@ void couple_record_init(struct couple_record *record);
 void couple_add_sums(struct measure *m, const struct stored *a, const struct stored *b,
                      const struct side_record *side_a, const struct side_record *side_b, struct couple_record *couple);
 
+/* Adds the turn of three models that follow one another: couple is that of a and b, in and out are the steps to and
+ * from the one between. All three couples were measured over this unit. */
+void couple_add_turn(struct measure *m, const struct stored *a, const struct stored *between, const struct stored *b,
+                     const struct couple_record *in, const struct couple_record *out, struct couple_record *couple);
+
 /* Appends next, which follows in order. */
 void couple_record_merge(struct couple_record *into, const struct couple_record *next);
 

@@ -219,6 +219,24 @@ static void unit_couples(struct scanner *scanner, uint32_t g, bool is_pair, stru
     }
 }
 
+/* Every three models that follow one another, after their couples. */
+static void unit_turns(struct scanner *scanner, uint32_t g, struct yield *yield)
+{
+    const struct layout *layout = &scanner->layout;
+    const struct stored *stored = scanner->stored;
+    const size_t models = layout->models;
+
+    for (size_t i = 0; i + 2 < models; i++) {
+        if (layout->group_of[i] == g && layout->group_of[i + 1] == g && layout->group_of[i + 2] == g &&
+            stored[i].elements > 0 && couple_takes_part(layout->tensor[i], layout->tensor[i + 1]) &&
+            couple_takes_part(layout->tensor[i + 1], layout->tensor[i + 2]))
+            couple_add_turn(scanner->measure, &stored[i], &stored[i + 1], &stored[i + 2],
+                            &yield->couples[couple_index(models, i, i + 1)],
+                            &yield->couples[couple_index(models, i + 1, i + 2)],
+                            &yield->couples[couple_index(models, i, i + 2)]);
+    }
+}
+
 static void yield_begin(struct yield *yield)
 {
     yield->has_delta = false;
@@ -294,8 +312,10 @@ static int unit_measure(struct scanner *scanner, const struct layout_group *grou
         measure_pair(scanner->measure, &pair, &yield->sides[0].record, &yield->sides[last].record, &yield->delta);
         yield->has_delta = true;
     }
-    if (yield->couples)
+    if (yield->couples) {
         unit_couples(scanner, g, is_pair && layout->coverage == COVERED_VALUES, yield);
+        unit_turns(scanner, g, yield);
+    }
     for (size_t m = 0; (scanner->plan->needs & NEED_QUANTILES) && m < layout->models; m++)
         if (layout->group_of[m] == g && scanner->stored[m].elements > 0)
             unit_count_bins(scanner, m, yield->pair, gather);

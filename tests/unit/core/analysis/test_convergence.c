@@ -12,6 +12,16 @@ START_TEST(a_series_matches_numpy)
 }
 END_TEST
 
+START_TEST(steps_of_unequal_length_keep_their_cosine)
+{
+    static const char *const names[3] = {"uneven.0.safetensors", "uneven.1.safetensors", "uneven.2.safetensors"};
+    struct json_object *document = analyse_golden("convergence_analysis", names, 3, NULL);
+
+    check_against(document, "uneven", AT, 3);
+    json_object_put(document);
+}
+END_TEST
+
 START_TEST(what_checkpoints_do_not_share_is_null)
 {
     struct json_object *document = analyse_golden("convergence_analysis", ragged_names, 4, NULL);
@@ -52,6 +62,27 @@ START_TEST(order_in_files_and_shards_change_nothing)
     ck_assert_int_eq(json_object_equal(at_pointer(plain, AT), at_pointer(other, AT)), 1);
     json_object_put(other);
     json_object_put(plain);
+}
+END_TEST
+
+START_TEST(any_number_of_threads_gives_the_same_document)
+{
+    char paths[6][512];
+    const char *list[6];
+    struct json_object *one;
+
+    for (size_t i = 0; i < 6; i++) {
+        snprintf(paths[i], sizeof(paths[i]), SERIES "%s", series_names[i]);
+        list[i] = paths[i];
+    }
+    one = analyse("convergence_analysis", list, 6, NULL, 1);
+    for (unsigned threads = 2; threads < 8; threads += 5) {
+        struct json_object *other = analyse("convergence_analysis", list, 6, NULL, threads);
+
+        ck_assert_str_eq(json_object_to_json_string(one), json_object_to_json_string(other));
+        json_object_put(other);
+    }
+    json_object_put(one);
 }
 END_TEST
 
@@ -196,9 +227,11 @@ int main(void)
 {
     const TTest *const tests[] = {
         a_series_matches_numpy,
+        steps_of_unequal_length_keep_their_cosine,
         what_checkpoints_do_not_share_is_null,
         two_models_are_one_step_without_a_verdict,
         order_in_files_and_shards_change_nothing,
+        any_number_of_threads_gives_the_same_document,
         steps_obey_the_triangle_inequality,
         models_that_stand_still_have_converged,
         going_back_and_forth_oscillates,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/analysis/analysis.h"
+#include "core/analysis/couples.h"
 #include "core/listing.h"
 #include "core/patterns.h"
 
@@ -172,7 +173,8 @@ static int scan(struct comparison *c, const struct compare_env *env, struct erro
         .needs = (c->model_count > 1 ? NEED_DELTA : 0) | (c->request->gate.count ? NEED_SIDE : 0),
         .epsilon = isnan(c->request->options.epsilon) ? 0 : c->request->options.epsilon,
     };
-    int rc;
+    uint32_t *groups = NULL;
+    int rc = 0;
 
     if (c->request->options.headers_only)
         return 0;
@@ -184,7 +186,13 @@ static int scan(struct comparison *c, const struct compare_env *env, struct erro
         }
     if (plan.needs == 0)
         return 0;
-    rc = scan_run(&plan, &env->scan, &c->scan, err);
+    if (plan.needs & NEED_COUPLES)
+        rc = couples_plan(c->pairing, plan.models, &groups, &c->group_names, &c->group_count, err);
+    plan.groups = groups;
+    plan.group_count = c->group_count;
+    if (rc == 0)
+        rc = scan_run(&plan, &env->scan, &c->scan, err);
+    free(groups);
     for (size_t m = 0; rc == 0 && m < c->model_count; m++)
         rc = model_check_unchanged(c->models[m], err);
     return rc;
@@ -381,6 +389,7 @@ void comparison_free(struct comparison *c)
     gate_result_free(c->gate);
     free(c->status);
     scan_result_free(c->scan);
+    free(c->group_names);
     pairing_free(c->pairing);
     free(c);
 }

@@ -49,6 +49,8 @@ struct comparison {
     size_t model_count;
     struct pairing *pairing;
     struct scan_result *scan; /* NULL with headers_only */
+    struct name *group_names; /* with couples: the layers that scan->couples sums by, in natural order */
+    size_t group_count;
     uint8_t *status;          /* [pair]: enum tensor_status; meaningless for one model */
     uint64_t status_counts[STATUS_COUNT];
     enum verdict verdict;

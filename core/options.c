@@ -22,11 +22,15 @@ const char *const sort_names[SORT_COUNT + 1] = {
     [SORT_BEYOND_EPSILON] = "beyond_epsilon",
 };
 
+static const char *const across_names[] = {"none", "within", "between", NULL};
 static const char *const order_names[] = {"default", "ascending", "descending", NULL};
 
 #define FIELD(field) offsetof(struct options, field)
 #define QUANTIZATION "quantization_analysis"
 #define IMPACT       "layer_impact"
+#define CONVERGENCE  "convergence_analysis"
+#define GRADIENT     "gradient_analysis"
+#define SIMILARITY   "similarity_matrix"
 
 const struct option options_table[] = {
     {"include", NULL, OPTION_PATTERNS, FIELD(include), 0, 0, 0, NULL, "PATTERN",
@@ -62,6 +66,30 @@ const struct option options_table[] = {
      "Impact is low below X times an even share by parameters."},
     {"impact_high", IMPACT, OPTION_NUMBER, FIELD(impact_high), 0, 1e9, 2, NULL, "X",
      "Impact is high above X times an even share by parameters."},
+    {"convergence_tolerance", CONVERGENCE, OPTION_NUMBER, FIELD(convergence_tolerance), 0, 1e9, 1e-4, NULL, "X",
+     "Converged: the last step is at most X times the norm of the weights."},
+    {"convergence_shrinking", CONVERGENCE, OPTION_NUMBER, FIELD(convergence_shrinking), 0, 1, 0.95, NULL, "X",
+     "Converging: each step is at most X times the one before, by the fitted rate."},
+    {"convergence_growing", CONVERGENCE, OPTION_NUMBER, FIELD(convergence_growing), 1, 1e9, 1.05, NULL, "X",
+     "Diverging: each step is at least X times the one before, by the fitted rate."},
+    {"convergence_r_squared", CONVERGENCE, OPTION_NUMBER, FIELD(convergence_r_squared), 0, 1, 0.5, NULL, "X",
+     "R squared from which a fitted rate is believed."},
+    {"convergence_oscillation", CONVERGENCE, OPTION_NUMBER, FIELD(convergence_oscillation), -1, 1, -0.1, NULL, "X",
+     "Oscillating: the median cosine of successive steps in the later half is at most X."},
+    {"convergence_spread", CONVERGENCE, OPTION_NUMBER, FIELD(convergence_spread), 1, 1e9, 2, NULL, "X",
+     "Plateaued: the largest step is at most X times the smallest."},
+    {"straggler_factor", CONVERGENCE, OPTION_NUMBER, FIELD(straggler_factor), 1, 1e9, 2, NULL, "X",
+     "A layer straggles when its last relative step is over X times the layers' median."},
+    {"update_proxy", GRADIENT, OPTION_FLAG, FIELD(update_proxy), 0, 0, 0, NULL, NULL,
+     "Where no gradients are stored, take baseline minus candidate for them."},
+    {"gradient_vanishing", GRADIENT, OPTION_NUMBER, FIELD(gradient_vanishing), 0, 1, 1e-3, NULL, "X",
+     "Vanishing: a layer's RMS gradient is under X times that of the last layer."},
+    {"gradient_exploding", GRADIENT, OPTION_NUMBER, FIELD(gradient_exploding), 1, 1e300, 1e3, NULL, "X",
+     "Exploding: it is over X times that of the last layer."},
+    {"similarity_layers", SIMILARITY, OPTION_FLAG, FIELD(similarity_layers), 0, 0, 0, NULL, NULL,
+     "Add the matrices of every layer."},
+    {"similarity_across", SIMILARITY, OPTION_CHOICE, FIELD(similarity_across), 0, 0, ACROSS_NONE, across_names, "WHICH",
+     "Also hold layers of equal shapes against each other: within each model, or between the first and the last."},
 };
 const size_t options_count = sizeof(options_table) / sizeof(options_table[0]);
 

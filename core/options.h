@@ -31,6 +31,7 @@ enum sort_key {
     SORT_BEYOND_EPSILON,
     SORT_COUNT
 };
+enum similarity_across { ACROSS_NONE, ACROSS_WITHIN, ACROSS_BETWEEN };
 extern const char *const sort_names[SORT_COUNT + 1]; /* as requests spell them; NULL-terminated */
 
 struct options {
@@ -45,6 +46,15 @@ struct options {
     uint64_t most_damaged;
     /* layer_impact */
     double impact_low, impact_high;
+    /* convergence_analysis */
+    double convergence_tolerance, convergence_shrinking, convergence_growing, convergence_r_squared;
+    double convergence_oscillation, convergence_spread, straggler_factor;
+    /* gradient_analysis */
+    bool update_proxy;
+    double gradient_vanishing, gradient_exploding;
+    /* similarity_matrix */
+    bool similarity_layers;
+    unsigned similarity_across; /* enum similarity_across */
 };
 
 enum option_kind { OPTION_FLAG, OPTION_COUNT, OPTION_NUMBER, OPTION_CHOICE, OPTION_PATTERNS };

@@ -6,6 +6,9 @@ const struct analysis *const analyses[] = {
     &stats_analysis,
     &quantization_analysis,
     &layer_impact_analysis,
+    &convergence_analysis,
+    &gradient_analysis,
+    &similarity_matrix_analysis,
 };
 const size_t analysis_count = sizeof(analyses) / sizeof(analyses[0]);
 

@@ -109,6 +109,11 @@ struct couple_record {
     struct delta_record delta;
     struct sum a, b; /* Σa, Σb over the same terms, scaled by 2^-exponent_a, 2^-exponent_b */
     uint64_t tensors;
+    /* Of models i and i + 2, m lying between: Σ(m − a)(b − m) over the elements finite in all three, scaled by
+     * 2^-turn_exponent: what polarisation would lose where one step is far shorter than the other. */
+    struct sum turn;
+    uint64_t turn_finite; /* its terms */
+    int32_t turn_exponent;
 };
 
 /* How far baseline and candidate of a pair could be held against each other. */

@@ -27,6 +27,7 @@ static const char *const order_names[] = {"default", "ascending", "descending", 
 #define FIELD(field) offsetof(struct options, field)
 #define QUANTIZATION "quantization_analysis"
 #define IMPACT       "layer_impact"
+#define ARCHITECTURE "architecture_comparison"
 
 const struct option options_table[] = {
     {"include", NULL, OPTION_PATTERNS, FIELD(include), 0, 0, 0, NULL, "PATTERN",
@@ -62,6 +63,8 @@ const struct option options_table[] = {
      "Impact is low below X times an even share by parameters."},
     {"impact_high", IMPACT, OPTION_NUMBER, FIELD(impact_high), 0, 1e9, 2, NULL, "X",
      "Impact is high above X times an even share by parameters."},
+    {"architecture_list", ARCHITECTURE, OPTION_COUNT, FIELD(architecture_list), 0, 1e6, 100, NULL, "N",
+     "Length of each list of tensors, blocks and differences; what is beyond is counted."},
 };
 const size_t options_count = sizeof(options_table) / sizeof(options_table[0]);
 

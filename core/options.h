@@ -45,6 +45,8 @@ struct options {
     uint64_t most_damaged;
     /* layer_impact */
     double impact_low, impact_high;
+    /* architecture_comparison */
+    uint64_t architecture_list;
 };
 
 enum option_kind { OPTION_FLAG, OPTION_COUNT, OPTION_NUMBER, OPTION_CHOICE, OPTION_PATTERNS };

@@ -6,6 +6,7 @@ const struct analysis *const analyses[] = {
     &stats_analysis,
     &quantization_analysis,
     &layer_impact_analysis,
+    &architecture_comparison_analysis,
 };
 const size_t analysis_count = sizeof(analyses) / sizeof(analyses[0]);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/format/json_scan.h"
+#include "core/model/model.h"
 #include "core/model/order.h"
 
 enum kind { KIND_NULL, KIND_FLAG, KIND_NUMBER, KIND_TEXT, KIND_ARRAY, KIND_OBJECT };
@@ -249,6 +250,44 @@ int config_parse(const char *text, size_t bytes, struct config **ret_config, str
 out:
     config_free(config);
     return rc;
+}
+
+int config_of_metadata(const struct metadata_entry *entries, size_t count, struct config **ret_config,
+                       struct error *err)
+{
+    struct parser parser = {.config = calloc(1, sizeof(*parser.config))};
+    struct config *config = parser.config;
+    bool is_whole = config != NULL;
+    uint32_t at;
+
+    is_whole = is_whole && add_value(&parser, KIND_OBJECT, &at);
+    for (size_t i = 0; is_whole && i < count; i++) {
+        struct name key = entries[i].key;
+
+        if (key.bytes > CONFIG_KEY_BYTES_MAX) {
+            key.bytes = CONFIG_KEY_BYTES_MAX;
+            while (key.bytes > 0 && ((unsigned char)key.text[key.bytes] & 0xc0) == 0x80)
+                key.bytes--;
+        }
+        is_whole = add_value(&parser, KIND_TEXT, &at);
+        if (is_whole) {
+            config->values[at].key = key;
+            config->values[at].text = entries[i].value;
+        }
+    }
+    if (is_whole)
+        config->children = malloc((count + count / 2 + 2) * sizeof(*config->children));
+    if (!is_whole || !config->children) {
+        config_free(config);
+        return error_set(err, parser.code == ERROR_LIMIT ? ERROR_LIMIT : ERROR_NO_MEMORY, "metadata: too much of it");
+    }
+    for (size_t i = 0; i < count; i++)
+        config->children[i] = (uint32_t)i + 1;
+    order_sort(config->children, count, config->children + count, compare_keys, config->values);
+    config->values[0].count = (uint32_t)count;
+    config->values[0].size = (uint32_t)count + 1;
+    *ret_config = config;
+    return 0;
 }
 
 static const struct value *child_at(const struct config *config, const struct value *value, uint32_t i)

@@ -12,12 +12,16 @@
 #include "core/writer.h"
 
 struct config;
+struct metadata_entry;
 
 enum { CONFIG_NESTING_MAX = 32, CONFIG_KEY_BYTES_MAX = 1024, CONFIG_VALUES_MAX = 1 << 20 };
 
 /* Parses text (copied): strict JSON, but for the NaN and Infinity that Python writes. A key that appears twice in one
  * object is refused: readers disagree about which one counts. ERROR_FORMAT with the place of the fault, ERROR_LIMIT. */
 int config_parse(const char *text, size_t bytes, struct config **ret_config, struct error *err);
+/* The entries of a file's own metadata, sorted by key, as an object of texts, borrowed. Keys are cut to 1,024 bytes. */
+int config_of_metadata(const struct metadata_entry *entries, size_t count, struct config **ret_config,
+                       struct error *err);
 void config_free(struct config *config);
 
 /* A member by its path of keys, "text_config.hidden_size", "architectures.0" (elements by number); false when it is

@@ -185,7 +185,7 @@ struct survey {
 struct candidate {
     struct name stack;
     uint64_t layers, elements;
-    bool has_attention, is_text;
+    bool has_attention, is_text; /* of a model with a vocabulary, the part that is no image or sound tower */
 };
 
 static bool is_better(const struct candidate *a, const struct candidate *b)
@@ -257,7 +257,8 @@ static void find_stack(struct survey *survey, const struct block_ranges *ranges)
 
         if (is_first)
             candidate = (struct candidate){.stack = range->stack,
-                                           .is_text = !is_of_images(range->stack) && !is_of_sound(range->stack)};
+                                           .is_text = survey->embedding && !is_of_images(range->stack) &&
+                                                      !is_of_sound(range->stack)};
         candidate_add(survey->model, range, &candidate);
         if (!is_last)
             continue;
@@ -699,6 +700,23 @@ static const struct {
     {"down_blocks.0.", "quant_conv.", "autoencoder_kl"},
     {"layer1.0.conv1.", "layer4.", "resnet"},
     {"resnet.encoder.stages.", NULL, "resnet"},
+    {"beit.encoder.", NULL, "beit"},
+    {"deit.encoder.", NULL, "deit"},
+    {"layer_scale1.lambda1", NULL, "dinov2"},
+    {"mask_decoder.", "prompt_encoder.", "sam"},
+    {"mobilenet_v2.", NULL, "mobilenet_v2"},
+    {"stages.0.blocks.0.conv_dw.", NULL, "convnext"},
+    {"single_transformer_blocks.", NULL, "flux"},
+    {"transformer_blocks.0.attn.add_q_proj.", NULL, "sd3"},
+    {"kv_a_proj_with_mqa.", NULL, "deepseek"},
+    {"linear_attn.in_proj_qkvz.", NULL, "qwen3_next"},
+    {"decoder.layers.0.encoder_attn.", NULL, "bart"},
+    {"h.0.attn.attention.k_proj.", NULL, "gpt_neo"},
+    {"h.0.attn.qkv_proj.", "mlp.fc_in.", "codegen"},
+    {"h.0.attn.k_proj.", "mlp.fc_in.", "gptj"},
+    {"self_attn.q_proj.", "mlp.fc1.", "phi"},
+    {"self_attn.query_key_value.", "q_layernorm.", "persimmon"},
+    {"attn.Wqkv.", "emb_ln.", "nomic_bert"},
     {"self_attn.q_proj.", "mlp.gate_proj.", "llama"},
 };
 
@@ -771,13 +789,13 @@ void architecture_measure(const struct model *model, const struct block_ranges *
     struct architecture a = {0};
     uint64_t width;
 
+    survey_vocabulary(&survey);
     find_stack(&survey, ranges);
     survey.sections = is_of_images(survey.stack)  ? image_sections
                       : is_of_sound(survey.stack) ? sound_sections
                                                   : text_sections;
     if (!survey.is_staged)
         survey_blocks(&survey, ranges);
-    survey_vocabulary(&survey);
     tell_family(&survey, &a);
     measure_tying(&survey, &a);
     if (survey.is_staged) {

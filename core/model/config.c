@@ -22,6 +22,7 @@ struct value {
     uint32_t first, count; /* of a container: its run of children */
     uint32_t next;         /* the sibling read after it; while parsing only */
     uint32_t size;         /* values below it and itself */
+    uint32_t height;       /* levels of containers: 0 for a scalar */
 };
 
 struct config {
@@ -33,6 +34,7 @@ struct config {
 
 enum {
     WHOLE_VALUES_MAX = 64,
+    WHOLE_HEIGHT_MAX = 4, /* writers nest only so deep */
     TEXT_BYTES_MAX = 4096,
     POINTER_BYTES = CONFIG_NESTING_MAX * (2 * CONFIG_KEY_BYTES_MAX + 1) + 32
 };
@@ -85,7 +87,7 @@ static bool parse_value(struct parser *parser, uint32_t *ret_at);
 static bool parse_container(struct parser *parser, enum kind kind, uint32_t *ret_at)
 {
     struct json_scan *scan = &parser->scan;
-    uint32_t at, child, last = NO_VALUE, first = NO_VALUE, count = 0, size = 1;
+    uint32_t at, child, last = NO_VALUE, first = NO_VALUE, count = 0, size = 1, height = 0;
     struct name key = {0};
     bool has;
 
@@ -102,6 +104,8 @@ static bool parse_container(struct parser *parser, enum kind kind, uint32_t *ret
             return false;
         parser->config->values[child].key = key;
         size += parser->config->values[child].size;
+        if (height < parser->config->values[child].height)
+            height = parser->config->values[child].height;
         if (last == NO_VALUE)
             first = child;
         else
@@ -113,6 +117,7 @@ static bool parse_container(struct parser *parser, enum kind kind, uint32_t *ret
     parser->config->values[at].first = first;
     parser->config->values[at].count = count;
     parser->config->values[at].size = size;
+    parser->config->values[at].height = height + 1;
     *ret_at = at;
     return true;
 }
@@ -286,6 +291,7 @@ int config_of_metadata(const struct metadata_entry *entries, size_t count, struc
     order_sort(config->children, count, config->children + count, compare_keys, config->values);
     config->values[0].count = (uint32_t)count;
     config->values[0].size = (uint32_t)count + 1;
+    config->values[0].height = 1;
     *ret_config = config;
     return 0;
 }
@@ -541,12 +547,17 @@ static void tell(struct walk *walk, enum change change, const struct value *befo
         write_end(w);
 }
 
+static bool is_shown_whole(const struct value *value)
+{
+    return value->size <= WHOLE_VALUES_MAX && value->height <= WHOLE_HEIGHT_MAX;
+}
+
 /* A value that only one side has: whole, or child by child when it is large. */
 static void one_sided(struct walk *walk, enum change change, const struct value *value)
 {
     const struct config *config = change == ADDED ? walk->after : walk->before;
 
-    if (value->size <= WHOLE_VALUES_MAX) {
+    if (is_shown_whole(value)) {
         tell(walk, change, change == REMOVED ? value : NULL, change == ADDED ? value : NULL);
         return;
     }
@@ -606,7 +617,7 @@ static void both_sides(struct walk *walk, const struct value *a, const struct va
         compare_elements(walk, a, b);
     } else if (a->kind == b->kind && scalars_equal(a, b)) {
         return;
-    } else if (a->size > WHOLE_VALUES_MAX || b->size > WHOLE_VALUES_MAX) {
+    } else if (!is_shown_whole(a) || !is_shown_whole(b)) {
         one_sided(walk, REMOVED, a);
         one_sided(walk, ADDED, b);
     } else {

@@ -32,9 +32,9 @@ bool config_text(const struct config *config, const char *path, struct name *ret
 
 /* Writes the members that differ as {"added": {path: value}, "removed": {…}, "changed": {path: [before, after]}}; paths
  * are RFC 6901 pointers in canonical order. Numbers are compared as numbers (1 is 1.0), arrays element by element;
- * values of more than 64 values are listed member by member, and long text is cut with its length told. Either side
- * may be NULL: everything is added or removed. At most most entries are written, the rest counted in "omitted".
- * Returns whether there is any difference. */
+ * values of more than 64 values or 4 levels are listed member by member, and long text is cut with its length told.
+ * Either side may be NULL: everything is added or removed. At most most entries are written, the rest counted in
+ * "omitted". Returns whether there is any difference. */
 bool config_write_diff(const struct config *before, const struct config *after, uint64_t most, struct writer *w);
 bool config_differs(const struct config *before, const struct config *after);
 

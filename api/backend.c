@@ -10,6 +10,7 @@ void job_done(struct job *job)
     free(job->request);
     free(job->labels);
     free(job->error);
+    free(job->summary);
     free(job->run);
 }
 

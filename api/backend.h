@@ -35,6 +35,7 @@ struct job {
     char *request; /* JSON as accepted: models, analyses, options */
     char *labels;  /* JSON object, or NULL */
     char *error;   /* failed: JSON {code, status, title, detail}; else NULL */
+    char *summary; /* succeeded: JSON {verdict, headline, …}, what the result's summary says in short; else NULL */
     char *run;     /* succeeded: JSON {elapsed_seconds, engine, timings}; else NULL */
 };
 void job_done(struct job *job);

@@ -91,7 +91,7 @@ struct response {
         char job_id[JOB_ID_BYTES];
         unsigned seconds; /* 0: do not wait. Else ask again when the job has ended or the time is up */
     } wait;
-    bool is_last;                      /* close the connection afterwards */
+    bool is_last;                     /* close the connection afterwards */
     char cause[RESPONSE_CAUSE_BYTES]; /* for the log only: what the client is not told */
 };
 
@@ -113,9 +113,9 @@ uint64_t response_length(const struct response *response);
 /* Reads a body from front to back. */
 struct body_reader {
     const struct response *response;
-    size_t part;     /* of BODY_SEGMENTS: 0 before, 2i+1 segment i, 2i+2 what follows it */
-    uint64_t at;     /* in the part */
-    char *window;    /* of the file, so that neighbouring segments cost one read */
+    size_t part;  /* of BODY_SEGMENTS: 0 before, 2i+1 segment i, 2i+2 what follows it */
+    uint64_t at;  /* in the part */
+    char *window; /* of the file, so that neighbouring segments cost one read */
     uint64_t window_offset;
     size_t window_bytes;
 };

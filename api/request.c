@@ -1,5 +1,6 @@
-/* json_scan decides whether the text is JSON at all; json-c then parses what is known to be good; the rest of this file
- * holds each member against the tables of analyses and options. All faults are gathered, up to REQUEST_FAULTS_MAX. */
+/* json_check decides whether the text is JSON at all; json-c then parses what is known to be good; the rest of this
+ * file holds each member against the tables of analyses and options. All faults are gathered, up to REQUEST_FAULTS_MAX.
+ */
 #include "api/request.h"
 
 #include <inttypes.h>
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json_scan.h"
+#include "api/json_check.h"
 #include "api/json_text.h"
 #include "core/analysis/analysis.h"
 
@@ -20,8 +21,7 @@ enum {
     LABEL_VALUE_BYTES_MAX = 255,
 };
 
-__attribute__((format(printf, 3, 4))) static void add_fault(struct request_faults *faults, const char *pointer,
-                                                            const char *format, ...)
+void request_fault_add(struct request_faults *faults, const char *pointer, const char *format, ...)
 {
     struct request_fault *fault;
     va_list args;
@@ -33,6 +33,15 @@ __attribute__((format(printf, 3, 4))) static void add_fault(struct request_fault
     va_start(args, format);
     vsnprintf(fault->detail, sizeof(fault->detail), format, args);
     va_end(args);
+}
+
+/* What setting an option or checking the whole said. */
+static void add_error(struct request_faults *faults, const char *pointer, int rc, const struct error *err)
+{
+    if (rc == ERROR_NO_MEMORY)
+        faults->has_no_memory = true;
+    else
+        request_fault_add(faults, pointer, "%s", err->text);
 }
 
 /* Text of the request, safe to show: cut, and without what acts on a terminal. */
@@ -119,12 +128,12 @@ static void fault_unknown(struct request_faults *faults, const char *pointer, co
         nearest_consider(&nearest, known[i]);
     shown(text, bytes, quoted);
     if (nearest.best) {
-        add_fault(faults, pointer, "unknown %s \"%.160s\"; did you mean \"%s\"?", what, quoted, nearest.best);
+        request_fault_add(faults, pointer, "unknown %s \"%.160s\"; did you mean \"%s\"?", what, quoted, nearest.best);
         return;
     }
     for (size_t i = 0; i < known_count && used + strlen(known[i]) + 3 < sizeof(list); i++)
         used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", known[i]);
-    add_fault(faults, pointer, "unknown %s \"%.120s\"; known are: %s", what, quoted, list);
+    request_fault_add(faults, pointer, "unknown %s \"%.120s\"; known are: %s", what, quoted, list);
 }
 
 static bool is_type(struct json_object *value, enum json_type type, const char *pointer, const char *wanted,
@@ -132,7 +141,7 @@ static bool is_type(struct json_object *value, enum json_type type, const char *
 {
     if (json_object_get_type(value) == type)
         return true;
-    add_fault(faults, pointer, "must be %s, is %s", wanted, type_name(value));
+    request_fault_add(faults, pointer, "must be %s, is %s", wanted, type_name(value));
     return false;
 }
 
@@ -158,18 +167,20 @@ static void parse_model(struct json_object *value, struct job_model *model, cons
         if (faults->count)
             return;
     } else {
-        add_fault(faults, pointer, "must be a path, {\"path\": …} or {\"upload\": ID}, is %s", type_name(value));
+        request_fault_add(faults, pointer, "must be a path, {\"path\": …} or {\"upload\": ID}, is %s",
+                          type_name(value));
         return;
     }
     if (!path == !upload) {
-        add_fault(faults, pointer, "must have either \"path\" or \"upload\"");
+        request_fault_add(faults, pointer, "must have either \"path\" or \"upload\"");
         return;
     }
     given = path ? path : upload;
     if (!is_type(given, json_type_string, pointer, "a string", faults))
         return;
     if (json_object_get_string_len(given) == 0 || json_object_get_string_len(given) > PATH_BYTES_MAX) {
-        add_fault(faults, pointer, "must have 1 to %d bytes, has %d", PATH_BYTES_MAX, json_object_get_string_len(given));
+        request_fault_add(faults, pointer, "must have 1 to %d bytes, has %d", PATH_BYTES_MAX,
+                          json_object_get_string_len(given));
         return;
     }
     if (path)
@@ -177,7 +188,7 @@ static void parse_model(struct json_object *value, struct job_model *model, cons
     else
         model->upload = strdup(json_object_get_string(upload));
     if (!model->path && !model->upload)
-        add_fault(faults, pointer, "out of memory");
+        faults->has_no_memory = true;
 }
 
 static void parse_models(struct json_object *value, struct job_request *request, struct request_faults *faults)
@@ -185,20 +196,20 @@ static void parse_models(struct json_object *value, struct job_request *request,
     size_t count;
 
     if (!value) {
-        add_fault(faults, "", "\"models\" is missing: an array of at least two models");
+        request_fault_add(faults, "", "\"models\" is missing: an array of at least two models");
         return;
     }
     if (!is_type(value, json_type_array, "/models", "an array of at least two models", faults))
         return;
     count = json_object_array_length(value);
     if (count < 2 || count > REQUEST_MODELS_MAX) {
-        add_fault(faults, "/models", "%s models are needed for a comparison, %zu given",
-                  count < 2 ? "at least two" : "at most 64", count);
+        request_fault_add(faults, "/models", "%s models are needed for a comparison, %zu given",
+                          count < 2 ? "at least two" : "at most 64", count);
         return;
     }
     request->models = calloc(count, sizeof(*request->models));
     if (!request->models) {
-        add_fault(faults, "/models", "out of memory");
+        faults->has_no_memory = true;
         return;
     }
     request->model_count = count;
@@ -208,8 +219,9 @@ static void parse_models(struct json_object *value, struct job_request *request,
 
         pointer_append_index(pointer, sizeof(pointer), i);
         parse_model(json_object_array_get_idx(value, i), &request->models[i], pointer, &here);
+        faults->has_no_memory |= here.has_no_memory;
         for (size_t f = 0; f < here.count; f++)
-            add_fault(faults, here.items[f].pointer, "%s", here.items[f].detail);
+            request_fault_add(faults, here.items[f].pointer, "%s", here.items[f].detail);
     }
 }
 
@@ -222,8 +234,8 @@ static void fault_unknown_analysis(struct json_object *value, const char *pointe
         known[count] = analyses[count]->name;
         count++;
     }
-    fault_unknown(faults, pointer, "analysis", json_object_get_string(value),
-                  (size_t)json_object_get_string_len(value), known, count);
+    fault_unknown(faults, pointer, "analysis", json_object_get_string(value), (size_t)json_object_get_string_len(value),
+                  known, count);
 }
 
 static void parse_analyses(struct json_object *value, struct job_request *request, struct request_faults *faults)
@@ -251,11 +263,11 @@ static void parse_analyses(struct json_object *value, struct job_request *reques
         if (request->model_count == 0)
             continue; /* already a fault of its own */
         if (request->model_count < analyses[index]->models_min)
-            add_fault(faults, pointer, "%s needs at least %u models, %zu given", analyses[index]->name,
-                      analyses[index]->models_min, request->model_count);
+            request_fault_add(faults, pointer, "%s needs at least %u models, %zu given", analyses[index]->name,
+                              analyses[index]->models_min, request->model_count);
         else if (analyses[index]->models_max && request->model_count > analyses[index]->models_max)
-            add_fault(faults, pointer, "%s takes at most %u models, %zu given", analyses[index]->name,
-                      analyses[index]->models_max, request->model_count);
+            request_fault_add(faults, pointer, "%s takes at most %u models, %zu given", analyses[index]->name,
+                              analyses[index]->models_max, request->model_count);
     }
     if (count == 0) {
         int stats = analysis_by_name("stats", 5);
@@ -268,11 +280,13 @@ static void set_text(struct options *options, const struct option *option, struc
                      const char *pointer, struct request_faults *faults)
 {
     struct error err = {.code = ERROR_NONE};
+    int rc;
 
     if (!is_type(value, json_type_string, pointer, "a string", faults))
         return;
-    if (option_set_text(options, option, json_object_get_string(value), &err))
-        add_fault(faults, pointer, "%s", err.text);
+    rc = option_set_text(options, option, json_object_get_string(value), &err);
+    if (rc)
+        add_error(faults, pointer, rc, &err);
 }
 
 static void parse_option(struct options *options, const struct option *option, struct json_object *value,
@@ -291,7 +305,7 @@ static void parse_option(struct options *options, const struct option *option, s
         if (json_object_get_type(value) == json_type_int || json_object_get_type(value) == json_type_double)
             rc = option_set_number(options, option, json_object_get_double(value), &err);
         else
-            add_fault(faults, pointer, "must be a number, is %s", type_name(value));
+            request_fault_add(faults, pointer, "must be a number, is %s", type_name(value));
         break;
     case OPTION_CHOICE:
         set_text(options, option, value, pointer, faults);
@@ -301,7 +315,8 @@ static void parse_option(struct options *options, const struct option *option, s
             if (json_object_get_type(value) == json_type_string)
                 set_text(options, option, value, pointer, faults);
             else
-                add_fault(faults, pointer, "must be a pattern or an array of patterns, is %s", type_name(value));
+                request_fault_add(faults, pointer, "must be a pattern or an array of patterns, is %s",
+                                  type_name(value));
             break;
         }
         for (size_t i = 0; i < json_object_array_length(value); i++) {
@@ -314,7 +329,7 @@ static void parse_option(struct options *options, const struct option *option, s
         break;
     }
     if (rc)
-        add_fault(faults, pointer, "%s", err.text);
+        add_error(faults, pointer, rc, &err);
 }
 
 static void parse_options(struct json_object *value, struct job_request *request, struct request_faults *faults)
@@ -333,7 +348,8 @@ static void parse_options(struct json_object *value, struct job_request *request
         pointer_append(pointer, sizeof(pointer), name, strlen(name));
         /* Dashes are the command line's. */
         if (!option || strcmp(option->name, name) != 0)
-            fault_unknown(faults, pointer, "option", name, strlen(name), known, options_count < 64 ? options_count : 64);
+            fault_unknown(faults, pointer, "option", name, strlen(name), known,
+                          options_count < 64 ? options_count : 64);
         else
             parse_option(&request->compare.options, option, member, pointer, faults);
     }
@@ -347,7 +363,8 @@ static void parse_labels(struct json_object *value, struct job_request *request,
     if (!value || !is_type(value, json_type_object, "/labels", "an object of strings", faults))
         return;
     if (json_object_object_length(value) > LABELS_MAX) {
-        add_fault(faults, "/labels", "%d labels are allowed, %d given", LABELS_MAX, json_object_object_length(value));
+        request_fault_add(faults, "/labels", "%d labels are allowed, %d given", LABELS_MAX,
+                          json_object_object_length(value));
         return;
     }
     json_text_init(&json);
@@ -358,13 +375,13 @@ static void parse_labels(struct json_object *value, struct job_request *request,
 
         pointer_append(pointer, sizeof(pointer), name, strlen(name));
         if (*name == '\0' || strlen(name) > LABEL_KEY_BYTES_MAX) {
-            add_fault(faults, pointer, "a label's name must have 1 to %d bytes", LABEL_KEY_BYTES_MAX);
+            request_fault_add(faults, pointer, "a label's name must have 1 to %d bytes", LABEL_KEY_BYTES_MAX);
             is_good = false;
         } else if (!is_type(member, json_type_string, pointer, "a string", faults)) {
             is_good = false;
         } else if (json_object_get_string_len(member) > LABEL_VALUE_BYTES_MAX) {
-            add_fault(faults, pointer, "a label's value may have %d bytes, has %d", LABEL_VALUE_BYTES_MAX,
-                      json_object_get_string_len(member));
+            request_fault_add(faults, pointer, "a label's value may have %d bytes, has %d", LABEL_VALUE_BYTES_MAX,
+                              json_object_get_string_len(member));
             is_good = false;
         } else {
             write_named(&json.writer, name, name_of(json_object_get_string(member)));
@@ -374,7 +391,7 @@ static void parse_labels(struct json_object *value, struct job_request *request,
     if (is_good && json_object_object_length(value) > 0) {
         request->labels = json_text_take(&json, NULL);
         if (!request->labels)
-            add_fault(faults, "/labels", "out of memory");
+            faults->has_no_memory = true;
     }
     json_text_done(&json);
 }
@@ -389,28 +406,31 @@ static void check_patterns(const struct patterns *patterns, const char *option, 
         struct compare_request alone = {.analyses = 0};
         struct error err = {.code = ERROR_NONE};
         char pointer[64] = "/options";
+        int rc;
 
         options_init(&alone.options);
         alone.options.include = (struct patterns){&patterns->text[i], 1}; /* borrowed: not freed */
-        if (compare_request_check(&alone, &err) == 0)
+        rc = compare_request_check(&alone, &err);
+        if (rc == 0)
             continue;
         pointer_append(pointer, sizeof(pointer), option, strlen(option));
         if (json_object_object_get_ex(options, option, &given) && json_object_get_type(given) == json_type_array)
             pointer_append_index(pointer, sizeof(pointer), i);
-        add_fault(faults, pointer, "%.500s", err.text);
+        add_error(faults, pointer, rc, &err);
     }
 }
 
 static void check_options(const struct job_request *request, struct json_object *options, struct request_faults *faults)
 {
     struct error err = {.code = ERROR_NONE};
+    int rc = faults->count || faults->has_no_memory ? 0 : compare_request_check(&request->compare, &err);
 
-    if (faults->count || compare_request_check(&request->compare, &err) == 0)
+    if (rc == 0)
         return;
     check_patterns(&request->compare.options.include, "include", options, faults);
     check_patterns(&request->compare.options.exclude, "exclude", options, faults);
     if (faults->count == 0)
-        add_fault(faults, "/options", "%.500s", err.text);
+        add_error(faults, "/options", rc, &err);
 }
 
 static void parse_members(struct json_object *root, struct job_request *request, struct request_faults *faults)
@@ -431,7 +451,7 @@ static void parse_members(struct json_object *root, struct job_request *request,
         if (i == 4)
             fault_unknown(faults, pointer, "member", name, strlen(name), known, 4);
         else if (!member)
-            add_fault(faults, pointer, "must not be null");
+            request_fault_add(faults, pointer, "must not be null");
         else
             members[i] = member;
     }
@@ -456,16 +476,20 @@ int job_request_parse(const char *json, size_t bytes, struct job_request **ret_r
     if (!faults)
         faults = &own;
     faults->count = 0;
-    if (bytes > INT32_MAX || !json_scan(json, bytes, REQUEST_DEPTH_MAX, &faults->items[0])) {
-        if (bytes > INT32_MAX)
-            faults->items[0] = (struct request_fault){"", "too long"};
-        faults->count = 1;
+    faults->has_no_memory = false;
+    if (bytes > INT32_MAX) {
+        request_fault_add(faults, "", "too long");
         goto out;
     }
+    rc = json_check(json, bytes, REQUEST_DEPTH_MAX, &faults->items[0]);
+    faults->count = rc == ERROR_REQUEST;
+    faults->has_no_memory = rc == ERROR_NO_MEMORY;
+    if (rc)
+        goto out;
     request = calloc(1, sizeof(*request));
     tokener = json_tokener_new_ex(REQUEST_DEPTH_MAX + 2);
     if (!request || !tokener) {
-        rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
+        faults->has_no_memory = true;
         goto out;
     }
     options_init(&request->compare.options);
@@ -475,14 +499,17 @@ int job_request_parse(const char *json, size_t bytes, struct job_request **ret_r
     if (!root && json_tokener_get_error(tokener) == json_tokener_continue)
         root = json_tokener_parse_ex(tokener, "", -1);
     if (!root && json_tokener_get_error(tokener) != json_tokener_success)
-        add_fault(faults, "", "not JSON: %s", json_tokener_error_desc(json_tokener_get_error(tokener)));
+        request_fault_add(faults, "", "not JSON: %s", json_tokener_error_desc(json_tokener_get_error(tokener)));
     else
         parse_members(root, request, faults);
 out:
-    if (rc == 0 && faults->count)
+    if (faults->has_no_memory) {
+        faults->count = 0;
+        rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
+    } else if (faults->count) {
         rc = error_set(err, ERROR_REQUEST, "%s%s%s", faults->items[0].pointer, faults->items[0].pointer[0] ? ": " : "",
                        faults->items[0].detail);
-    if (rc == 0) {
+    } else {
         *ret_request = request;
         request = NULL;
     }

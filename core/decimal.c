@@ -99,7 +99,7 @@ size_t decimal_write(double value, char out[DECIMAL_BYTES])
     uint64_t bits, digits;
     int32_t exponent, point;
     size_t count, used = 0;
-    char text[20];
+    char text[20] = "";
 
     memcpy(&bits, &value, sizeof(bits));
     if ((bits << 1) == 0) {

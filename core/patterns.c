@@ -29,6 +29,8 @@ static int compile(const char *text, pcre2_compile_context *context, pcre2_code 
         pcre2_compile_8((PCRE2_SPTR8)text, bytes, PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &number, &offset, context);
     if (*ret_code)
         return 0;
+    if (number == PCRE2_ERROR_HEAP_FAILED)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory");
     pcre2_get_error_message_8(number, message, sizeof(message));
     return error_set(err, ERROR_REQUEST, "pattern \"%s\" at %zu: %s", name_printable(name_of(text), quoted), offset,
                      (const char *)message);
@@ -100,6 +102,8 @@ int pattern_set_match(const struct pattern_set *set, struct name name, bool *ret
             *ret_matches = true;
             return 0;
         }
+        if (rc == PCRE2_ERROR_NOMEMORY)
+            return error_set(err, ERROR_NO_MEMORY, "out of memory");
         if (rc != PCRE2_ERROR_NOMATCH)
             return error_set(err, ERROR_LIMIT, "pattern \"%s\" needs more steps or memory than a pattern may",
                              name_printable(name_of(set->patterns->text[i]), quoted));

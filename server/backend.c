@@ -5,8 +5,8 @@
 #include "server/jobs/results.h"
 #include "server/jobs/uuid.h"
 
-/* Progress lives in memory and the row's version on disk, but one ETag covers both: the row's version counts in the high
- * bits, news of the running attempt in the low ones. Every row change starts those anew, so the sum only grows. */
+/* Progress lives in memory and the row's version on disk, but one ETag covers both: the row's version counts in the
+ * high bits, news of the running attempt in the low ones. Every row change starts those anew, so the sum only grows. */
 enum { CHANGE_BITS = 20 };
 
 static struct service_backend *service_of(struct backend *backend)

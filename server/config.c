@@ -1,5 +1,5 @@
-/* One table, four layers. Each layer is read whole before the next one, and a list given in a layer replaces the list of
- * the layers below, so that a flag never adds to what a file says. A key that is not known stops the program: a
+/* One table, four layers. Each layer is read whole before the next one, and a list given in a layer replaces the list
+ * of the layers below, so that a flag never adds to what a file says. A key that is not known stops the program: a
  * misspelt limit is worse than none. DIFFAID_* variables are the exception, because orchestrators set such names by
  * themselves (DIFFAID_PORT for a service called diffaid). */
 #include "server/config.h"
@@ -49,7 +49,7 @@ static void list_clear(struct config_list *list)
 
 static int list_add(struct config_list *list, const char *text, size_t bytes, struct error *err)
 {
-    char **items = realloc(list->items, (list->count + 1) * sizeof(*items));
+    char **items = reallocarray(list->items, list->count + 1, sizeof(*items));
 
     if (!items)
         return error_set(err, ERROR_NO_MEMORY, "no memory for the settings");
@@ -65,11 +65,18 @@ struct suffix {
     const char *text;
     uint64_t factor;
 };
-static const struct suffix size_suffixes[] = {{"", 1},           {"B", 1},           {"K", 1ull << 10},
-                                              {"M", 1ull << 20}, {"G", 1ull << 30},  {"T", 1ull << 40},
-                                              {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30},
-                                              {"TiB", 1ull << 40}, {NULL, 0}};
-static const struct suffix time_suffixes[] = {{"", 1000},     {"ms", 1},        {"s", 1000},       {"m", 60000},
+static const struct suffix size_suffixes[] = {{"", 1},
+                                              {"B", 1},
+                                              {"K", 1ull << 10},
+                                              {"M", 1ull << 20},
+                                              {"G", 1ull << 30},
+                                              {"T", 1ull << 40},
+                                              {"KiB", 1ull << 10},
+                                              {"MiB", 1ull << 20},
+                                              {"GiB", 1ull << 30},
+                                              {"TiB", 1ull << 40},
+                                              {NULL, 0}};
+static const struct suffix time_suffixes[] = {{"", 1000},     {"ms", 1},          {"s", 1000}, {"m", 60000},
                                               {"h", 3600000}, {"d", 86400000ull}, {NULL, 0}};
 static const struct suffix no_suffixes[] = {{"", 1}, {NULL, 0}};
 
@@ -389,8 +396,8 @@ static int read_environment(struct reading *reading, char *const *environment,
 }
 
 /* One pass over the arguments. reading NULL: only --config and --help are looked for. */
-static int read_arguments(struct reading *reading, int argc, char *const *argv, const char **ret_file, bool *ret_is_help,
-                          struct error *err)
+static int read_arguments(struct reading *reading, int argc, char *const *argv, const char **ret_file,
+                          bool *ret_is_help, struct error *err)
 {
     for (int i = 1; i < argc; i++) {
         const char *argument = argv[i], *value;

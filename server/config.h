@@ -14,13 +14,13 @@ struct config_list {
     size_t count;
 };
 
-#define CONFIG_TYPE_TEXT char *
-#define CONFIG_TYPE_LIST struct config_list
-#define CONFIG_TYPE_COUNT uint64_t
-#define CONFIG_TYPE_BYTES uint64_t
+#define CONFIG_TYPE_TEXT     char *
+#define CONFIG_TYPE_LIST     struct config_list
+#define CONFIG_TYPE_COUNT    uint64_t
+#define CONFIG_TYPE_BYTES    uint64_t
 #define CONFIG_TYPE_DURATION int64_t
-#define CONFIG_TYPE_FLAG bool
-#define CONFIG_TYPE_CHOICE unsigned
+#define CONFIG_TYPE_FLAG     bool
+#define CONFIG_TYPE_CHOICE   unsigned
 
 struct config {
 #define KEY(flag, member, kind, min, max, fallback, value, help) CONFIG_TYPE_##kind member;

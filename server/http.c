@@ -62,17 +62,13 @@ static struct MHD_Daemon *start_daemon(struct http *http, size_t memory_bytes, u
 
 static void init(struct http *http, const struct http_config *config, struct backend *backend)
 {
-    pthread_condattr_t monotonic;
 
     http->config = *config;
     http->backend = backend;
     http->guard = (struct guard){.is_loopback = config->is_loopback, .allowed_hosts = config->allowed_hosts};
     http->listener = http->wake = http->waiters.epoll = -1;
     must(pthread_mutex_init(&http->registry.lock, NULL));
-    must(pthread_condattr_init(&monotonic));
-    must(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC));
-    must(pthread_cond_init(&http->registry.closed, &monotonic));
-    must(pthread_condattr_destroy(&monotonic));
+    clock_steady_condition(&http->registry.closed);
     must(pthread_mutex_init(&http->flight.lock, NULL));
     must(pthread_mutex_init(&http->waiters.lock, NULL));
     atomic_init(&http->is_watching, true);
@@ -150,21 +146,15 @@ static void stop_accepting(struct http *http)
 unsigned http_drain(struct http *http, unsigned timeout_ms)
 {
     struct registry *registry = &http->registry;
-    int64_t end = now_ms() + timeout_ms;
+    int64_t end = clock_steady_ms() + timeout_ms;
 
     stop_accepting(http);
     waiters_end(http);
-    while (atomic_load(&registry->count) > 0 && now_ms() < end) {
-        struct timespec soon;
+    while (atomic_load(&registry->count) > 0 && clock_steady_ms() < end) {
+        struct timespec soon = clock_steady_after(20);
 
         /* A connection that carried a response already goes as soon as it is idle. */
         connections_close_idle(http);
-        clock_gettime(CLOCK_MONOTONIC, &soon);
-        soon.tv_nsec += 20 * 1000 * 1000;
-        if (soon.tv_nsec >= 1000000000) {
-            soon.tv_nsec -= 1000000000;
-            soon.tv_sec++;
-        }
         must(pthread_mutex_lock(&registry->lock));
         if (atomic_load(&registry->count) > 0)
             (void)pthread_cond_timedwait(&registry->closed, &registry->lock, &soon);

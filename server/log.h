@@ -44,8 +44,8 @@ void log_start(enum log_format format);
 /* event is a fixed phrase ("job started"); what varies goes into fields. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, unsigned count);
 
-#define LOG_LINE(level, event, ...)                                                                                     \
-    log_write(level, event, (const struct log_field[]){__VA_ARGS__},                                                    \
+#define LOG_LINE(level, event, ...)                                                                                    \
+    log_write(level, event, (const struct log_field[]){__VA_ARGS__},                                                   \
               (unsigned)(sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)))
 
 /* The line as it would be written, with its newline; cut to size, always terminated. Returns its length. */

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/utf8.h"
 #include "core/model/model.h"
 #include "core/name.h"
+#include "core/utf8.h"
 
 enum { ENTRIES_MAX = 100000 }; /* of one directory that are looked at; more is_cut */
 
@@ -134,7 +134,8 @@ int roots_find(const struct roots *roots, const char *path, struct place *ret, s
     if (!rest && path[0] == '/')
         return error_set(err, ERROR_OUTSIDE, "the path lies below no models root");
     if (!rest)
-        return error_set(err, ERROR_NOT_FOUND, roots->count ? "the path names no models root" : "there is no models root");
+        return error_set(err, ERROR_NOT_FOUND,
+                         roots->count ? "the path names no models root" : "there is no models root");
     *ret = (struct place){.dir_fd = root->fd, .is_confined = 1, .path = rest, .uri = path};
     return 0;
 }
@@ -212,8 +213,8 @@ static int read_names(int fd, struct model_list *list, struct error *err)
     return rc;
 }
 
-/* Fills the entry whose path is still its name in dir_fd; false when it is not to be shown. root_fd and directory: where
- * a link is resolved from. */
+/* Fills the entry whose path is still its name in dir_fd; false when it is not to be shown. root_fd and directory:
+ * where a link is resolved from. */
 static bool describe(const struct place *directory, int dir_fd, struct model_entry *entry)
 {
     char below_root[ROOT_PATH_BYTES + 256];

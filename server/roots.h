@@ -34,7 +34,8 @@ void roots_done(struct roots *roots); /* zeroed is fine */
  * absolute path elsewhere; ERROR_REQUEST: too long. */
 int roots_find(const struct roots *roots, const char *path, struct place *ret, struct error *err);
 
-/* What can be told without reading: it is there, may be opened, is a regular file or a directory that promises a model. */
+/* What can be told without reading: it is there, may be opened, is a regular file or a directory that promises a model.
+ */
 int roots_check_model(const struct roots *roots, const char *path, struct error *err);
 
 /* What lies directly in the directory, in natural order; hidden names, names that are not UTF-8 and links that lead out

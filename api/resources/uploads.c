@@ -1,4 +1,5 @@
-/* Uploads: a body goes straight to the backend as it arrives; what it should have been is known before its first byte. */
+/* Uploads: a body goes straight to the backend as it arrives; what it should have been is known before its first byte.
+ */
 #include "api/resources/resources.h"
 
 #include <inttypes.h>
@@ -7,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "api/utf8.h"
+#include "core/utf8.h"
 
 enum { UPLOAD_NAME_BYTES_MAX = 255 };
 
@@ -61,7 +62,7 @@ static bool is_name_good(const char *name)
         return false;
     for (size_t at = 0; at < bytes; at += length) {
         length = utf8_decode(name + at, bytes - at, &code);
-        if (length == 0 || is_harmful_character(code))
+        if (length == 0 || utf8_is_harmful(code))
             return false;
     }
     return true;
@@ -237,8 +238,7 @@ void uploads_get(const struct request *request, struct backend *backend, struct 
     struct error err = {.code = ERROR_NOT_FOUND};
     struct upload upload;
 
-    if (!is_id(request->parameters[0]) ||
-        backend->ops->upload_get(backend, request->parameters[0], &upload, &err)) {
+    if (!is_id(request->parameters[0]) || backend->ops->upload_get(backend, request->parameters[0], &upload, &err)) {
         reply_upload_error(response, request, &err);
         return;
     }

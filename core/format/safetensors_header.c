@@ -45,7 +45,7 @@ static int grow(struct parser *parser, void **array, size_t item_bytes, size_t c
         return 0;
     if (wanted > SIZE_MAX / item_bytes)
         return error_set(parser->err, ERROR_NO_MEMORY, "out of memory for the header");
-    grown = realloc(*array, wanted * item_bytes);
+    grown = reallocarray(*array, wanted, item_bytes);
     if (!grown)
         return error_set(parser->err, ERROR_NO_MEMORY, "out of memory for the header");
     *array = grown;
@@ -330,7 +330,7 @@ static int check_coverage(struct parser *parser)
 {
     struct safetensors_header *header = &parser->header;
     size_t count = header->tensor_count;
-    uint32_t *order = malloc((count + count / 2 + 2) * sizeof(*order));
+    uint32_t *order = reallocarray(NULL, count + count / 2 + 2, sizeof(*order));
     char one[NAME_PRINTABLE_BYTES], two[NAME_PRINTABLE_BYTES];
     uint64_t cursor = 0;
     int rc = 0;
@@ -388,7 +388,7 @@ static int order_names(struct parser *parser)
     rc = check_coverage(parser);
     if (rc)
         goto out;
-    sorted = malloc((header->tensor_count + 1) * sizeof(*sorted));
+    sorted = reallocarray(NULL, header->tensor_count + 1, sizeof(*sorted));
     if (!sorted) {
         rc = error_set(parser->err, ERROR_NO_MEMORY, "out of memory for %zu tensors", header->tensor_count);
         goto out;

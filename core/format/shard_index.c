@@ -102,7 +102,7 @@ static int add_entry(struct parser *parser, struct shard_entry entry)
                          parser->limits->tensors);
     if (index->entry_count == parser->entry_room) {
         size_t room = parser->entry_room ? parser->entry_room + parser->entry_room / 2 : 64;
-        struct shard_entry *grown = realloc(index->entries, room * sizeof(*grown));
+        struct shard_entry *grown = reallocarray(index->entries, room, sizeof(*grown));
 
         if (!grown)
             return no_memory(parser);
@@ -231,9 +231,9 @@ static int put_in_order(struct parser *parser)
 {
     struct shard_index *index = &parser->index;
     size_t most = index->entry_count; /* ≥ file_count: a file is known from an entry */
-    uint32_t *order = malloc((3 * most + 2) * sizeof(*order)), *place, *scratch;
-    struct shard_entry *entries = malloc(most * sizeof(*entries));
-    struct name *files = malloc(index->file_count * sizeof(*files));
+    uint32_t *order = reallocarray(NULL, 3 * most + 2, sizeof(*order)), *place, *scratch;
+    struct shard_entry *entries = reallocarray(NULL, most, sizeof(*entries));
+    struct name *files = reallocarray(NULL, index->file_count, sizeof(*files));
     char printable[NAME_PRINTABLE_BYTES];
     int rc = 0;
 
@@ -278,7 +278,7 @@ int shard_index_parse(char *text, size_t bytes, const struct limits *limits, str
 
     json_init(&parser.scan, text, bytes, limits->nesting);
     parser.names = name_index_new(limits->shards);
-    parser.index.files = malloc((limits->shards + (size_t)1) * sizeof(*parser.index.files));
+    parser.index.files = reallocarray(NULL, (limits->shards + (size_t)1), sizeof(*parser.index.files));
     rc = parser.names && parser.index.files ? read_index(&parser) : no_memory(&parser);
     if (rc == 0)
         rc = put_in_order(&parser);

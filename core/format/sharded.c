@@ -21,7 +21,7 @@ static int no_memory(struct error *err)
 static int reserve(void *array_of, size_t item_bytes, size_t count, struct error *err)
 {
     void **array = array_of;
-    void *grown = realloc(*array, (count + 1) * item_bytes);
+    void *grown = reallocarray(*array, count + 1, item_bytes);
 
     if (!grown)
         return no_memory(err);
@@ -115,8 +115,8 @@ static int compare_keys(const void *context, uint32_t a, uint32_t b)
 static int merge_metadata(struct model *model, struct error *err)
 {
     size_t count = model->metadata_count, kept = 0, conflicts = 0;
-    uint32_t *order = malloc((count + count / 2 + 2) * sizeof(*order));
-    struct metadata_entry *merged = malloc((count + 1) * sizeof(*merged));
+    uint32_t *order = reallocarray(NULL, count + count / 2 + 2, sizeof(*order));
+    struct metadata_entry *merged = reallocarray(NULL, count + 1, sizeof(*merged));
     char printable[NAME_PRINTABLE_BYTES];
     int rc = 0;
 
@@ -302,7 +302,7 @@ static int open_chosen(const struct folder *folder, const struct directory_choic
         source_close(source);
         return rc;
     }
-    files = malloc(choice->file_count * sizeof(*files));
+    files = reallocarray(NULL, choice->file_count, sizeof(*files));
     if (!files)
         return no_memory(err);
     for (size_t i = 0; i < choice->file_count; i++)

@@ -25,10 +25,10 @@ static int grow(struct pairing *pairing, size_t *room, size_t first_room, struct
         return 0;
     if (wanted > SIZE_MAX / sizeof(*side) / pairing->models)
         return error_set(err, ERROR_NO_MEMORY, "out of memory for pairs");
-    side = realloc(pairing->side, wanted * pairing->models * sizeof(*side));
+    side = reallocarray(pairing->side, wanted * pairing->models, sizeof(*side));
     if (side)
         pairing->side = side;
-    rule = realloc(pairing->rule, wanted * sizeof(*rule));
+    rule = reallocarray(pairing->rule, wanted, sizeof(*rule));
     if (rule)
         pairing->rule = rule;
     if (!side || !rule)

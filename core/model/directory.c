@@ -67,7 +67,7 @@ static int list_add(struct list *list, const char *name, const struct limits *li
     if (list->count >= limits->shards)
         return error_set(err, ERROR_LIMIT, "holds more than %" PRIu32 " weight files, the limit", limits->shards);
     copy = strdup(name);
-    grown = realloc(list->names, (list->count + 1) * sizeof(*grown));
+    grown = reallocarray(list->names, list->count + 1, sizeof(*grown));
     if (grown)
         list->names = grown;
     if (!copy || !grown) {
@@ -237,7 +237,7 @@ static int check_shards(const struct list *weights, bool *ret_is_set, struct err
 /* Moves names [first, first + count) of list into choice. */
 static int take(struct directory_choice *choice, struct list *list, size_t first, size_t count, struct error *err)
 {
-    choice->files = malloc(count * sizeof(*choice->files));
+    choice->files = reallocarray(NULL, count, sizeof(*choice->files));
     if (!choice->files)
         return no_memory(err);
     for (size_t i = 0; i < count; i++) {

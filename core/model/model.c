@@ -73,7 +73,7 @@ int model_warn(struct model *model, const char *code, struct name tensor, const 
     va_list args;
     int length;
 
-    grown = realloc(model->warnings, (model->warning_count + 1) * sizeof(*grown));
+    grown = reallocarray(model->warnings, model->warning_count + 1, sizeof(*grown));
     if (!grown)
         return ERROR_NO_MEMORY;
     model->warnings = grown;
@@ -88,7 +88,7 @@ int model_warn(struct model *model, const char *code, struct name tensor, const 
 
 int model_keep(struct model *model, void *chunk)
 {
-    void **grown = realloc(model->chunks, (model->chunk_count + 1) * sizeof(*grown));
+    void **grown = reallocarray(model->chunks, model->chunk_count + 1, sizeof(*grown));
 
     if (!grown)
         return ERROR_NO_MEMORY;
@@ -118,7 +118,7 @@ static int apply_order(struct model *model, const uint32_t *order, struct error 
         in_place++;
     if (in_place == count)
         return 0;
-    sorted = malloc(count * sizeof(*sorted));
+    sorted = reallocarray(NULL, count, sizeof(*sorted));
     if (!sorted)
         return error_set(err, ERROR_NO_MEMORY, "out of memory for %zu tensors", count);
     for (size_t i = 0; i < count; i++)

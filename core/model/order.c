@@ -50,8 +50,8 @@ static int compare_names(const void *context, uint32_t a, uint32_t b)
 
 int order_tensors(const struct tensor *tensors, size_t count, uint32_t **ret_order, struct error *err)
 {
-    uint32_t *order = malloc((count + 1) * sizeof(*order));
-    uint32_t *scratch = malloc((count / 2 + 1) * sizeof(*scratch));
+    uint32_t *order = reallocarray(NULL, count + 1, sizeof(*order));
+    uint32_t *scratch = reallocarray(NULL, count / 2 + 1, sizeof(*scratch));
 
     if (!order || !scratch) {
         free(order);

@@ -1,5 +1,8 @@
 /* Which kernels this processor can run. Explicit tables rather than ifunc: a test can ask for a lower set. */
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "core/scan/kernels.h"
 
@@ -21,6 +24,19 @@ static const struct isa_row rows[] = {
 };
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
 
+#if defined(__x86_64__)
+/* The parts of x86-64-v3 that __builtin_cpu_supports has no name for in every compiler: MOVBE, F16C, LZCNT. */
+static int has_unnamed_v3_parts(void)
+{
+    enum { MOVBE = 1 << 22, F16C = 1 << 29, LZCNT = 1 << 5 };
+    unsigned a, b, c, d;
+
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (MOVBE | F16C)) != (MOVBE | F16C))
+        return 0;
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & LZCNT);
+}
+#endif
+
 /* The kernels are compiled for x86-64-v3 and -v4 as a whole, so every part of these must be there. */
 static int isa_is_supported(enum isa isa)
 {
@@ -31,7 +47,7 @@ static int isa_is_supported(enum isa isa)
 #if defined(__x86_64__)
     case ISA_AVX2:
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-               __builtin_cpu_supports("fma");
+               __builtin_cpu_supports("fma") && has_unnamed_v3_parts();
     case ISA_AVX512:
         return isa_is_supported(ISA_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&

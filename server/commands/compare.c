@@ -214,9 +214,8 @@ static int compare(struct run *run, struct model **models, struct comparison **r
         return rc;
     env.scan.threads = run->threads;
     env.scan.cancel = &is_cancelled;
-    rc = isa && *isa ? isa_by_name(isa, &env.scan.isa) : 0;
-    if (rc)
-        return rc;
+    if (isa && *isa && isa_by_name(isa, &env.scan.isa))
+        return error_set(err, ERROR_REQUEST, "DIFFAID_ISA=%s names no instruction set of this processor", isa);
     progress_bar_init(&bar);
     if (a->has_progress || (!a->is_quiet && isatty(STDERR_FILENO))) {
         env.scan.progress = progress_bar_update;
@@ -224,6 +223,8 @@ static int compare(struct run *run, struct model **models, struct comparison **r
     }
     rc = compare_run(&a->request, models, a->model_count, &env, ret_comparison, err);
     progress_bar_clear(&bar);
+    if (rc == 0 && sigbus_was_caught())
+        rc = error_set(err, ERROR_READ, "the device failed to read a part of a model's file");
     return rc;
 }
 

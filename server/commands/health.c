@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -45,7 +46,6 @@ static int ask(int fd)
     static const char question[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     char answer[ANSWER_BYTES];
     size_t used = 0;
-    int status = 0;
 
     if (send(fd, question, sizeof(question) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(question) - 1)
         return 0;
@@ -59,7 +59,9 @@ static int ask(int fd)
         used += (size_t)got;
     }
     answer[used] = '\0';
-    return sscanf(answer, "HTTP/1.%*1d %3d", &status) == 1 ? status : 0;
+    if (used < 12 || strncmp(answer, "HTTP/1.", 7) != 0)
+        return 0;
+    return (int)strtol(answer + 9, NULL, 10);
 }
 
 int command_health(int argc, char **argv)
@@ -94,7 +96,8 @@ int command_health(int argc, char **argv)
     if (fd >= 0)
         close(fd);
     if (status != 200)
-        fprintf(stderr, status ? "diffaid health: %s is not ready (status %d)\n" : "diffaid health: %s does not answer\n",
+        fprintf(stderr,
+                status ? "diffaid health: %s is not ready (status %d)\n" : "diffaid health: %s does not answer\n",
                 config.listen, status);
     config_done(&config);
     return status == 200 ? 0 : 1;

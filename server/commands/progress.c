@@ -29,7 +29,7 @@ void progress_bar_update(void *context, const struct scan_progress *progress)
     if (elapsed < 1)
         return;
     for (int i = 0; i < BAR_WIDTH; i++)
-        line[i] = i < (int)(fraction * BAR_WIDTH) ? '#' : '.';
+        line[i] = i < (int)(fraction * (int)BAR_WIDTH) ? '#' : '.';
     line[BAR_WIDTH] = '\0';
     fprintf(stderr, "\r[%s] %3.0f %%  %.2f of %.2f GB  %.1f GB/s ", line, fraction * 100,
             (double)progress->bytes_done * 1e-9, (double)progress->bytes_total * 1e-9,

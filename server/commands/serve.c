@@ -13,14 +13,14 @@
 #include <unistd.h>
 
 #include "server/backend.h"
+#include "server/clock.h"
 #include "server/commands/command.h"
 #include "server/config.h"
 #include "server/http.h"
 #include "server/jobs/capacity.h"
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
 #include "server/jobs/sweeper.h"
 #include "server/log.h"
+#include "server/must.h"
 
 enum {
     LOCK_MS = 10000,
@@ -142,8 +142,8 @@ static int open_state(struct service *service, struct error *err)
         return rc;
     service->state_fd = open(service->config.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (service->state_fd < 0)
-        return error_set(err, ERROR_WRITE, "the state directory %.300s cannot be opened: %s",
-                         service->config.state_dir, strerrordesc_np(errno));
+        return error_set(err, ERROR_WRITE, "the state directory %.300s cannot be opened: %s", service->config.state_dir,
+                         strerrordesc_np(errno));
     settings.state_fd = service->state_fd;
     rc = lock_state(service, err);
     if (!rc)
@@ -388,8 +388,9 @@ static int exit_status_of(int code)
 
 static void print_help(void)
 {
-    printf("usage: diffaid serve [SETTING...]\n\nThe HTTP service. Settings are flags, or DIFFAID_* variables, or lines "
-           "of the --config file, in this order.\n\n");
+    printf(
+        "usage: diffaid serve [SETTING...]\n\nThe HTTP service. Settings are flags, or DIFFAID_* variables, or lines "
+        "of the --config file, in this order.\n\n");
     config_help(stdout);
 }
 

@@ -1,5 +1,5 @@
-/* Exchanges whose connection is suspended while the pool works on them. Whoever settles one first decides what the client
- * gets: the handler, its deadline, the client's departure, or the end of the service. */
+/* Exchanges whose connection is suspended while the pool works on them. Whoever settles one first decides what the
+ * client gets: the handler, its deadline, the client's departure, or the end of the service. */
 #include "server/http/front.h"
 
 bool flight_add(struct exchange *exchange, int64_t deadline_ms)

@@ -1,6 +1,6 @@
 /* What runs on the pool, and Prefer: wait. A handler that wants to wait is registered first and asked again at once, so
- * that a job that ends in between is not missed; then it is parked, without a thread, until the job changes, its time is
- * up, or its client leaves. */
+ * that a job that ends in between is not missed; then it is parked, without a thread, until the job changes, its time
+ * is up, or its client leaves. */
 #include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,7 +16,7 @@ static bool waiter_add(struct exchange *exchange)
     is_added = !waiters->is_ending && waiters->count < exchange->http->config.max_waiters;
     if (is_added) {
         memcpy(exchange->wait_job, exchange->response.wait.job_id, sizeof(exchange->wait_job));
-        exchange->wait_deadline_ms = now_ms() + 1000 * (int64_t)exchange->response.wait.seconds;
+        exchange->wait_deadline_ms = clock_steady_ms() + 1000 * (int64_t)exchange->response.wait.seconds;
         exchange->wait_serial = ++waiters->next_serial;
         exchange->is_waiter = true;
         exchange->wait_previous = NULL;
@@ -43,6 +43,16 @@ static void unlink_waiter(struct waiters *waiters, struct exchange *exchange)
     exchange->is_waiter = false;
 }
 
+static void forget_waiter(struct exchange *exchange)
+{
+    struct waiters *waiters = &exchange->http->waiters;
+
+    must(pthread_mutex_lock(&waiters->lock));
+    if (exchange->is_waiter)
+        unlink_waiter(waiters, exchange);
+    must(pthread_mutex_unlock(&waiters->lock));
+}
+
 /* Under the lock: nothing changed since the job was looked at. */
 static void park(struct waiters *waiters, struct exchange *exchange)
 {
@@ -65,7 +75,7 @@ static void wake(struct waiters *waiters, struct exchange *exchange)
     if (!exchange->is_parked)
         return;
     unpark(waiters, exchange);
-    flight_set_deadline(exchange, now_ms() + exchange->http->config.pool_timeout_ms);
+    flight_set_deadline(exchange, clock_steady_ms() + exchange->http->config.pool_timeout_ms);
     /* Their number is bounded already. */
     pool_submit(exchange->http->pool, LANE_STORE, &exchange->task, true);
 }
@@ -133,6 +143,12 @@ void exchange_run(struct task *task)
     const struct route_stream *stream = exchange->match.route->stream;
     void *state = exchange->stream;
 
+    /* Its time ran out in the queue, and its client was told. */
+    if (atomic_load(&exchange->outcome) != OUTCOME_PENDING) {
+        forget_waiter(exchange);
+        exchange_release(exchange);
+        return;
+    }
     switch (exchange->work) {
     case WORK_HANDLE:
         if (!handle(exchange))

@@ -2,8 +2,8 @@
  * clients that leave.
  *
  * The first byte of a later request on a connection is not told by libmicrohttpd. The kernel's count of bytes received
- * tells it, for connections that have been between requests for a while: one getsockopt a second each, and no cost at all
- * for those that are busy. */
+ * tells it, for connections that have been between requests for a while: one getsockopt a second each, and no cost at
+ * all for those that are busy. */
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -99,7 +99,7 @@ void *watcher_run(void *context)
     int64_t next = 0;
 
     while (atomic_load(&http->is_watching)) {
-        int64_t now = now_ms();
+        int64_t now = clock_steady_ms();
         int count;
 
         if (now >= next) {

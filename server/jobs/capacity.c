@@ -1,5 +1,5 @@
-/* Limits may be set at any level above us, so every directory from ours up to the root of the hierarchy is looked at and
- * the smallest one holds. A container usually sees its own group as the root. */
+/* Limits may be set at any level above us, so every directory from ours up to the root of the hierarchy is looked at
+ * and the smallest one holds. A container usually sees its own group as the root. */
 #include "server/jobs/capacity.h"
 
 #include <inttypes.h>

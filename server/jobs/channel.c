@@ -37,8 +37,7 @@ static int send_line(int fd, const char *text, size_t bytes, const int *descript
         char bytes[CMSG_SPACE(CHANNEL_DESCRIPTORS_MAX * sizeof(int))];
         struct cmsghdr align;
     } control = {0};
-    struct iovec parts[2] = {{.iov_base = (void *)(uintptr_t)text, .iov_len = bytes},
-                             {.iov_base = (void *)(uintptr_t) "\n", .iov_len = 1}};
+    struct iovec parts[2] = {{.iov_base = (void *)text, .iov_len = bytes}, {.iov_base = (char *)"\n", .iov_len = 1}};
 
     while (parts[1].iov_len) {
         struct msghdr header = {.msg_iov = parts, .msg_iovlen = 2};
@@ -165,7 +164,8 @@ int channel_receive(struct channel *channel, bool wait, struct json_object **ret
 
     *ret = NULL;
     for (;;) {
-        char *end = channel->used > searched ? memchr(channel->buffer + searched, '\n', channel->used - searched) : NULL;
+        char *end =
+            channel->used > searched ? memchr(channel->buffer + searched, '\n', channel->used - searched) : NULL;
         int rc;
 
         if (end) {

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 
 enum { READY_MS = 20000, SEND_SECONDS = 10, REAP_MS = 1000 };
 
@@ -20,7 +20,7 @@ extern char **environ;
 
 static int spawn_process(const char *program, int child_end, pid_t *ret_pid, struct error *err)
 {
-    char *arguments[] = {(char *)(uintptr_t)"diffaid", (char *)(uintptr_t)"worker", NULL};
+    char *arguments[] = {(char *)"diffaid", (char *)"worker", NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t defaults;

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "server/jobs/connection.h"
+#include "server/jobs/queue_order.h"
 #include "server/jobs/reserve.h"
 #include "server/jobs/store.h"
 
@@ -22,6 +23,7 @@ struct commit_op {
     bool is_patient; /* sleeps through a full or failing disk; only its own errors and the end wake its caller */
     /* What it changes once committed; set by run. */
     int64_t queued_delta, used_delta;
+    int64_t queued_seq; /* of the job that came into the queue or left it */
     struct error error;
     int rc;
     sem_t done;
@@ -30,7 +32,9 @@ struct commit_op {
 
 struct committer {
     struct connection connection;
+    const char *probe; /* SQL that writes and changes nothing: whether a disk that failed works again */
     struct reserve reserve;
+    struct queue_order order; /* follows each commit */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -43,7 +47,7 @@ struct committer {
     atomic_uint_least64_t queued, used_bytes;
 };
 
-/* Takes over connection, reserve, queued and used_bytes as set by the caller. */
+/* Takes over connection, probe, reserve, order, queued and used_bytes as set by the caller. */
 int committer_start(struct committer *committer, struct error *err);
 void committer_stop(struct committer *committer); /* waiting operations end with ERROR_BUSY */
 

@@ -1,5 +1,5 @@
-/* Hands queued jobs to worker processes and writes down how they end. One thread a worker: it spawns its process, claims,
- * talks, settles. A crash takes the process and one attempt, nothing else. */
+/* Hands queued jobs to worker processes and writes down how they end. One thread a worker: it spawns its process,
+ * claims, talks, settles. A crash takes the process and one attempt, nothing else. */
 #ifndef SERVER_JOBS_DISPATCHER_H
 #define SERVER_JOBS_DISPATCHER_H
 
@@ -19,7 +19,7 @@ enum {
 
 struct dispatcher_settings {
     struct child_settings child;
-    struct job_store *store;   /* borrowed */
+    struct job_store *store;    /* borrowed */
     struct blob_store *results; /* borrowed */
     unsigned workers;
     int64_t job_timeout_ms;
@@ -54,8 +54,8 @@ int dispatcher_inspect(struct dispatcher *dispatcher, const char *path, char **r
 /* Worker processes that are up. */
 unsigned dispatcher_ready(struct dispatcher *dispatcher);
 
-/* Claims nothing more; waits up to grace_ms for running jobs, gives the others back to the queue and ends the processes.
- * Questions may still be asked until dispatcher_free. */
+/* Claims nothing more; waits up to grace_ms for running jobs, gives the others back to the queue and ends the
+ * processes. Questions may still be asked until dispatcher_free. */
 void dispatcher_stop(struct dispatcher *dispatcher, int64_t grace_ms);
 void dispatcher_free(struct dispatcher *dispatcher); /* a stopped one; NULL is fine */
 

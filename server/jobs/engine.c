@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,9 @@
 #include "api/render/render.h"
 #include "api/request.h"
 #include "core/compare.h"
+#include "core/decimal.h"
 #include "core/format/format.h"
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 #include "server/jobs/uuid.h"
 #include "server/sigbus.h"
 
@@ -168,14 +170,33 @@ static char *describe_run(const struct engine_run *run, enum isa isa)
     return text;
 }
 
-static int compare(struct engine_run *run, const struct job_request *request, char **ret_run, struct error *err)
+/* {verdict, because, headline, relative_l2}: what a person wants to know first, without fetching the result. */
+static char *describe_summary(const struct comparison *comparison)
+{
+    struct json_object *root = json_object_new_object();
+    double relative_l2 = delta_relative_l2(&comparison->total);
+    char headline[512], number[DECIMAL_BYTES], *text;
+
+    comparison_headline(comparison, headline, sizeof(headline));
+    json_object_object_add(root, "verdict", json_object_new_string(verdict_names[comparison->verdict]));
+    if (comparison->because)
+        json_object_object_add(root, "because", json_object_new_string(comparison->because));
+    json_object_object_add(root, "headline", json_object_new_string(headline));
+    if (comparison->total.finite && isfinite(relative_l2)) {
+        decimal_write(relative_l2, number);
+        json_object_object_add(root, "relative_l2", json_object_new_double_s(relative_l2, number));
+    }
+    text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(root);
+    return text;
+}
+
+static int compare(struct engine_run *run, const struct job_request *request, struct worker_report *ret_report,
+                   struct error *err)
 {
     const struct worker_task *task = run->task;
     struct compare_env env = {
-        .scan = {.threads = task->threads,
-                 .cancel = task->cancel,
-                 .progress = tell_progress,
-                 .progress_context = run},
+        .scan = {.threads = task->threads, .cancel = task->cancel, .progress = tell_progress, .progress_context = run},
         .phase = begin_phase,
         .phase_context = run,
     };
@@ -198,14 +219,16 @@ static int compare(struct engine_run *run, const struct job_request *request, ch
         rc = render(task, comparison, err);
     }
     if (!rc)
-        *ret_run = describe_run(run, env.scan.isa);
+        ret_report->run = describe_run(run, env.scan.isa);
+    if (!rc && request->model_count > 1)
+        ret_report->summary = describe_summary(comparison);
     comparison_free(comparison);
     for (size_t i = 0; i < request->model_count; i++)
         model_close(models[i]);
     return rc;
 }
 
-static int engine_run(const struct worker_task *task, char **ret_run, struct error *err)
+static int engine_run(const struct worker_task *task, struct worker_report *ret_report, struct error *err)
 {
     struct engine_run run = {.task = task, .start_ms = clock_steady_ms()};
     struct request_faults faults = {.count = 0};
@@ -213,19 +236,19 @@ static int engine_run(const struct worker_task *task, char **ret_run, struct err
     int rc;
 
     if (!task->request) {
-        struct job_model model = {.path = (char *)(uintptr_t)task->path};
+        struct job_model model = {.path = (char *)task->path};
         struct job_request inspection = {.models = &model, .model_count = 1};
 
         options_init(&inspection.compare.options);
         inspection.compare.options.headers_only = true;
-        rc = compare(&run, &inspection, ret_run, err);
+        rc = compare(&run, &inspection, ret_report, err);
         options_done(&inspection.compare.options);
         return rc;
     }
     rc = job_request_parse(task->request, strlen(task->request), &request, &faults, err);
     if (rc)
         return rc;
-    rc = compare(&run, request, ret_run, err);
+    rc = compare(&run, request, ret_report, err);
     job_request_free(request);
     return rc;
 }

@@ -14,8 +14,7 @@ int inspector_start(const struct child_settings *settings, int64_t limit_ms, str
 
 /* The model's header as a result document (the caller's). Waits its turn and then for the answer, limit_ms each;
  * ERROR_BUSY when either took longer. */
-int inspector_run(struct inspector *inspector, const char *path, char **ret_json, size_t *ret_bytes,
-                  struct error *err);
+int inspector_run(struct inspector *inspector, const char *path, char **ret_json, size_t *ret_bytes, struct error *err);
 
 /* Ends the process; whoever asks from now on gets ERROR_BUSY. */
 void inspector_stop(struct inspector *inspector);

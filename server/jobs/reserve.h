@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct reserve {
-    int dir_fd; /* borrowed */
+    int dir_fd;     /* borrowed */
     uint64_t bytes; /* 0: none is kept */
 };
 

@@ -100,8 +100,8 @@ static int lying_index(struct error *err)
     return error_set(err, ERROR_INTERNAL, "the worker wrote an index that does not fit its result");
 }
 
-/* The index was written by a process that parsed a stranger's file: every place it names must lie in the JSON, and every
- * name in the names. */
+/* The index was written by a process that parsed a stranger's file: every place it names must lie in the JSON, and
+ * every name in the names. */
 static int check_index(int fd, uint64_t index_bytes, uint64_t json_bytes, struct error *err)
 {
     struct index_record records[RECORDS_AT_ONCE];

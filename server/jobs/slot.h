@@ -14,9 +14,9 @@ enum stop_reason { STOP_NONE, STOP_RELEASE, STOP_DEADLINE, STOP_CANCEL, STOP_FOR
 struct slot {
     struct dispatcher *dispatcher;
     pthread_t thread;
-    int event_fd;           /* written to wake the thread */
-    struct child child;     /* the thread's own */
-    uint64_t serial;        /* the thread's own: of the latest task its child got */
+    int event_fd;       /* written to wake the thread */
+    struct child child; /* the thread's own */
+    uint64_t serial;    /* the thread's own: of the latest task its child got */
     /* guarded by the dispatcher's lock: */
     bool is_idle;
     char id[JOB_ID_BYTES]; /* of the job under way; "" */

@@ -1,6 +1,7 @@
 /* Where jobs and uploads are written down. Every call may block until its change is on disk; any thread may call. Once
  * a change returned 0 it survives a kill or a power cut. Whoever claims a job holds its token, and each later write of
- * that attempt names it: a write with an older token, or to a job that is gone, changes nothing and says ERROR_CONFLICT.
+ * that attempt names it: a write with an older token, or to a job that is gone, changes nothing and says
+ * ERROR_CONFLICT.
  *
  * Disk full: ERROR_NO_SPACE for what would add (insert, upload_insert) until there is room again; what ends a job waits
  * for room instead of failing. */
@@ -17,8 +18,9 @@
 enum {
     RESULT_INLINE_BYTES = 65536, /* results up to this size, all representations together, lie in the row */
     CRASH_TEXT_BYTES = 48,
-    INTERRUPTIONS_MAX = 10, /* by the service's own end; a job that ends the service each time must not do so for ever */
-    STORE_BATCH = 256,      /* changes of one commit; ids of one expiry */
+    INTERRUPTIONS_MAX =
+        10,            /* by the service's own end; a job that ends the service each time must not do so for ever */
+    STORE_BATCH = 256, /* changes of one commit; ids of one expiry */
 };
 
 struct claim_upload {
@@ -42,7 +44,9 @@ void job_claim_done(struct job_claim *claim);
 struct job_end {
     enum job_state state; /* succeeded, failed or cancelled */
     const char *error;    /* failed: JSON */
+    const char *summary;  /* succeeded: JSON */
     const char *run;      /* succeeded: JSON */
+    struct job_progress progress; /* as it was at the end */
     /* succeeded: */
     bool is_inline; /* the bytes are in data; else in files, already durable */
     const void *data[REPRESENTATION_COUNT];

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 
 struct claim_op {
     struct commit_op op;
@@ -23,8 +23,7 @@ static int read_uploads(struct connection *c, int64_t seq, struct job_claim *cla
         return ERROR_BUSY;
     sqlite3_bind_int64(rows, 1, seq);
     while ((step = sqlite3_step(rows)) == SQLITE_ROW) {
-        struct claim_upload *uploads =
-            reallocarray(claim->uploads, claim->upload_count + 1, sizeof(*claim->uploads));
+        struct claim_upload *uploads = reallocarray(claim->uploads, claim->upload_count + 1, sizeof(*claim->uploads));
 
         if (!uploads)
             return error_set(err, ERROR_NO_MEMORY, "no memory for a claim");
@@ -77,6 +76,7 @@ static int claim_run(struct commit_op *op, struct connection *c, uint64_t queued
         return connection_error(c, err);
     sqlite3_reset(row);
     op->queued_delta = -1;
+    op->queued_seq = seq;
     return read_uploads(c, seq, claim, err);
 }
 
@@ -173,6 +173,11 @@ static int finish_run(struct commit_op *op, struct connection *c, uint64_t queue
     sqlite3_bind_int(statement, 4, (int)end->state);
     bind_text(statement, 5, end->error);
     bind_text(statement, 6, end->run);
+    bind_text(statement, 7, end->summary);
+    sqlite3_bind_int64(statement, 8, (int64_t)end->progress.bytes_done);
+    sqlite3_bind_int64(statement, 9, (int64_t)end->progress.bytes_total);
+    sqlite3_bind_int64(statement, 10, (int64_t)end->progress.tensors_done);
+    sqlite3_bind_int64(statement, 11, (int64_t)end->progress.tensors_total);
     rc = fenced(c, statement, &seq, &finish->state, err);
     if (!rc)
         rc = drop_uses(c, seq, err);
@@ -185,11 +190,8 @@ int sqlite_finish(struct job_store *base, const char *id, uint64_t token, const 
                   enum job_state *ret_state, struct error *err)
 {
     struct sqlite_store *store = sqlite_store_of(base);
-    struct end_op finish = {.op = {.run = finish_run, .is_patient = true},
-                            .id = id,
-                            .token = token,
-                            .end = end,
-                            .now_ms = clock_wall_ms()};
+    struct end_op finish = {
+        .op = {.run = finish_run, .is_patient = true}, .id = id, .token = token, .end = end, .now_ms = clock_wall_ms()};
     int rc = committer_run(&store->committer, &finish.op, err);
 
     if (!rc)
@@ -216,6 +218,7 @@ static int release_run(struct commit_op *op, struct connection *c, uint64_t queu
     sqlite3_bind_int64(statement, 7, release->now_ms);
     bind_text(statement, 8, sqlite_interrupted_error);
     rc = fenced(c, statement, &seq, &release->state, err);
+    op->queued_seq = rc ? 0 : seq;
     if (!rc && release->state == JOB_QUEUED)
         op->queued_delta = 1;
     else if (!rc)

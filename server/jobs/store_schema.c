@@ -4,14 +4,19 @@
 
 #include <stdio.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 
-enum { SCHEMA_VERSION = 1 };
+#define SCHEMA_VERSION     1
+#define SPELLED(number)    SPELLED_AS(number)
+#define SPELLED_AS(number) #number
+
+const char sqlite_probe[] = "PRAGMA user_version = " SPELLED(SCHEMA_VERSION);
 
 /* The order of a job's columns as read_job expects it. */
 #define JOB_COLUMNS                                                                                                    \
-    "j.seq, j.id, j.version, j.state, j.attempt, j.cancel_requested, j.create_ms, j.start_ms, j.finish_ms, j.request, " \
-    "j.labels, j.error, j.run"
+    "j.seq, j.id, j.version, j.state, j.attempt, j.cancel_requested, j.create_ms, j.start_ms, j.finish_ms, "           \
+    "j.request, "                                                                                                      \
+    "j.labels, j.error, j.run, j.summary, j.bytes_done, j.bytes_total, j.tensors_done, j.tensors_total"
 #define UPLOAD_COLUMNS "u.seq, u.id, u.name, u.bytes, u.sha256, u.create_ms"
 
 /* States as numbers: 0 queued, 1 running, 2 succeeded, 3 failed, 4 cancelled (enum job_state). */
@@ -20,7 +25,9 @@ const char *const sqlite_texts[SQL_COUNT] = {
     [SQL_JOB_USES_UPLOAD] = "INSERT OR IGNORE INTO job_upload (job, upload) SELECT ?1, seq FROM upload WHERE id = ?2",
     [SQL_JOB_LABELS] = "INSERT OR IGNORE INTO label (key, value, job) SELECT key, value, ?1 FROM json_each(?2)",
     [SQL_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job j WHERE j.id = ?1",
-    [SQL_JOB_POSITION] = "SELECT count(*) FROM job WHERE state = 0 AND seq > ?1 AND seq <= ?2",
+    [SQL_JOB_WAITING] = "SELECT seq FROM job WHERE state = 0 ORDER BY seq",
+    [SQL_USED_BYTES] = "SELECT (SELECT coalesce(sum(bytes), 0) FROM upload) + "
+                       "(SELECT coalesce(sum(json_bytes + idx_bytes + text_bytes), 0) FROM result)",
     [SQL_JOB_LIST] = "SELECT " JOB_COLUMNS " FROM job j WHERE j.seq < ?1 ORDER BY j.seq DESC LIMIT ?2",
     [SQL_JOB_LIST_STATE] =
         "SELECT " JOB_COLUMNS " FROM job j WHERE j.seq < ?1 AND j.state = ?3 ORDER BY j.seq DESC LIMIT ?2",
@@ -41,7 +48,9 @@ const char *const sqlite_texts[SQL_COUNT] = {
     [SQL_JOB_FINISH] = "UPDATE job SET version = version + 1, finish_ms = ?3, "
                        "state = CASE WHEN cancel_requested THEN 4 ELSE ?4 END, "
                        "error = CASE WHEN cancel_requested THEN NULL ELSE ?5 END, "
-                       "run = CASE WHEN cancel_requested THEN NULL ELSE ?6 END "
+                       "run = CASE WHEN cancel_requested THEN NULL ELSE ?6 END, "
+                       "summary = CASE WHEN cancel_requested THEN NULL ELSE ?7 END, "
+                       "bytes_done = ?8, bytes_total = ?9, tensors_done = ?10, tensors_total = ?11 "
                        "WHERE id = ?1 AND token = ?2 AND state = 1 RETURNING seq, state",
     [SQL_JOB_RELEASE] = "UPDATE job SET version = version + 1, crashes = crashes + ?3, "
                         "interruptions = interruptions + ?4, last_crash = coalesce(?5, last_crash), "
@@ -71,7 +80,9 @@ static const char schema[] =
     " crashes INTEGER NOT NULL DEFAULT 0, interruptions INTEGER NOT NULL DEFAULT 0,"
     " last_crash TEXT NOT NULL DEFAULT '', cancel_requested INTEGER NOT NULL DEFAULT 0,"
     " create_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL DEFAULT 0, finish_ms INTEGER NOT NULL DEFAULT 0,"
-    " request TEXT NOT NULL, labels TEXT, error TEXT, run TEXT);"
+    " request TEXT NOT NULL, labels TEXT, error TEXT, run TEXT, summary TEXT,"
+    " bytes_done INTEGER NOT NULL DEFAULT 0, bytes_total INTEGER NOT NULL DEFAULT 0,"
+    " tensors_done INTEGER NOT NULL DEFAULT 0, tensors_total INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX job_by_state ON job (state, seq);"
     "CREATE INDEX job_by_end ON job (finish_ms) WHERE state >= 2;"
     "CREATE TABLE label ("
@@ -131,7 +142,6 @@ static int recover(struct connection *connection, struct error *err)
 int sqlite_schema_open(struct connection *connection, struct error *err)
 {
     int64_t version = 0;
-    char stamp[64];
     int rc;
 
     rc = run(connection,
@@ -148,10 +158,9 @@ int sqlite_schema_open(struct connection *connection, struct error *err)
                          (long long)version, SCHEMA_VERSION);
     rc = run(connection, "BEGIN IMMEDIATE", err);
     if (!rc && version == 0) {
-        snprintf(stamp, sizeof(stamp), "PRAGMA user_version = %d", SCHEMA_VERSION);
         rc = run(connection, schema, err);
         if (!rc)
-            rc = run(connection, stamp, err);
+            rc = run(connection, sqlite_probe, err);
     }
     if (!rc)
         rc = recover(connection, err);

@@ -1,18 +1,17 @@
-/* Jobs on SQLite, for those who ask: submit, get, list, cancel, forget, results. Changes go through the committer, reads
- * through a small pool of read-only connections, which WAL never lets wait for a writer. */
+/* Jobs on SQLite, for those who ask: submit, get, list, cancel, forget, results. Changes go through the committer,
+ * reads through a small pool of read-only connections, which WAL never lets wait for a writer. */
 #include "server/jobs/store_sqlite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
+#include "server/clock.h"
 #include "server/jobs/uuid.h"
+#include "server/must.h"
 
-const char sqlite_interrupted_error[] =
-    "{\"code\":\"interrupted\",\"status\":500,\"title\":\"Interrupted\","
-    "\"detail\":\"the service ended during each of eleven attempts at this job\"}";
+const char sqlite_interrupted_error[] = "{\"code\":\"interrupted\",\"status\":500,\"title\":\"Interrupted\","
+                                        "\"detail\":\"the service ended during each of eleven attempts at this job\"}";
 
 void job_claim_done(struct job_claim *claim)
 {
@@ -101,27 +100,16 @@ static int read_job(struct sqlite_store *store, sqlite3_stmt *row, struct job *r
     job.labels = column_copy(row, 10, &has_failed);
     job.error = column_copy(row, 11, &has_failed);
     job.run = column_copy(row, 12, &has_failed);
+    job.summary = column_copy(row, 13, &has_failed);
+    job.progress.bytes_done = (uint64_t)sqlite3_column_int64(row, 14);
+    job.progress.bytes_total = (uint64_t)sqlite3_column_int64(row, 15);
+    job.progress.tensors_done = (uint64_t)sqlite3_column_int64(row, 16);
+    job.progress.tensors_total = (uint64_t)sqlite3_column_int64(row, 17);
     if (has_failed) {
         job_done(&job);
         return error_set(err, ERROR_NO_MEMORY, "no memory for a job");
     }
     *ret = job;
-    return 0;
-}
-
-/* How many jobs wait in (after, up_to]. */
-static int count_queued(struct connection *connection, int64_t after, int64_t up_to, uint64_t *ret, struct error *err)
-{
-    sqlite3_stmt *count = connection_statement(connection, SQL_JOB_POSITION, err);
-
-    if (!count)
-        return ERROR_BUSY;
-    sqlite3_bind_int64(count, 1, after);
-    sqlite3_bind_int64(count, 2, up_to);
-    if (sqlite3_step(count) != SQLITE_ROW)
-        return connection_error(connection, err);
-    *ret = (uint64_t)sqlite3_column_int64(count, 0);
-    sqlite3_reset(count);
     return 0;
 }
 
@@ -146,11 +134,7 @@ static int get_from(struct sqlite_store *store, struct connection *connection, c
     if (rc)
         return rc;
     if (job.state == JOB_QUEUED)
-        rc = count_queued(connection, 0, seq, &job.queue_position, err);
-    if (rc) {
-        job_done(&job);
-        return rc;
-    }
+        job.queue_position = queue_order_position(&store->committer.order, seq);
     *ret = job;
     return 0;
 }
@@ -241,6 +225,7 @@ static int insert_run(struct commit_op *op, struct connection *c, uint64_t queue
             return rc;
     }
     op->queued_delta = 1;
+    op->queued_seq = seq;
     insert->position = queued + 1;
     return 0;
 }
@@ -277,11 +262,10 @@ static int sqlite_list(struct job_store *base, const struct job_filter *filter, 
                        struct job_list *ret, struct error *err)
 {
     struct sqlite_store *store = sqlite_store_of(base);
-    int64_t before = cursor && cursor < INT64_MAX ? (int64_t)cursor : INT64_MAX, seq = 0, counted = 0;
+    int64_t before = cursor && cursor < INT64_MAX ? (int64_t)cursor : INT64_MAX, seq = 0;
     struct job_list list = {0};
     struct reader *reader;
     sqlite3_stmt *rows;
-    uint64_t position = 0;
     int step = SQLITE_DONE, rc;
 
     rc = sqlite_reader_take(store, &reader, err);
@@ -293,9 +277,9 @@ static int sqlite_list(struct job_store *base, const struct job_filter *filter, 
         goto out;
     }
     rows = connection_statement(&reader->connection,
-                                filter->label_key     ? SQL_JOB_LIST_LABEL
+                                filter->label_key    ? SQL_JOB_LIST_LABEL
                                 : filter->state >= 0 ? SQL_JOB_LIST_STATE
-                                                      : SQL_JOB_LIST,
+                                                     : SQL_JOB_LIST,
                                 err);
     if (!rows) {
         rc = ERROR_BUSY;
@@ -316,19 +300,8 @@ static int sqlite_list(struct job_store *base, const struct job_filter *filter, 
         if (rc)
             break;
         list.count++;
-        if (job->state != JOB_QUEUED)
-            continue;
-        /* Newest first: each position is the one before, less those that lie between. */
-        if (!counted) {
-            rc = count_queued(&reader->connection, 0, seq, &position, err);
-        } else {
-            uint64_t between = 0;
-
-            rc = count_queued(&reader->connection, seq, counted, &between, err);
-            position -= between <= position ? between : position;
-        }
-        counted = seq;
-        job->queue_position = position;
+        if (job->state == JOB_QUEUED)
+            job->queue_position = queue_order_position(&store->committer.order, seq);
     }
     if (!rc && list.count == limit)
         step = sqlite3_step(rows);
@@ -369,6 +342,7 @@ static int cancel_run(struct commit_op *op, struct connection *c, uint64_t queue
     if (step == SQLITE_ROW) {
         seq = sqlite3_column_int64(statement, 0);
         op->queued_delta = sqlite3_column_int(statement, 1) == JOB_CANCELLED ? -1 : 0;
+        op->queued_seq = seq;
         step = sqlite3_step(statement);
     }
     if (step != SQLITE_DONE)
@@ -425,6 +399,7 @@ static int remove_run(struct commit_op *op, struct connection *c, uint64_t queue
     rc = sqlite_remove_row(c, seq, &op->used_delta, err);
     if (!rc)
         op->queued_delta = state == JOB_QUEUED ? -1 : 0;
+    op->queued_seq = seq;
     return rc;
 }
 
@@ -543,6 +518,7 @@ static void store_free(struct sqlite_store *store)
         reader_free(reader);
     }
     connection_close(&store->committer.connection);
+    queue_order_done(&store->committer.order);
     pthread_mutex_destroy(&store->lock);
     free(store->path);
     free(store);
@@ -580,29 +556,35 @@ static const struct job_store_ops sqlite_ops = {
 };
 
 /* What the counters start from. */
-static int read_totals(struct connection *connection, uint64_t *ret_queued, uint64_t *ret_used, struct error *err)
+static int read_totals(struct committer *committer, struct error *err)
 {
-    static const char text[] =
-        "SELECT (SELECT count(*) FROM job WHERE state = 0), (SELECT coalesce(sum(bytes), 0) FROM upload) + "
-        "(SELECT coalesce(sum(json_bytes + idx_bytes + text_bytes), 0) FROM result)";
-    sqlite3_stmt *row = NULL;
-    int rc = 0;
+    struct connection *connection = &committer->connection;
+    sqlite3_stmt *rows = connection_statement(connection, SQL_JOB_WAITING, err);
+    uint64_t queued = 0;
+    int step;
 
-    if (sqlite3_prepare_v2(connection->db, text, -1, &row, NULL) != SQLITE_OK || sqlite3_step(row) != SQLITE_ROW) {
-        rc = connection_error(connection, err);
-    } else {
-        *ret_queued = (uint64_t)sqlite3_column_int64(row, 0);
-        *ret_used = (uint64_t)sqlite3_column_int64(row, 1);
+    if (!rows)
+        return ERROR_BUSY;
+    while ((step = sqlite3_step(rows)) == SQLITE_ROW) {
+        queue_order_add(&committer->order, sqlite3_column_int64(rows, 0));
+        queued++;
     }
-    sqlite3_finalize(row);
-    return rc;
+    sqlite3_reset(rows);
+    if (step != SQLITE_DONE)
+        return connection_error(connection, err);
+    rows = connection_statement(connection, SQL_USED_BYTES, err);
+    if (!rows || sqlite3_step(rows) != SQLITE_ROW)
+        return connection_error(connection, err);
+    atomic_store(&committer->queued, queued);
+    atomic_store(&committer->used_bytes, (uint64_t)sqlite3_column_int64(rows, 0));
+    sqlite3_reset(rows);
+    return 0;
 }
 
 int sqlite_store_open(const struct store_settings *settings, struct job_store **ret_store, struct error *err)
 {
     struct sqlite_store *store = calloc(1, sizeof(*store));
     struct committer *committer;
-    uint64_t queued, used;
     int rc;
 
     if (!store || asprintf(&store->path, "%s/diffaid.db", settings->state_dir) < 0) {
@@ -614,6 +596,8 @@ int sqlite_store_open(const struct store_settings *settings, struct job_store **
     store->queue_limit = settings->queue_limit;
     store->retention_ms = settings->retention_ms;
     must(pthread_mutex_init(&store->lock, NULL));
+    queue_order_init(&committer->order);
+    committer->probe = sqlite_probe;
     committer->reserve = (struct reserve){.dir_fd = settings->state_fd, .bytes = settings->reserve_bytes};
     rc = connection_open(store->path, true, sqlite_texts, SQL_COUNT, &committer->connection, err);
     if (rc)
@@ -625,11 +609,9 @@ int sqlite_store_open(const struct store_settings *settings, struct job_store **
     }
     if (rc)
         goto fail;
-    rc = read_totals(&committer->connection, &queued, &used, err);
+    rc = read_totals(committer, err);
     if (rc)
         goto fail;
-    atomic_store(&committer->queued, queued);
-    atomic_store(&committer->used_bytes, used);
     rc = committer_start(committer, err);
     if (rc)
         goto fail;

@@ -16,7 +16,8 @@ enum statement {
     SQL_JOB_USES_UPLOAD,
     SQL_JOB_LABELS,
     SQL_JOB_GET,
-    SQL_JOB_POSITION,
+    SQL_JOB_WAITING,
+    SQL_USED_BYTES,
     SQL_JOB_LIST,
     SQL_JOB_LIST_STATE,
     SQL_JOB_LIST_LABEL,
@@ -41,6 +42,7 @@ enum statement {
     SQL_COUNT,
 };
 extern const char *const sqlite_texts[SQL_COUNT];
+extern const char sqlite_probe[];
 extern const char sqlite_interrupted_error[]; /* a job's error after too many interruptions; holds no quote of SQL's */
 
 struct reader {
@@ -66,7 +68,10 @@ int sqlite_schema_open(struct connection *connection, struct error *err);
 int sqlite_reader_take(struct sqlite_store *store, struct reader **ret, struct error *err);
 void sqlite_reader_put(struct sqlite_store *store, struct reader *reader);
 
-static inline struct sqlite_store *sqlite_store_of(struct job_store *base) { return (struct sqlite_store *)base; }
+static inline struct sqlite_store *sqlite_store_of(struct job_store *base)
+{
+    return (struct sqlite_store *)base;
+}
 
 /* store_claims.c */
 int sqlite_claim(struct job_store *base, struct job_claim *ret, struct error *err);

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
+#include "server/clock.h"
 #include "server/jobs/results.h"
 #include "server/jobs/uuid.h"
 #include "server/log.h"
+#include "server/must.h"
 
 enum {
     HOUR_MS = 3600000,
@@ -47,8 +47,8 @@ bool clock_guard_agrees(struct clock_guard *guard, int64_t wall_ms, int64_t stea
     return guard->steady_since == INT64_MIN || steady_ms - guard->steady_since >= DAY_MS;
 }
 
-/* Removes names whose id no row has. Temporary files are nobody's by now: their writers ended with the last process, and
- * attempts are numbered on, so that no name comes twice. */
+/* Removes names whose id no row has. Temporary files are nobody's by now: their writers ended with the last process,
+ * and attempts are numbered on, so that no name comes twice. */
 static void sweep_names(struct sweeper *sweeper, struct blob_store *blobs, struct blob_names *names)
 {
     size_t removed = 0;
@@ -131,7 +131,6 @@ int sweeper_open(struct job_store *store, struct blob_store *results, struct blo
                  struct sweeper **ret, struct error *err)
 {
     struct sweeper *sweeper = calloc(1, sizeof(*sweeper));
-    pthread_condattr_t attributes;
     int rc;
 
     if (!sweeper)
@@ -142,10 +141,7 @@ int sweeper_open(struct job_store *store, struct blob_store *results, struct blo
     sweeper->retention_ms = retention_ms;
     clock_guard_init(&sweeper->guard, clock_wall_ms(), clock_read_ms(CLOCK_BOOTTIME));
     must(pthread_mutex_init(&sweeper->lock, NULL));
-    must(pthread_condattr_init(&attributes));
-    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC));
-    must(pthread_cond_init(&sweeper->wake, &attributes));
-    must(pthread_condattr_destroy(&attributes));
+    clock_steady_condition(&sweeper->wake);
     rc = results->ops->names(results, &sweeper->result_names, err);
     if (!rc)
         rc = uploads->ops->names(uploads, &sweeper->upload_names, err);

@@ -8,8 +8,8 @@
 #include "server/jobs/blobs.h"
 #include "server/jobs/store.h"
 
-/* Whether wall time can be trusted to delete by: it has run beside the steady clock, within an hour, for a day, or since
- * the start. */
+/* Whether wall time can be trusted to delete by: it has run beside the steady clock, within an hour, for a day, or
+ * since the start. */
 struct clock_guard {
     int64_t offset_ms;    /* wall − steady, as last agreed */
     int64_t steady_since; /* when it last changed; INT64_MIN: never */
@@ -19,7 +19,8 @@ bool clock_guard_agrees(struct clock_guard *guard, int64_t wall_ms, int64_t stea
 
 struct sweeper;
 
-/* Lists the files that are there now: only these may be found to be nobody's, so call it before anybody makes new ones. */
+/* Lists the files that are there now: only these may be found to be nobody's, so call it before anybody makes new ones.
+ */
 int sweeper_open(struct job_store *store, struct blob_store *results, struct blob_store *uploads, int64_t retention_ms,
                  struct sweeper **ret, struct error *err);
 /* Starts its thread. */

@@ -1,4 +1,5 @@
-/* UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then random bits; as text, so that names in a directory sort by age. */
+/* UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then random bits; as text, so that names in a directory sort by age.
+ */
 #ifndef SERVER_JOBS_UUID_H
 #define SERVER_JOBS_UUID_H
 

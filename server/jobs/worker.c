@@ -1,6 +1,6 @@
-/* Two threads: this one runs jobs; the reader waits for messages, so that a cancel is seen in the middle of a tensor, and
- * ends the process when the line closes, whatever the engine is doing. Lock rules: `lock` guards the task handed over;
- * `send_lock` keeps messages of the engine's threads whole. */
+/* Two threads: this one runs jobs; the reader waits for messages, so that a cancel is seen in the middle of a tensor,
+ * and ends the process when the line closes, whatever the engine is doing. Lock rules: `lock` guards the task handed
+ * over; `send_lock` keeps messages of the engine's threads whole. */
 #include "server/jobs/worker.h"
 
 #include <errno.h>
@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/jobs/channel.h"
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
+#include "server/must.h"
 
 enum { TELL_MS = 250, ARENAS = 4 };
 
@@ -126,12 +126,20 @@ static struct json_object *failure(int code, const char *detail)
     return message;
 }
 
-static struct json_object *success(const char *run)
+static void add_parsed(struct json_object *message, const char *member, const char *text)
 {
-    struct json_object *message = message_new("done"), *parsed = run ? json_tokener_parse(run) : NULL;
+    struct json_object *parsed = message && text ? json_tokener_parse(text) : NULL;
 
-    if (message && parsed)
-        json_object_object_add(message, "run", parsed);
+    if (parsed)
+        json_object_object_add(message, member, parsed);
+}
+
+static struct json_object *success(const struct worker_report *report)
+{
+    struct json_object *message = message_new("done");
+
+    add_parsed(message, "summary", report->summary);
+    add_parsed(message, "run", report->run);
     return message;
 }
 
@@ -151,7 +159,7 @@ static void run_task(struct worker *worker, struct json_object *message, int out
     };
     struct json_object *named;
     struct error err = {0};
-    char *run = NULL;
+    struct worker_report report = {0};
     int rc;
 
     if (json_object_object_get_ex(message, "uploads", &named) && json_object_is_type(named, json_type_object)) {
@@ -167,12 +175,13 @@ static void run_task(struct worker *worker, struct json_object *message, int out
     worker->told = (struct job_progress){0};
     worker->told_ms = 0;
     must(pthread_mutex_unlock(&worker->send_lock));
-    rc = worker->engine->run(&task, &run, &err);
+    rc = worker->engine->run(&task, &report, &err);
     for (int i = 0; i < REPRESENTATION_COUNT; i++)
         if (outputs[i] >= 0)
             close(outputs[i]);
-    send_message(worker, rc ? failure(rc, err.text) : success(run));
-    free(run);
+    send_message(worker, rc ? failure(rc, err.text) : success(&report));
+    free(report.summary);
+    free(report.run);
 }
 
 /* What holds before the first model is parsed. Later walls (a system call filter, Landlock) go here too: everything the
@@ -183,7 +192,8 @@ static void wall_in(uint64_t memory_bytes)
 
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setrlimit(RLIMIT_CORE, &none);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadows take terabytes of address space */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadows take terabytes of address space   \
+                                                                     */
     if (memory_bytes)
         setrlimit(RLIMIT_AS, &memory);
 #endif

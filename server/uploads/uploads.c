@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 #include "server/jobs/uuid.h"
 
 enum {

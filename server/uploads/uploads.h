@@ -1,5 +1,5 @@
-/* Uploads: bytes go straight to a file below the state directory, hashed on the way; the row comes last. A broken upload
- * leaves neither. */
+/* Uploads: bytes go straight to a file below the state directory, hashed on the way; the row comes last. A broken
+ * upload leaves neither. */
 #ifndef SERVER_UPLOADS_UPLOADS_H
 #define SERVER_UPLOADS_UPLOADS_H
 

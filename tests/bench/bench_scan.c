@@ -71,6 +71,14 @@ static int open_filled(const char *directory, const char *name, enum dtype dtype
     return fd;
 }
 
+static double cpu_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
 static double seconds(void)
 {
     struct timespec now;
@@ -129,7 +137,7 @@ int main(int argc, char **argv)
         models[m].tensor_count = 1;
     }
     for (unsigned long run = strtoul(argv[7], NULL, 10); run > 0; run--) {
-        double started = seconds(), took;
+        double started = seconds(), cpu_started = cpu_seconds(), took;
         struct scan_result *result;
         struct rusage usage;
 
@@ -141,8 +149,9 @@ int main(int argc, char **argv)
         if (took < best)
             best = took;
         getrusage(RUSAGE_SELF, &usage);
-        printf("%6.2f GB/s  %.3f s  relative_l2 %.6f  peak %ld MB\n", 2.0 * (double)(megabytes << 20) / took * 1e-9,
-               took, delta_relative_l2(&result->deltas[0]), usage.ru_maxrss / 1024);
+        printf("%6.2f GB/s  %.3f s  %.3f CPU s  relative_l2 %.6f  peak %ld MB\n",
+               2.0 * (double)(megabytes << 20) / took * 1e-9, took, cpu_seconds() - cpu_started,
+               delta_relative_l2(&result->deltas[0]), usage.ru_maxrss / 1024);
         scan_result_free(result);
     }
     printf("best: %s %s %u threads needs %u: %.2f GB/s\n", argv[2], argv[5], env.threads, plan.needs,

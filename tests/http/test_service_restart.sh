@@ -10,7 +10,7 @@ start_service --workers 2 --threads 1
 long=$(submit long-a.safetensors long-b.safetensors)
 within 10 is_scanning "$long"
 jobs=()
-for round in 1 2 3 4 5; do
+for _ in 1 2 3 4 5; do
     for _ in 1 2 3 4; do jobs+=("$(submit a.safetensors b.safetensors)"); done
     end_service KILL
     start_service --workers 2 --threads 1

@@ -7,7 +7,13 @@ make_model "$models/long-a.safetensors" $((6 << 30))
 make_model "$models/long-b.safetensors" $((6 << 30))
 start_service --workers 1 --threads 1
 
-kill_workers() { for worker in $(workers); do kill -KILL "$worker"; done; }
+is_gone() { ! grep -q '^State:[[:space:]]*[RSDTtI]' "/proc/$1/status" 2>/dev/null; } # a zombie is gone
+kill_workers() {
+    local worker all
+    all=$(workers)
+    for worker in $all; do kill -KILL "$worker" 2>/dev/null || true; done
+    for worker in $all; do within 10 is_gone "$worker"; done
+}
 
 # An idle worker's death costs nobody anything.
 kill_workers

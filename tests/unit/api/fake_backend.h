@@ -14,16 +14,16 @@
 #include "api/render/result_index.h"
 #include "core/compare.h"
 
-#define FAKE_ID(n) "0190a000-0000-7000-8000-00000000000" #n
-#define ID_QUEUED FAKE_ID(1)
-#define ID_RUNNING FAKE_ID(2)
-#define ID_DONE FAKE_ID(3)
-#define ID_FAILED FAKE_ID(4)
-#define ID_CANCELLED FAKE_ID(5)
-#define ID_UNKNOWN FAKE_ID(9)
-#define ID_UPLOAD FAKE_ID(6)
-#define ID_BUSY_UPLOAD FAKE_ID(7)
-#define FAKE_SHA "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" /* of "hello" */
+#define FAKE_ID(n)      "0190a000-0000-7000-8000-00000000000" #n
+#define ID_QUEUED       FAKE_ID(1)
+#define ID_RUNNING      FAKE_ID(2)
+#define ID_DONE         FAKE_ID(3)
+#define ID_FAILED       FAKE_ID(4)
+#define ID_CANCELLED    FAKE_ID(5)
+#define ID_UNKNOWN      FAKE_ID(9)
+#define ID_UPLOAD       FAKE_ID(6)
+#define ID_BUSY_UPLOAD  FAKE_ID(7)
+#define FAKE_SHA        "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" /* of "hello" */
 #define FAKE_SHA_BASE64 "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="
 
 static const char fake_json[] = "{\"schema\":\"diffaid.result/v1\",\"tensors\":[\n"
@@ -40,15 +40,16 @@ struct gate {
 };
 
 struct fake {
-    struct backend backend; /* first */
-    int fail;               /* enum error_code that the next calls answer, 0: none */
+    struct backend backend;      /* first */
+    int fail;                    /* enum error_code that the next calls answer, 0: none */
     _Atomic int submitted_state; /* of ID_QUEUED, as get tells it: enum job_state */
     atomic_int calls, gets, begun, abandoned, committed;
     _Atomic uint64_t appended;
-    char last_request[4096], last_labels[512];
-    bool is_file;  /* results lie in files */
+    pthread_mutex_t lock;
+    char last_request[4096], last_labels[512]; /* guarded by lock */
+    bool is_file;                              /* results lie in files */
     bool is_index_broken;
-    int fail_append; /* upload_append answers this */
+    int fail_append;   /* upload_append answers this */
     struct gate *gate; /* get waits here when set */
     struct gate *append_gate;
 };
@@ -100,6 +101,9 @@ static int fake_failure(struct backend *backend, struct error *err)
     atomic_fetch_add(&fake->calls, 1);
     if (!fake->fail)
         return 0;
+    /* What speaks of the request may be shown; what speaks of the service may not. */
+    if (fake->fail == ERROR_LIMIT || fake->fail == ERROR_CHANGED)
+        return error_set(err, (enum error_code)fake->fail, "as the request is");
     return error_set(err, (enum error_code)fake->fail, "secret /var/lib text of %s", error_code_name(fake->fail));
 }
 
@@ -123,7 +127,8 @@ static void fake_fill(struct fake *fake, const char *id, struct job *job)
     if (job->state == JOB_RUNNING)
         job->progress = (struct job_progress){25, 100, 1, 4, "scan"};
     if (job->state == JOB_FAILED)
-        job->error = strdup("{\"code\":\"malformed-model\",\"status\":422,\"title\":\"Malformed model\",\"detail\":\"cut\"}");
+        job->error =
+            strdup("{\"code\":\"malformed-model\",\"status\":422,\"title\":\"Malformed model\",\"detail\":\"cut\"}");
     if (job->state == JOB_SUCCEEDED)
         job->run = strdup("{\"elapsed_seconds\":0.5}");
 }
@@ -140,8 +145,10 @@ static int fake_submit(struct backend *backend, const struct submission *submiss
 
     if (rc)
         return rc;
+    pthread_mutex_lock(&fake->lock);
     snprintf(fake->last_request, sizeof(fake->last_request), "%s", submission->request);
     snprintf(fake->last_labels, sizeof(fake->last_labels), "%s", submission->labels ? submission->labels : "");
+    pthread_mutex_unlock(&fake->lock);
     fake_fill(fake, ID_QUEUED, ret);
     return 0;
 }
@@ -443,6 +450,7 @@ static void fake_init(struct fake *fake)
 {
     memset(fake, 0, sizeof(*fake));
     fake->backend.ops = &fake_ops;
+    pthread_mutex_init(&fake->lock, NULL);
 }
 
 #endif

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 #include "server/jobs/connection.h"
 #include "server/jobs/store.h"
 #include "server/jobs/uuid.h"
@@ -316,6 +316,43 @@ START_TEST(pages_meet_without_gap_or_overlap)
 }
 END_TEST
 
+static uint64_t position_of(const char *id)
+{
+    uint64_t position;
+    struct job job;
+
+    ck_assert_int_eq(store->ops->get(store, id, &job, NULL), 0);
+    position = job.queue_position;
+    job_done(&job);
+    return position;
+}
+
+START_TEST(places_in_the_queue_follow_what_happens_in_front)
+{
+    char ids[5][JOB_ID_BYTES];
+    struct job_claim claim;
+    enum job_state state;
+    struct job job;
+
+    for (int i = 0; i < 5; i++)
+        submit(NULL, ids[i]);
+    claim_one(&claim);
+    ck_assert_uint_eq(position_of(ids[0]), 0);
+    ck_assert_uint_eq(position_of(ids[1]), 1);
+    ck_assert_int_eq(store->ops->cancel(store, ids[2], &job, NULL), 0);
+    job_done(&job);
+    ck_assert_uint_eq(position_of(ids[4]), 3);
+    ck_assert_int_eq(store->ops->release(store, ids[0], claim.token, RELEASE_UNTOUCHED, NULL, &state, NULL), 0);
+    ck_assert_uint_eq(position_of(ids[0]), 1); /* back into its place */
+    ck_assert_uint_eq(position_of(ids[4]), 4);
+    ck_assert_int_eq(store->ops->remove(store, ids[3], NULL), 0);
+    ck_assert_uint_eq(position_of(ids[4]), 3);
+    reopen();
+    ck_assert_uint_eq(position_of(ids[4]), 3);
+    job_claim_done(&claim);
+}
+END_TEST
+
 START_TEST(lists_are_filtered_by_state_and_label)
 {
     char id[JOB_ID_BYTES], other[JOB_ID_BYTES];
@@ -421,6 +458,53 @@ START_TEST(a_newer_schema_is_refused)
     sqlite3_close(db);
     ck_assert_int_eq(sqlite_store_open(&settings, &opened, &err), ERROR_CONFLICT);
     ck_assert_ptr_nonnull(strstr(err.text, "newer"));
+}
+END_TEST
+
+struct late_end {
+    struct job_claim claim;
+    int rc;
+    enum job_state state;
+};
+
+static void *finish_late(void *argument)
+{
+    struct late_end *late = argument;
+
+    late->rc = store->ops->finish(store, late->claim.id, late->claim.token, &success, &late->state, NULL);
+    return NULL;
+}
+
+/* Somebody else holds the database for longer than we wait for it, as a failing disk would. */
+START_TEST(a_store_that_cannot_write_says_so_and_comes_back_by_itself)
+{
+    struct submission submission = {.request = "{}"};
+    struct late_end late;
+    struct store_status status;
+    char id[JOB_ID_BYTES], path[512];
+    pthread_t thread;
+    struct job job;
+    sqlite3 *db;
+
+    submit(NULL, id);
+    claim_one(&late.claim);
+    snprintf(path, sizeof(path), "%s/diffaid.db", state_dir);
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(pthread_create(&thread, NULL, finish_late, &late), 0);
+    ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), ERROR_BUSY);
+    store->ops->status(store, &status);
+    ck_assert(status.is_broken && !status.is_full);
+    ck_assert_int_eq(state_of(id), JOB_RUNNING); /* reading goes on */
+    ck_assert_int_eq(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(late.rc, 0);
+    ck_assert_int_eq(late.state, JOB_SUCCEEDED);
+    do /* bounded by the test's time */
+        store->ops->status(store, &status);
+    while (status.is_broken);
+    job_claim_done(&late.claim);
 }
 END_TEST
 
@@ -537,10 +621,12 @@ int main(void)
     tcase_add_test(tcase, a_removed_job_is_gone_and_fences_its_worker);
     tcase_add_test(tcase, a_full_queue_refuses_and_takes_again_after_a_claim);
     tcase_add_test(tcase, pages_meet_without_gap_or_overlap);
+    tcase_add_test(tcase, places_in_the_queue_follow_what_happens_in_front);
     tcase_add_test(tcase, lists_are_filtered_by_state_and_label);
     tcase_add_test(tcase, an_upload_in_use_stays_until_its_job_ends);
     tcase_add_test(tcase, what_is_old_expires_and_what_lives_stays);
     tcase_add_test(tcase, a_newer_schema_is_refused);
+    tcase_add_test(tcase, a_store_that_cannot_write_says_so_and_comes_back_by_itself);
     tcase_add_test(tcase, many_threads_submit_and_claim_and_each_job_runs_once);
     tcase_add_test(tcase, what_was_accepted_before_a_kill_is_there);
     suite_add_tcase(suite, tcase);

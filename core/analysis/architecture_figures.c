@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/model/layers.h"
+#include "core/analysis/architecture_roles.h"
 
 const char *const figure_names[FIGURE_COUNT] = {
     [FIGURE_DEPTH] = "depth",         [FIGURE_STAGES] = "stages",     [FIGURE_HIDDEN_SIZE] = "hidden_size",
@@ -15,147 +15,6 @@ const char *const figure_names[FIGURE_COUNT] = {
     [FIGURE_HEAD_SIZE] = "head_size", [FIGURE_FFN_SIZE] = "ffn_size", [FIGURE_VOCABULARY] = "vocabulary",
     [FIGURE_EXPERTS] = "experts",
 };
-
-/* What a tensor of a block is for. The first seven touch the residual stream: one of their dimensions is its width. */
-enum role {
-    ROLE_Q,
-    ROLE_K,
-    ROLE_QKV,
-    ROLE_O,
-    ROLE_UP,
-    ROLE_DOWN,
-    ROLE_EXPERT_DOWN,
-    ROLE_MIXER, /* in and out of a state-space or recurrent mixer */
-    ROLE_STREAM_COUNT,
-    ROLE_LATENT = ROLE_STREAM_COUNT, /* keys and values compressed into one (DeepSeek) */
-    ROLE_NORM,
-    ROLE_Q_NORM,
-    ROLE_K_NORM,
-    ROLE_HEAD_COLUMNS, /* a table with a column a head: relative position biases */
-    ROLE_HEAD_ITEMS,   /* one number a head: attention sinks */
-    ROLE_HEAD_SIZED,   /* last dimension is the head size: relative positions of SAM, VITS */
-    ROLE_COUNT,
-    ROLE_NONE = ROLE_COUNT
-};
-
-static bool is(struct name name, const char *text)
-{
-    return name_equal(name, name_of(text));
-}
-
-static bool is_one_of(struct name name, const char *const *list)
-{
-    for (; *list; list++)
-        if (is(name, *list))
-            return true;
-    return false;
-}
-
-/* The last component, and the rest without its dot. */
-static struct name last_of(struct name name, struct name *ret_rest)
-{
-    uint32_t at = name.bytes;
-
-    while (at > 0 && name.text[at - 1] != '.')
-        at--;
-    *ret_rest = (struct name){name.text, at > 0 ? at - 1 : 0};
-    return (struct name){name.text + at, name.bytes - at};
-}
-
-static bool has_component(struct name name, const char *const *list)
-{
-    while (name.bytes > 0) {
-        struct name rest;
-
-        if (is_one_of(last_of(name, &rest), list))
-            return true;
-        name = rest;
-    }
-    return false;
-}
-
-static bool holds(struct name name, const char *text)
-{
-    return name.bytes > 0 && memmem(name.text, name.bytes, text, strlen(text)) != NULL;
-}
-
-static const char *const cross[] = {"EncDecAttention", "encoder_attn",    "crossattention",
-                                    "cross_attn",      "cross_attention", "attn2",
-                                    "linear_attn",     "ff_context",      NULL};
-static const char *const shared_experts[] = {"shared_expert", "shared_experts", "shared_mlp", NULL};
-static const char *const not_plain_q[] = {"q_a_proj", "q_b_proj", "attn_q_a", "attn_q_b", "add_q_proj", NULL};
-static const char *const not_plain_k[] = {"add_k_proj", "attn_k_a", "attn_k_b", NULL};
-static const char *const latent[] = {"kv_a_proj_with_mqa", "attn_kv_a_mqa", NULL};
-static const char *const not_fused[] = {"kv_b_proj", "attn_kv_b", NULL};
-static const char *const q_norms[] = {"q_norm", "q_layernorm", "query_norm", "norm_q", "attn_q_norm", NULL};
-static const char *const k_norms[] = {"k_norm", "k_layernorm", "key_norm", "norm_k", "attn_k_norm", NULL};
-static const char *const expert_downs[] = {
-    "down_proj", "w2", "output_linear", "wo", "ffn_down_exps", "c_proj", "dense_4h_to_h", "fc2", NULL};
-static const char *const mixers[] = {"mixer", "mamba", "ssm", NULL};
-static const char *const mixer_ends[] = {"in_proj", "out_proj", NULL};
-static const char *const recurrent_marks[] = {"A_log", "time_decay", "time_first", "ssm_a", NULL};
-static const char *const feed_forward[] = {"feed_forward", NULL};
-
-static enum role role_of_other(struct name rest, struct name tail, struct name parameter)
-{
-    if (is_one_of(tail, q_norms))
-        return ROLE_Q_NORM;
-    if (is_one_of(tail, k_norms))
-        return ROLE_K_NORM;
-    if (is(parameter, "relative_position_bias_table") || is(tail, "relative_attention_bias"))
-        return ROLE_HEAD_COLUMNS;
-    if (is(parameter, "sinks"))
-        return ROLE_HEAD_ITEMS;
-    if (is(parameter, "rel_pos_h") || is(parameter, "emb_rel_k"))
-        return ROLE_HEAD_SIZED;
-    if (has_component(rest, mixers) && is_one_of(tail, mixer_ends))
-        return ROLE_MIXER;
-    if (has_component(rest, feed_forward) && (is(tail, "value") || is(tail, "conv_2")))
-        return ROLE_DOWN; /* RWKV, VITS */
-    if (has_component(rest, feed_forward) && (is(tail, "key") || is(tail, "conv_1")))
-        return ROLE_UP;
-    return ROLE_NONE;
-}
-
-static enum role role_of_expert(struct name rest, struct name tail)
-{
-    if (has_component(rest, shared_experts) || !is_one_of(tail, expert_downs))
-        return ROLE_NONE;
-    return ROLE_EXPERT_DOWN;
-}
-
-/* The role of a tensor by its name within the block. */
-static enum role role_of(struct name name, struct name rest)
-{
-    const char *type = module_type_of(name);
-    struct name module, path, parameter = last_of(rest, &module), tail = last_of(module, &path);
-    enum role role;
-
-    if (strcmp(type, "bias") == 0 && !is(parameter, "relative_position_bias_table"))
-        return ROLE_NONE;
-    if (!is(parameter, "weight")) /* parameters without a module: experts.down_proj, in_proj_weight */
-        tail = parameter;
-    if (has_component(rest, cross))
-        return ROLE_NONE;
-    if (strcmp(type, "expert") == 0)
-        return role_of_expert(rest, tail);
-    role = role_of_other(rest, tail, parameter);
-    if (role != ROLE_NONE)
-        return role;
-    if (strcmp(type, "attention_q") == 0)
-        return is_one_of(tail, not_plain_q) ? ROLE_NONE : ROLE_Q;
-    if (strcmp(type, "attention_k") == 0)
-        return is_one_of(tail, not_plain_k) ? ROLE_NONE : ROLE_K;
-    if (strcmp(type, "attention_qkv") == 0)
-        return is_one_of(tail, latent) ? ROLE_LATENT : is_one_of(tail, not_fused) ? ROLE_NONE : ROLE_QKV;
-    if (strcmp(type, "attention_output") == 0)
-        return is(tail, "to_add_out") ? ROLE_NONE : ROLE_O;
-    if (strcmp(type, "mlp_up") == 0 || strcmp(type, "mlp_gate") == 0)
-        return ROLE_UP;
-    if (strcmp(type, "mlp_down") == 0)
-        return ROLE_DOWN;
-    return strcmp(type, "norm") == 0 && is(parameter, "weight") ? ROLE_NORM : ROLE_NONE;
-}
 
 /* Two dimensions of a tensor that play a role: the same in every block, or not. */
 struct plane {
@@ -199,12 +58,12 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
 
 static bool is_of_images(struct name name)
 {
-    return holds(name, "vision") || holds(name, "visual") || holds(name, "image");
+    return name_holds(name, "vision") || name_holds(name, "visual") || name_holds(name, "image");
 }
 
 static bool is_of_sound(struct name name)
 {
-    return holds(name, "audio") || holds(name, "speech");
+    return name_holds(name, "audio") || name_holds(name, "speech");
 }
 
 static bool is_plain(const struct tensor *tensor)
@@ -237,11 +96,11 @@ static void candidate_add(const struct model *model, const struct block_range *r
 /* "stages", "down_blocks", and the "layer1" to "layer4" of a ResNet. */
 static bool is_stage(struct name stack, bool *ret_is_counted_by_stack)
 {
-    struct name rest, last = last_of(stack, &rest);
+    struct name rest, last = name_last(stack, &rest);
 
     *ret_is_counted_by_stack = last.bytes == 6 && memcmp(last.text, "layer", 5) == 0 && last.text[5] >= '1' &&
                                last.text[5] <= '9' && rest.bytes == 0;
-    return *ret_is_counted_by_stack || is(last, "stages") || is(last, "down_blocks");
+    return *ret_is_counted_by_stack || name_is(last, "stages") || name_is(last, "down_blocks");
 }
 
 static void find_stack(struct survey *survey, const struct block_ranges *ranges)
@@ -345,7 +204,7 @@ static void survey_blocks(struct survey *survey, const struct block_ranges *rang
 
             if (!block_name_of(tensor->name, &name))
                 continue;
-            if (has_component(name.rest, recurrent_marks))
+            if (role_is_recurrent(name.rest))
                 survey->is_recurrent = true;
             role = is_plain(tensor) ? role_of(tensor->name, name.rest) : ROLE_NONE;
             if (role != ROLE_NONE)
@@ -385,13 +244,13 @@ static void survey_vocabulary(struct survey *survey)
 
     for (size_t t = 0; t < survey->model->tensor_count; t++) {
         const struct tensor *tensor = &survey->model->tensors[t];
-        struct name module, path, parameter = last_of(tensor->name, &module), tail = last_of(module, &path);
+        struct name module, path, parameter = name_last(tensor->name, &module), tail = name_last(module, &path);
 
-        if (tensor->shape.rank != 2 || !is(parameter, "weight") || is_of_images(path) || is_of_sound(path))
+        if (tensor->shape.rank != 2 || !name_is(parameter, "weight") || is_of_images(path) || is_of_sound(path))
             continue;
-        if (is(tail, "lm_head"))
+        if (name_is(tail, "lm_head"))
             lm_head = tensor;
-        if (is_one_of(tail, embeddings) &&
+        if (name_is_one_of(tail, embeddings) &&
             (!survey->embedding || tensor->shape.elements > survey->embedding->shape.elements))
             survey->embedding = tensor;
     }
@@ -478,7 +337,8 @@ static const char *const expert_size_keys[] = {"moe_intermediate_size", "expert_
 static void read_config(const struct survey *survey, struct figure_value *figures)
 {
     static const char *const decoder[] = {"decoder", NULL}, *const encoder[] = {"encoder", NULL};
-    bool is_decoder = has_component(survey->stack, decoder), is_encoder = has_component(survey->stack, encoder);
+    bool is_decoder = name_has_component(survey->stack, decoder),
+         is_encoder = name_has_component(survey->stack, encoder);
     bool is_multi_query, is_new = false;
     uint64_t value;
 
@@ -643,7 +503,7 @@ static void measure_depth(const struct survey *survey, struct figure_value *figu
     struct name rest;
     uint64_t extra;
 
-    if (is(last_of(survey->stack, &rest), "albert_layer_groups")) {
+    if (name_is(name_last(survey->stack, &rest), "albert_layer_groups")) {
         figure->reason = "blocks are shared by several layers";
         return;
     }
@@ -672,78 +532,6 @@ static void measure_tying(const struct survey *survey, struct architecture *a)
     } else {
         a->tying_reason = survey->embedding ? "no output head is stored: tied, or there is none" : "no token embedding";
     }
-}
-
-static const struct {
-    const char *first, *second; /* parts of names that the model must hold; NULL: none */
-    const char *family;
-} families[] = {
-    {"block_sparse_moe.experts.", NULL, "mixtral"},
-    {".mixer.A_log", NULL, "mamba"},
-    {".time_decay", NULL, "rwkv"},
-    {"SelfAttention.relative_attention_bias", NULL, "t5"},
-    {"gpt_neox.", NULL, "gpt_neox"},
-    {"word_embeddings_layernorm.", "query_key_value.", "bloom"},
-    {"transformer.h.0.self_attention.query_key_value.", NULL, "falcon"},
-    {"h.0.attn.c_attn.", "wpe.", "gpt2"},
-    {"text_model.", "vision_model.", "clip"},
-    {"distilbert.", NULL, "distilbert"},
-    {"roberta.", NULL, "roberta"},
-    {"albert.", NULL, "albert"},
-    {"deberta.", NULL, "deberta"},
-    {"vit.encoder.", NULL, "vit"},
-    {"patch_embed.proj.", "blocks.0.attn.qkv.", "vit"},
-    {"wav2vec2.", NULL, "wav2vec2"},
-    {"bert.", NULL, "bert"},
-    {"embeddings.word_embeddings.", "encoder.layer.0.attention.self.query.", "bert"},
-    {"down_blocks.0.", "time_embedding.", "unet"},
-    {"down_blocks.0.", "quant_conv.", "autoencoder_kl"},
-    {"layer1.0.conv1.", "layer4.", "resnet"},
-    {"resnet.encoder.stages.", NULL, "resnet"},
-    {"beit.encoder.", NULL, "beit"},
-    {"deit.encoder.", NULL, "deit"},
-    {"layer_scale1.lambda1", NULL, "dinov2"},
-    {"mask_decoder.", "prompt_encoder.", "sam"},
-    {"mobilenet_v2.", NULL, "mobilenet_v2"},
-    {"stages.0.blocks.0.conv_dw.", NULL, "convnext"},
-    {"single_transformer_blocks.", NULL, "flux"},
-    {"transformer_blocks.0.attn.add_q_proj.", NULL, "sd3"},
-    {"kv_a_proj_with_mqa.", NULL, "deepseek"},
-    {"linear_attn.in_proj_qkvz.", NULL, "qwen3_next"},
-    {"decoder.layers.0.encoder_attn.", NULL, "bart"},
-    {"h.0.attn.attention.k_proj.", NULL, "gpt_neo"},
-    {"h.0.attn.qkv_proj.", "mlp.fc_in.", "codegen"},
-    {"h.0.attn.k_proj.", "mlp.fc_in.", "gptj"},
-    {"self_attn.q_proj.", "mlp.fc1.", "phi"},
-    {"self_attn.query_key_value.", "q_layernorm.", "persimmon"},
-    {"attn.Wqkv.", "emb_ln.", "nomic_bert"},
-    {"self_attn.q_proj.", "mlp.gate_proj.", "llama"},
-};
-
-static bool any_holds(const struct model *model, const char *part)
-{
-    for (size_t t = 0; t < model->tensor_count; t++)
-        if (holds(model->tensors[t].name, part))
-            return true;
-    return false;
-}
-
-static void tell_family(const struct survey *survey, struct architecture *a)
-{
-    static const char *const keys[] = {"model_type", "_class_name", "architecture", "architectures.0", NULL};
-
-    a->family_source = "config";
-    for (size_t i = 0; keys[i]; i++)
-        if (config_text(survey->config, keys[i], &a->family) && a->family.bytes > 0)
-            return;
-    a->family = (struct name){0};
-    a->family_source = "names";
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-        if (any_holds(survey->model, families[i].first) &&
-            (!families[i].second || any_holds(survey->model, families[i].second))) {
-            a->family = name_of(families[i].family);
-            return;
-        }
 }
 
 /* Why a figure has no value, where nothing more particular was said. */
@@ -796,7 +584,7 @@ void architecture_measure(const struct model *model, const struct block_ranges *
                                                   : text_sections;
     if (!survey.is_staged)
         survey_blocks(&survey, ranges);
-    tell_family(&survey, &a);
+    architecture_tell_family(model, config, &a);
     measure_tying(&survey, &a);
     if (survey.is_staged) {
         static const char staged[] = "stages of different width, no stack of equal blocks";

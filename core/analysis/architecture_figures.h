@@ -44,4 +44,7 @@ struct architecture {
 void architecture_measure(const struct model *model, const struct block_ranges *ranges, const struct config *config,
                           struct architecture *ret);
 
+/* Sets family and family_source. */
+void architecture_tell_family(const struct model *model, const struct config *config, struct architecture *a);
+
 #endif

@@ -119,7 +119,7 @@ static int same_bytes(const struct side_file *a, const struct side_file *b, bool
     *ret_is_same = a->bytes == b->bytes;
     if (!*ret_is_same)
         return 0;
-    pieces = malloc((size_t)2 * CHUNK);
+    pieces = calloc(2, CHUNK);
     if (!pieces)
         return no_memory(err);
     for (uint64_t at = 0; at < a->bytes && rc == 0 && *ret_is_same; at += CHUNK) {
@@ -141,7 +141,7 @@ static bool add_token(struct tokens *tokens, struct token token)
 {
     if (tokens->count == tokens->room) {
         size_t room = tokens->room ? tokens->room + tokens->room / 2 : 1024;
-        struct token *grown = room < UINT32_MAX ? realloc(tokens->items, room * sizeof(*grown)) : NULL;
+        struct token *grown = room < UINT32_MAX ? reallocarray(tokens->items, room, sizeof(*grown)) : NULL;
 
         if (!grown)
             return false;
@@ -355,7 +355,7 @@ static int compare_tokens(const void *context, uint32_t a, uint32_t b)
 
 static uint32_t *sort_tokens(const struct tokens *tokens)
 {
-    uint32_t *order = malloc((tokens->count + tokens->count / 2 + 2) * sizeof(*order));
+    uint32_t *order = calloc(tokens->count + tokens->count / 2 + 2, sizeof(*order));
 
     for (size_t i = 0; order && i < tokens->count; i++)
         order[i] = (uint32_t)i;
@@ -432,7 +432,7 @@ static void opened_done(struct opened *opened)
 
 static int open_tokenizer(const struct side_file *file, struct opened *opened, bool *ret_is_sound, struct error *err)
 {
-    char *copy = malloc(2 * file->bytes + 32);
+    char *copy = calloc(2, file->bytes + 16);
     struct rest rest = {.original = copy, .text = copy ? copy + file->bytes : NULL};
     int rc = 0;
 

@@ -82,7 +82,7 @@ static int take_block(struct finder *finder, struct block_range block, struct er
     }
     if (ranges->count == finder->room) {
         size_t room = finder->room ? finder->room * 2 : 16;
-        struct block_range *grown = realloc(ranges->items, room * sizeof(*grown));
+        struct block_range *grown = reallocarray(ranges->items, room, sizeof(*grown));
 
         if (!grown)
             return error_set(err, ERROR_NO_MEMORY, "out of memory for blocks");

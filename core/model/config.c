@@ -70,7 +70,7 @@ static bool add_value(struct parser *parser, enum kind kind, uint32_t *ret_at)
         return fail(parser, ERROR_LIMIT);
     if (config->value_count == config->value_room) {
         size_t room = config->value_room ? config->value_room * 2 : 64;
-        struct value *grown = realloc(config->values, room * sizeof(*grown));
+        struct value *grown = reallocarray(config->values, room, sizeof(*grown));
 
         if (!grown)
             return fail(parser, ERROR_NO_MEMORY);
@@ -188,11 +188,11 @@ static int compare_keys(const void *context, uint32_t a, uint32_t b)
 static int gather(struct config *config, struct error *err)
 {
     size_t count = config->value_count;
-    uint32_t *scratch = malloc((count / 2 + 1) * sizeof(*scratch));
+    uint32_t *scratch = calloc(count / 2 + 1, sizeof(*scratch));
     char printable[NAME_PRINTABLE_BYTES];
     int rc = 0;
 
-    config->children = malloc(count * sizeof(*config->children));
+    config->children = calloc(count, sizeof(*config->children));
     if (!scratch || !config->children) {
         free(scratch);
         return error_set(err, ERROR_NO_MEMORY, "out of memory for a config");
@@ -281,7 +281,7 @@ int config_of_metadata(const struct metadata_entry *entries, size_t count, struc
         }
     }
     if (is_whole)
-        config->children = malloc((count + count / 2 + 2) * sizeof(*config->children));
+        config->children = calloc(count + count / 2 + 2, sizeof(*config->children));
     if (!is_whole || !config->children) {
         config_free(config);
         return error_set(err, parser.code == ERROR_LIMIT ? ERROR_LIMIT : ERROR_NO_MEMORY, "metadata: too much of it");

@@ -31,6 +31,7 @@ static const char *const order_names[] = {"default", "ascending", "descending", 
 #define CONVERGENCE  "convergence_analysis"
 #define GRADIENT     "gradient_analysis"
 #define SIMILARITY   "similarity_matrix"
+#define ARCHITECTURE "architecture_comparison"
 
 const struct option options_table[] = {
     {"include", NULL, OPTION_PATTERNS, FIELD(include), 0, 0, 0, NULL, "PATTERN",
@@ -90,6 +91,8 @@ const struct option options_table[] = {
      "Add the matrices of every layer."},
     {"similarity_across", SIMILARITY, OPTION_CHOICE, FIELD(similarity_across), 0, 0, ACROSS_NONE, across_names, "WHICH",
      "Also hold layers of equal shapes against each other: within each model, or between the first and the last."},
+    {"architecture_list", ARCHITECTURE, OPTION_COUNT, FIELD(architecture_list), 0, 1e6, 100, NULL, "N",
+     "Length of each list of tensors, blocks and differences; what is beyond is counted."},
 };
 const size_t options_count = sizeof(options_table) / sizeof(options_table[0]);
 

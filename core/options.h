@@ -55,6 +55,8 @@ struct options {
     /* similarity_matrix */
     bool similarity_layers;
     unsigned similarity_across; /* enum similarity_across */
+    /* architecture_comparison */
+    uint64_t architecture_list;
 };
 
 enum option_kind { OPTION_FLAG, OPTION_COUNT, OPTION_NUMBER, OPTION_CHOICE, OPTION_PATTERNS };

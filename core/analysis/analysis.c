@@ -9,6 +9,7 @@ const struct analysis *const analyses[] = {
     &convergence_analysis,
     &gradient_analysis,
     &similarity_matrix_analysis,
+    &architecture_comparison_analysis,
 };
 const size_t analysis_count = sizeof(analyses) / sizeof(analyses[0]);
 

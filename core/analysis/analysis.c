@@ -6,6 +6,9 @@ const struct analysis *const analyses[] = {
     &stats_analysis,
     &quantization_analysis,
     &layer_impact_analysis,
+    &memory_analysis,
+    &anomaly_analysis,
+    &change_summary_analysis,
 };
 const size_t analysis_count = sizeof(analyses) / sizeof(analyses[0]);
 

@@ -33,5 +33,6 @@ extern const size_t analysis_count;
 int analysis_by_name(const char *name, size_t bytes); /* index, or −1 */
 
 extern const struct analysis stats_analysis, quantization_analysis, layer_impact_analysis;
+extern const struct analysis memory_analysis, anomaly_analysis, change_summary_analysis;
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/format/folder.h"
 #include "core/format/sharded.h"
 #include "core/model/directory.h"
 
@@ -120,6 +121,29 @@ int model_open_source(const struct opener *opener, struct source *source, struct
     return 0;
 }
 
+/* A single file, with what lies beside it. Takes source on success. */
+static int open_single(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)
+{
+    struct model *model = NULL;
+    struct folder folder = {0};
+    int rc = folder_open(&folder, opener, true, err);
+
+    if (rc == 0)
+        rc = model_open_source(opener, source, &model, err);
+    if (rc == 0)
+        rc = folder_read_beside(&folder, model, err);
+    folder_done(&folder);
+    if (rc) {
+        for (size_t i = 0; model && i < model->file_count; i++) /* taken on success only */
+            if (model->files[i].source == source)
+                model->files[i].source = NULL;
+        model_close(model);
+        return rc;
+    }
+    *ret_model = model;
+    return 0;
+}
+
 static int open_file(const struct opener *opener, struct model **ret_model, struct error *err)
 {
     struct source *source;
@@ -131,7 +155,7 @@ static int open_file(const struct opener *opener, struct model **ret_model, stru
     rc = read_head(source, &head, err);
     if (rc == 0)
         rc = shard_index_probe(&head) ? sharded_open_index(opener, source, ret_model, err)
-                                      : model_open_source(opener, source, ret_model, err);
+                                      : open_single(opener, source, ret_model, err);
     if (rc)
         source_close(source);
     return rc;

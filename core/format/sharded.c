@@ -4,10 +4,10 @@
 #include "core/format/sharded.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/format/folder.h"
 #include "core/model/directory.h"
 #include "core/model/order.h"
 
@@ -16,111 +16,6 @@ enum { WARNINGS_OF_A_KIND = 20 }; /* the rest is counted */
 static int no_memory(struct error *err)
 {
     return error_set(err, ERROR_NO_MEMORY, "out of memory for a model of several files");
-}
-
-/* "directory/file"; file alone in the directory "". NULL: out of memory. */
-static char *join(const char *directory, struct name file)
-{
-    size_t bytes = strlen(directory);
-    char *path = NULL;
-
-    while (bytes > 1 && directory[bytes - 1] == '/')
-        bytes--;
-    if (asprintf(&path, "%.*s%s%.*s", (int)bytes, directory, bytes == 0 || directory[bytes - 1] == '/' ? "" : "/",
-                 (int)file.bytes, file.text) < 0)
-        return NULL;
-    return path;
-}
-
-/* The directory part of a path, "" when there is none. NULL: out of memory. */
-static char *parent(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (!slash)
-        return strdup("");
-    return strndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
-/* The directory that files lie in: path and uri are joined with their names. */
-struct folder {
-    const struct opener *opener;
-    char *path, *uri;
-};
-
-static int folder_open(struct folder *folder, const struct opener *opener, bool is_file, struct error *err)
-{
-    folder->opener = opener;
-    folder->path = is_file ? parent(opener->place->path) : strdup(opener->place->path);
-    folder->uri = is_file ? parent(opener->place->uri) : strdup(opener->place->uri);
-    return folder->path && folder->uri ? 0 : no_memory(err);
-}
-
-static void folder_done(struct folder *folder)
-{
-    free(folder->path);
-    free(folder->uri);
-}
-
-static int folder_open_file(const struct folder *folder, struct name file, struct source **ret_source,
-                            struct error *err)
-{
-    struct place place = *folder->opener->place;
-    char *path = join(folder->path, file), *uri = join(folder->uri, file);
-    int rc;
-
-    place.path = path;
-    place.uri = uri;
-    rc = path && uri ? file_open(&place, ret_source, err) : no_memory(err);
-    free(path);
-    free(uri);
-    return rc;
-}
-
-/* Reads all of source into a block of its own. */
-static int read_whole(struct source *source, uint64_t limit, const char *what, char **ret_text, struct error *err)
-{
-    char uri[NAME_PRINTABLE_BYTES];
-    char *text;
-    int rc;
-
-    if (source->size > limit)
-        return error_set(err, ERROR_LIMIT, "%s: %s of %" PRIu64 " bytes, the limit is %" PRIu64,
-                         name_printable(name_of(source->uri), uri), what, source->size, limit);
-    text = malloc(source->size + 1);
-    if (!text)
-        return no_memory(err);
-    rc = source_read_at(source, 0, text, source->size, err);
-    if (rc) {
-        free(text);
-        return rc;
-    }
-    text[source->size] = '\0';
-    *ret_text = text;
-    return 0;
-}
-
-/* Keeps the config beside the weights, raw. A model without one is whole; one that cannot be read is worth a word. */
-static int read_config(const struct folder *folder, struct model *model, struct error *err)
-{
-    struct source *source = NULL;
-    struct error why = {0};
-    char *text = NULL;
-    int rc = folder_open_file(folder, name_of("config.json"), &source, &why);
-
-    if (rc == 0)
-        rc = read_whole(source, folder->opener->limits->config_bytes, "a config", &text, &why);
-    if (rc == 0) {
-        model->config = text;
-        model->config_bytes = source->size;
-    }
-    source_close(source);
-    if (rc == 0 || rc == ERROR_NOT_FOUND)
-        return 0;
-    if (rc == ERROR_NO_MEMORY ||
-        model_warn(model, "config-unreadable", (struct name){0}, "the config was not read: %s", why.text) != 0)
-        return no_memory(err);
-    return 0;
 }
 
 static int reserve(void *array_of, size_t item_bytes, size_t count, struct error *err)
@@ -276,7 +171,7 @@ static int open_shards(const struct folder *folder, const struct name *files, si
             error_prefix(err, rc, "%s: ", name_printable(name_of(model->uri), uri));
     }
     if (rc == 0)
-        rc = read_config(folder, model, err);
+        rc = folder_read_beside(folder, model, err);
     if (rc) {
         model_close(model);
         return rc;
@@ -353,7 +248,7 @@ static int open_index(const struct folder *folder, struct source *source, struct
     char uri[NAME_PRINTABLE_BYTES];
     struct model *model = NULL;
     char *text = NULL;
-    int rc = read_whole(source, folder->opener->limits->index_bytes, "an index", &text, err);
+    int rc = folder_read_whole(source, folder->opener->limits->index_bytes, "an index", &text, err);
 
     if (rc)
         goto out;

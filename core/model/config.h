@@ -13,18 +13,24 @@
 
 struct config;
 
-/* Parses text (copied). ERROR_FORMAT with the place of the fault. */
+enum { CONFIG_NESTING_MAX = 32, CONFIG_KEY_BYTES_MAX = 1024, CONFIG_VALUES_MAX = 1 << 20 };
+
+/* Parses text (copied): strict JSON, but for the NaN and Infinity that Python writes. A key that appears twice in one
+ * object is refused: readers disagree about which one counts. ERROR_FORMAT with the place of the fault, ERROR_LIMIT. */
 int config_parse(const char *text, size_t bytes, struct config **ret_config, struct error *err);
 void config_free(struct config *config);
 
-/* A member by its path of keys, "text_config.hidden_size"; false when it is absent or of another type. */
+/* A member by its path of keys, "text_config.hidden_size", "architectures.0" (elements by number); false when it is
+ * absent or of another type. Whole numbers only: 32.0 is none. */
 bool config_u64(const struct config *config, const char *path, uint64_t *ret_value);
 bool config_flag(const struct config *config, const char *path, bool *ret_value);
 bool config_text(const struct config *config, const char *path, struct name *ret_text);
 
 /* Writes the members that differ as {"added": {path: value}, "removed": {…}, "changed": {path: [before, after]}}; paths
- * are RFC 6901 pointers in canonical order. Either side may be NULL: everything is added or removed. At most most
- * entries are written, the rest counted in "omitted". Returns whether there is any difference. */
+ * are RFC 6901 pointers in canonical order. Numbers are compared as numbers (1 is 1.0), arrays element by element;
+ * values of more than 64 values are listed member by member, and long text is cut with its length told. Either side
+ * may be NULL: everything is added or removed. At most most entries are written, the rest counted in "omitted".
+ * Returns whether there is any difference. */
 bool config_write_diff(const struct config *before, const struct config *after, uint64_t most, struct writer *w);
 bool config_differs(const struct config *before, const struct config *after);
 

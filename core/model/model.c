@@ -23,6 +23,10 @@ void model_close(struct model *model)
         free(model->warnings[i].message);
     for (size_t i = 0; i < model->chunk_count; i++)
         free(model->chunks[i]);
+    for (size_t i = 0; i < model->side_file_count; i++) {
+        source_close(model->side_files[i].source);
+        free(model->side_files[i].text);
+    }
     name_index_free(model->names);
     free(model->uri);
     free(model->files);
@@ -30,6 +34,7 @@ void model_close(struct model *model)
     free(model->dims);
     free(model->metadata);
     free(model->config);
+    free(model->side_files);
     free(model->warnings);
     free(model->chunks);
     free(model);

@@ -27,6 +27,24 @@ struct model_warning {
     struct name tensor; /* .text NULL: none */
 };
 
+/* What the files beside the weights hold. */
+enum side_kind {
+    SIDE_JSON,
+    SIDE_TOKENIZER,        /* tokenizer.json: vocabulary, merges and settings in one */
+    SIDE_VOCABULARY,       /* {"token": id, …} */
+    SIDE_VOCABULARY_LINES, /* a token a line, its id the line's number */
+    SIDE_MERGES,           /* a merge a line, the most important first */
+    SIDE_OTHER,            /* compared as bytes */
+};
+
+struct side_file {
+    const char *name; /* "generation_config.json"; static */
+    enum side_kind kind;
+    uint64_t bytes;
+    char *text;            /* all of it, where it is small */
+    struct source *source; /* where it is not: open, unread; NULL when text is kept */
+};
+
 struct model {
     char *uri;
     const struct format *format;
@@ -40,6 +58,8 @@ struct model {
     size_t metadata_count;
     char *config; /* config.json as it lies beside the weights, or NULL */
     size_t config_bytes;
+    struct side_file *side_files; /* that lie beside the weights, in a fixed order of names */
+    size_t side_file_count;
     uint64_t bytes;      /* of all weight files */
     uint64_t parameters; /* elements of all tensors, saturating */
     struct model_warning *warnings;

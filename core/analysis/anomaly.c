@@ -137,8 +137,8 @@ static int gather_peers(const struct comparison *c, size_t model, struct anomaly
 
         if (side && side->finite > 1 && dtype_traits(tensor->dtype)->kind == DTYPE_KIND_FLOAT &&
             place_of(tensor->name).bytes > 0 && isfinite(side_std(side)))
-            placed[count++] = (struct placed){place_of(tensor->name), stack_of(tensor->name), side_std(side),
-                                              (uint32_t)pair};
+            placed[count++] =
+                (struct placed){place_of(tensor->name), stack_of(tensor->name), side_std(side), (uint32_t)pair};
     }
     qsort(placed, count, sizeof(*placed), compare_placed);
     for (size_t first = 0, next; first < count; first = next) {
@@ -169,8 +169,7 @@ static int add_finding(struct anomaly_state *state, size_t *capacity, struct fin
     return 0;
 }
 
-static int add_unevaluated(struct anomaly_state *state, size_t rule, size_t pair, const char *reason,
-                           struct error *err)
+static int add_unevaluated(struct anomaly_state *state, size_t rule, size_t pair, const char *reason, struct error *err)
 {
     struct unevaluated *grown;
 
@@ -319,8 +318,7 @@ static void write_unevaluated(const struct comparison *c, const struct anomaly_s
         write_text(w, "against", anomaly_rules[entry->rule].against);
         write_text(w, "reason", entry->reason);
         write_u64(w, "tensors", entry->tensors);
-        write_named(w, "example",
-                    pairing_name(c->pairing, (const struct model *const *)c->models, entry->example));
+        write_named(w, "example", pairing_name(c->pairing, (const struct model *const *)c->models, entry->example));
         write_end(w);
     }
     write_end(w);
@@ -372,7 +370,8 @@ static void write(const struct comparison *c, const void *opaque, struct writer 
 const struct analysis anomaly_analysis = {
     .name = "anomaly_detection",
     .flag = "anomaly-detection",
-    .summary = "What looks broken: NaN, dead, constant, exploded or collapsed tensors, outliers, flipped bits and signs.",
+    .summary =
+        "What looks broken: NaN, dead, constant, exploded or collapsed tensors, outliers, flipped bits and signs.",
     .models_min = 1,
     .models_max = 64,
     .needs = NEED_SIDE | NEED_SATURATION | NEED_PROFILE | NEED_ROWS | NEED_COLUMNS | NEED_FLIPS,

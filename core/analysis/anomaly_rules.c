@@ -7,9 +7,9 @@
 #include "core/model/layers.h"
 
 enum {
-    PEERS_MIN = 5,           /* a spread over fewer says nothing */
-    SIGN_ELEMENTS_MIN = 64,  /* shares of fewer elements say nothing */
-    FLIP_ELEMENTS_MIN = 64,  /* a fine-tune may change the last bits of a few of a small tensor's elements */
+    PEERS_MIN = 5,          /* a spread over fewer says nothing */
+    SIGN_ELEMENTS_MIN = 64, /* shares of fewer elements say nothing */
+    FLIP_ELEMENTS_MIN = 64, /* a fine-tune may change the last bits of a few of a small tensor's elements */
 };
 
 static const struct options *options_of(const struct anomaly_context *x)
@@ -403,8 +403,8 @@ static enum anomaly_outcome check_signs(const struct anomaly_context *x, size_t 
 {
     const struct delta_record *delta = comparison_delta(x->comparison, pair);
 
-    if (!delta || delta->elements < SIGN_ELEMENTS_MIN || !is_float(tensor_of(x, pair)) ||
-        delta->sign_flips == 0 || share(delta->sign_flips, delta->finite) < options_of(x)->sign_flip_share)
+    if (!delta || delta->elements < SIGN_ELEMENTS_MIN || !is_float(tensor_of(x, pair)) || delta->sign_flips == 0 ||
+        share(delta->sign_flips, delta->finite) < options_of(x)->sign_flip_share)
         return ANOMALY_NONE;
     tell_count(found, "sign_flips", delta->sign_flips);
     tell(found, "share", share(delta->sign_flips, delta->finite));

@@ -251,7 +251,8 @@ static void write(const struct comparison *c, const void *opaque, struct writer 
 const struct analysis change_summary_analysis = {
     .name = "change_summary",
     .flag = "change-summary",
-    .summary = "What kind of change this is: a fine-tune, a merged adapter, a cast, pruning, other layers, with the evidence.",
+    .summary =
+        "What kind of change this is: a fine-tune, a merged adapter, a cast, pruning, other layers, with the evidence.",
     .models_min = 2,
     .models_max = 64,
     .needs = NEED_DELTA | NEED_ROW_FIT | NEED_ROWS | NEED_COLUMNS | NEED_FLIPS,

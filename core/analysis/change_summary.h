@@ -55,12 +55,14 @@ struct change_figures {
     bool has_flips;
     uint64_t changed_elements, zeroed, zeroed_touched; /* touched: elements of the tensors with new zeros */
     uint64_t zeroed_in_matrices, zeroed_in_rows, zeroed_in_columns;
-    uint64_t retyped, retyped_below_16; /* pairs whose stored type differs; of them, stored in under 16 bits somewhere */
+    uint64_t retyped,
+        retyped_below_16; /* pairs whose stored type differs; of them, stored in under 16 bits somewhere */
     uint64_t retyped_changed, sametyped_changed;
     double retyped_signal, retyped_noise; /* Σa² and Σ(a − s·b)² of the retyped; s = 1 between floats */
     uint64_t grown, other_reshaped;       /* shape_changed: more rows of an embedding or head; any other */
     uint64_t common_rows_changed;         /* tensors that grew whose common rows changed too */
-    uint64_t layers_added, layers_removed, layers_duplicated, loose_added, loose_removed; /* loose: not of such layers */
+    uint64_t layers_added, layers_removed, layers_duplicated, loose_added,
+        loose_removed; /* loose: not of such layers */
     struct cast_check cast;
 };
 
@@ -73,7 +75,7 @@ int cast_check_run(const struct comparison *comparison, const struct compare_env
 
 struct change_verdict {
     enum change_class class;
-    uint32_t also; /* bit i: enum change_class i holds too */
+    uint32_t also;      /* bit i: enum change_class i holds too */
     const char *reason; /* of undetermined */
 };
 

@@ -69,7 +69,7 @@ static int check_pair(const struct comparison *c, size_t pair, struct cast_check
 
     for (uint64_t run = 0; run < RUNS && run * RUN_ELEMENTS < elements; run++) {
         uint64_t first = elements <= (uint64_t)RUNS * RUN_ELEMENTS ? run * RUN_ELEMENTS
-                                                                  : (elements - RUN_ELEMENTS) / (RUNS - 1) * run;
+                                                                   : (elements - RUN_ELEMENTS) / (RUNS - 1) * run;
         size_t count = (size_t)(elements - first < RUN_ELEMENTS ? elements - first : RUN_ELEMENTS);
         int rc = read_run(c->models[0], a, first, count, before, err);
 

@@ -76,8 +76,8 @@ static bool is_low_rank(const struct comparison *c, const struct change_figures 
 
 static bool is_unrelated(const struct comparison *c, const struct change_figures *f)
 {
-    return f->unrelated_matrices > 0 && (double)f->unrelated_matrix_parameters >=
-                                            c->request->options.unrelated_share * (double)f->matrix_parameters;
+    return f->unrelated_matrices > 0 &&
+           (double)f->unrelated_matrix_parameters >= c->request->options.unrelated_share * (double)f->matrix_parameters;
 }
 
 /* Some matrices have nothing of their old values; without them, nothing changed much. */
@@ -91,7 +91,8 @@ static bool is_fine_tune(const struct comparison *c, const struct change_figures
     const struct options *o = &c->request->options;
 
     return f->changed_tensors > 0 && f->unrelated_matrices == 0 && f->changed.nonfinite_changed == 0 &&
-           delta_relative_l2(&f->changed) <= o->fine_tune_relative_l2 && delta_cosine(&f->changed) >= o->fine_tune_cosine;
+           delta_relative_l2(&f->changed) <= o->fine_tune_relative_l2 &&
+           delta_cosine(&f->changed) >= o->fine_tune_cosine;
 }
 
 static bool is_partial(const struct comparison *c, const struct change_figures *f)

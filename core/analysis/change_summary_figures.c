@@ -95,8 +95,8 @@ static void add_zeros(const struct comparison *c, size_t pair, struct change_fig
         f->zeroed_in_rows += part < zeroed ? part : zeroed;
     }
     if (c->scan->columns) {
-        part = new_zero_channels(c->scan->columns, pair, c->model_count,
-                                 shape->elements / shape->dims[shape->rank - 1]);
+        part =
+            new_zero_channels(c->scan->columns, pair, c->model_count, shape->elements / shape->dims[shape->rank - 1]);
         f->zeroed_in_columns += part < zeroed ? part : zeroed;
     }
 }

@@ -2,11 +2,12 @@
  *
  * Exact, min(m, n) ≤ 1024: the eigenvalues of ΔᵀΔ or ΔΔᵀ, whichever is smaller, are the energies σ².
  *
- * Sketch (Halko, Martinsson, Tropp 2011; Tropp, Yurtsever, Udell, Cevher 2019): one pass over Δ yields Y = ΔΩ and W = ΨΔ,
- * Ω and Ψ sparse sign matrices of eight entries a coordinate. Q = orth(Y). (l − k)⁻¹ · min_X ‖W − ΨQX‖² is then an unbiased
- * estimate of ‖Δ − QQᵀΔ‖², what lies beyond Q. (The norm of the minimising X says nothing: for Δ of full rank it takes
- * up about all of ‖Δ‖².) Where the estimate leaves room for the energy asked for, a second pass makes B = QᵀΔ, whose singular
- * values are bounds: 0 ≤ Σ(σᵢ(Δ)² − σᵢ(B)²) ≤ ‖Δ‖² − ‖B‖². A small Jacobi SVD of B's triangular factor gives them.
+ * Sketch (Halko, Martinsson, Tropp 2011; Tropp, Yurtsever, Udell, Cevher 2019): one pass over Δ yields Y = ΔΩ and W =
+ * ΨΔ, Ω and Ψ sparse sign matrices of eight entries a coordinate. Q = orth(Y). (l − k)⁻¹ · min_X ‖W − ΨQX‖² is then an
+ * unbiased estimate of ‖Δ − QQᵀΔ‖², what lies beyond Q. (The norm of the minimising X says nothing: for Δ of full rank
+ * it takes up about all of ‖Δ‖².) Where the estimate leaves room for the energy asked for, a second pass makes B = QᵀΔ,
+ * whose singular values are bounds: 0 ≤ Σ(σᵢ(Δ)² − σᵢ(B)²) ≤ ‖Δ‖² − ‖B‖². A small Jacobi SVD of B's triangular factor
+ * gives them.
  *
  * The signs come from SplitMix64 of the coordinate alone, and everything runs in one fixed order on one thread. */
 #include "core/analysis/low_rank.h"
@@ -268,8 +269,8 @@ static int each_row(const struct low_rank_source *source, struct sketch *s, cons
     return 0;
 }
 
-/* The unbiased estimate of ‖Δ − QQᵀΔ‖² ÷ ‖Δ‖²: what least squares leaves of W, by its degrees of freedom. Ψ's entries have
- * variance SIGNS ÷ l, so that residual · l ÷ SIGNS ÷ (l − k) is in Δ's units. */
+/* The unbiased estimate of ‖Δ − QQᵀΔ‖² ÷ ‖Δ‖²: what least squares leaves of W, by its degrees of freedom. Ψ's entries
+ * have variance SIGNS ÷ l, so that residual · l ÷ SIGNS ÷ (l − k) is in Δ's units. */
 static double estimate_residual(struct sketch *s, const struct low_rank_matrix *m)
 {
     const double freedom = LOW_RANK_COSKETCH - LOW_RANK_SKETCH;

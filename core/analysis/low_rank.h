@@ -1,5 +1,5 @@
-/* The rank of Δ, decided by its singular values. A matrix whose smaller side is short, or whose exact work is affordable,
- * is measured exactly; any other by a random sketch, which tells a rank only up to its own width. */
+/* The rank of Δ, decided by its singular values. A matrix whose smaller side is short, or whose exact work is
+ * affordable, is measured exactly; any other by a random sketch, which tells a rank only up to its own width. */
 #ifndef CORE_ANALYSIS_LOW_RANK_H
 #define CORE_ANALYSIS_LOW_RANK_H
 
@@ -35,19 +35,19 @@ struct low_rank_source {
     const atomic_bool *cancel; /* optional; read once per block */
 };
 
-/* Measures one matrix: rows, columns, method, rank … of *ret_matrix. energy: the share that decides the rank. work: what
- * the exact way may cost, in multiplications; lowered by what was spent. ERROR_LIMIT is not among its errors: a matrix too
- * large for either way has rank 0 and a reason. */
+/* Measures one matrix: rows, columns, method, rank … of *ret_matrix. energy: the share that decides the rank. work:
+ * what the exact way may cost, in multiplications; lowered by what was spent. ERROR_LIMIT is not among its errors: a
+ * matrix too large for either way has rank 0 and a reason. */
 int low_rank_measure_matrix(const struct low_rank_source *source, uint64_t rows, uint64_t columns, double energy,
                             uint64_t *work, struct low_rank_matrix *ret_matrix, struct error *err);
 
 struct low_rank {
     struct low_rank_matrix *items; /* largest ΣΔ² first */
     size_t count;
-    uint64_t candidates;           /* changed 2-D float tensors */
-    uint64_t elements;             /* read */
-    uint64_t over_budget;          /* tensors left out: too many elements */
-    uint64_t not_plain;            /* tensors left out: not stored as plain elements */
+    uint64_t candidates;  /* changed 2-D float tensors */
+    uint64_t elements;    /* read */
+    uint64_t over_budget; /* tensors left out: too many elements */
+    uint64_t not_plain;   /* tensors left out: not stored as plain elements */
 };
 
 /* Reads the changed 2-D float tensors with the largest ΣΔ² again, options.low_rank_elements of them at most. */

@@ -1,5 +1,5 @@
-/* Singular values of small dense matrices, by +, −, ×, ÷ and sqrt alone in a fixed order: the same bits on every machine,
- * which a BLAS does not give. Matrices are row-major. */
+/* Singular values of small dense matrices, by +, −, ×, ÷ and sqrt alone in a fixed order: the same bits on every
+ * machine, which a BLAS does not give. Matrices are row-major. */
 #ifndef CORE_ANALYSIS_SVD_H
 #define CORE_ANALYSIS_SVD_H
 
@@ -13,8 +13,8 @@ void svd_orthonormalise(double *a, size_t rows, size_t columns, double *r, doubl
 /* Singular values of a (n × n, destroyed), largest first: one-sided Jacobi (Hestenes) on its rows. */
 void svd_jacobi(double *a, size_t n, double *ret_values);
 
-/* Eigenvalues of the symmetric a (n × n, both triangles given, destroyed), largest first: Householder's tridiagonal form,
- * then implicit QL. scratch holds 2 · n doubles. Absolute error about n · 2^-53 of the largest. */
+/* Eigenvalues of the symmetric a (n × n, both triangles given, destroyed), largest first: Householder's tridiagonal
+ * form, then implicit QL. scratch holds 2 · n doubles. Absolute error about n · 2^-53 of the largest. */
 void svd_symmetric(double *a, size_t n, double *ret_values, double *scratch);
 
 #endif

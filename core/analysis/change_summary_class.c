@@ -121,8 +121,8 @@ static enum change_class class_of_values(const struct comparison *c, const struc
         return CHANGE_LOW_RANK;
     if (is_unrelated(c, f))
         return CHANGE_UNRELATED;
-    if (is_reinitialised(c, f))
-        return CHANGE_REINITIALISED;
+    if (is_reinitialised(c, f)) /* not told from layers that moved, where layers came or went */
+        return f->layers_added || f->layers_removed ? CHANGE_UNDETERMINED : CHANGE_REINITIALISED;
     if (is_fine_tune(c, f))
         return is_partial(c, f) ? CHANGE_PARTIAL_FINE_TUNE : CHANGE_FINE_TUNE;
     return CHANGE_UNDETERMINED;
@@ -157,6 +157,8 @@ static const char *reason_of_values(const struct comparison *c, const struct cha
         return "NaN or infinity came or went";
     if (f->changed_tensors == 0)
         return "only integer tensors changed";
+    if (is_reinitialised(c, f))
+        return "layers came or went, and others have nothing of their old values: they may have moved";
     if (f->zeroed && !is_pruned(c, f) && (double)f->zeroed >= 0.5 * (double)f->changed_elements)
         return "new zeros and other changes together";
     return "the change is larger than a fine-tune's, but not unrelated";

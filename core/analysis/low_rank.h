@@ -44,13 +44,13 @@ int low_rank_measure_matrix(const struct low_rank_source *source, uint64_t rows,
 struct low_rank {
     struct low_rank_matrix *items; /* largest ΣΔ² first */
     size_t count;
-    uint64_t candidates;  /* changed 2-D float tensors */
+    uint64_t candidates;  /* changed 2-D (and 4-D: outputs × rest) float tensors */
     uint64_t elements;    /* read */
     uint64_t over_budget; /* tensors left out: too many elements */
     uint64_t not_plain;   /* tensors left out: not stored as plain elements */
 };
 
-/* Reads the changed 2-D float tensors with the largest ΣΔ² again, options.low_rank_elements of them at most. */
+/* Reads the changed 2-D and 4-D float tensors with the largest ΣΔ² again, options.low_rank_elements of them at most. */
 int low_rank_measure(const struct comparison *comparison, const struct compare_env *env, struct low_rank **ret_low_rank,
                      struct error *err);
 void low_rank_free(struct low_rank *low_rank);

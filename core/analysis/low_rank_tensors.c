@@ -89,11 +89,13 @@ static int compare_candidates(const void *left, const void *right)
     return a->pair < b->pair ? -1 : 1;
 }
 
+/* A convolution is a matrix of its output channels, as its adapters see it. */
 static bool is_candidate(const struct comparison *c, size_t pair)
 {
     const struct tensor *a = comparison_tensor(c, pair, 0), *b = comparison_tensor(c, pair, c->model_count - 1);
 
-    return c->status[pair] == STATUS_CHANGED && comparison_is_summed(c, pair) && a->shape.rank == 2 &&
+    return c->status[pair] == STATUS_CHANGED && comparison_is_summed(c, pair) &&
+           (a->shape.rank == 2 || a->shape.rank == 4) &&
            dtype_traits(a->dtype)->kind == DTYPE_KIND_FLOAT && dtype_traits(b->dtype)->kind == DTYPE_KIND_FLOAT &&
            delta_squares_value(comparison_delta(c, pair)) > 0;
 }
@@ -113,7 +115,7 @@ static int measure_pair(const struct comparison *c, const struct compare_env *en
         reader->sides[side].dtype = tensor->dtype;
     }
     m->pair = (uint32_t)pair;
-    return low_rank_measure_matrix(&source, shape->dims[0], shape->dims[1], c->request->options.low_rank_energy, work,
+    return low_rank_measure_matrix(&source, shape->dims[0], shape->elements / shape->dims[0], c->request->options.low_rank_energy, work,
                                    m, err);
 }
 

@@ -1,6 +1,6 @@
 /* memory_analysis: where the bytes are, what other types, a cache and training would take, and what could be saved.
  *
- *   files = tensors − shared + overhead + excluded, exactly: shared are bytes that several tensors lie on, overhead
+ *   files = tensors + excluded − shared + overhead, exactly: shared are bytes that several tensors lie on, overhead
  * those that no tensor does (headers, alignment, padding), excluded those of tensors that the selection leaves out. */
 #include "core/analysis/memory.h"
 

@@ -14,8 +14,8 @@ enum { BLOCK_ELEMENTS = 1024 };
 /* What a kernel reads, at any alignment; other dtypes are decoded to F32 or F64 first. */
 enum block_format { BLOCK_BF16, BLOCK_F16, BLOCK_F32, BLOCK_F64, BLOCK_FORMAT_COUNT };
 
-/* Σ(x − k), Σ(x − k)², Σx² and the extremes (+Inf and −Inf of nothing). Meaningless when an element is not finite: then,
- * and when squares overflow, `squares` is not finite. */
+/* Σ(x − k), Σ(x − k)², Σx² and the extremes (+Inf and −Inf of nothing). Meaningless when an element is not finite:
+ * then, and when squares overflow, `squares` is not finite. */
 struct block_side {
     double shifted, shifted_squares, squares;
     double min, max;
@@ -30,16 +30,47 @@ struct block_pair {
     uint32_t changed, sign_flips, beyond_epsilon;
 };
 
+/* How many finite elements of a block are subnormal, and how many are not exactly a BF16 or an F16 value. */
+struct block_profile {
+    uint32_t subnormals, not_bf16, not_f16;
+};
+
+/* How many elements became zero, and how many were and are not. */
+struct block_flips {
+    uint32_t zeroed, revived;
+};
+
+struct count_kernels {
+    /* min_normal: the least normal value of the stored type; subnormal is what lies below it and is not zero. */
+    void (*profile[BLOCK_FORMAT_COUNT])(const void *x, size_t elements, double min_normal, struct block_profile *ret);
+    void (*flips[BLOCK_FORMAT_COUNT])(const void *a, const void *b, size_t elements, struct block_flips *ret);
+};
+
+/* Squares of a stripe: up to STRIPE_ROWS rows that follow one another. row_squares (optional): Σx² of each row, element
+ * c in lane c mod 8. column_squares (optional): Σx² over the stripe's rows, top to bottom, is added to each. Not finite
+ * where an element is not. */
+enum { STRIPE_ROWS = 8 };
+struct square_kernels {
+    void (*stripe[BLOCK_FORMAT_COUNT])(const void *x, size_t rows, size_t columns, double *row_squares,
+                                       double *column_squares);
+};
+
 struct kernels {
     enum isa isa;
+    const struct count_kernels *counts;
+    const struct square_kernels *squares;
     void (*side[BLOCK_FORMAT_COUNT])(const void *x, size_t elements, double k, struct block_side *ret);
     void (*pair[BLOCK_FORMAT_COUNT])(const void *a, const void *b, size_t elements, double ka, double kb,
                                      double epsilon, struct block_pair *ret);
 };
 
 extern const struct kernels kernels_scalar;
+extern const struct count_kernels count_kernels_scalar;
+extern const struct square_kernels square_kernels_scalar;
 #if defined(__x86_64__)
 extern const struct kernels kernels_avx2, kernels_avx512;
+extern const struct count_kernels count_kernels_avx2, count_kernels_avx512;
+extern const struct square_kernels square_kernels_avx2, square_kernels_avx512;
 #endif
 
 /* The kernels of an instruction set that this processor has; of the best one for ISA_AUTO. */

@@ -62,14 +62,16 @@ static void join_group(struct layout *layout, size_t m)
     layout->group_of[m] = g;
 }
 
-static void join_bytes(struct layout *layout, size_t last)
+/* Puts model m into a group of its own that is read as bytes. */
+static uint32_t join_bytes(struct layout *layout, size_t m)
 {
     uint32_t g = (uint32_t)layout->group_count++;
-    uint64_t bytes = layout->tensor[0]->extent.bytes;
+    uint64_t bytes = layout->tensor[m]->extent.bytes;
 
     layout->group[g] = (struct layout_group){
         .is_bytes = true, .bytes = bytes, .units = bytes / BYTES_UNIT + (bytes % BYTES_UNIT != 0)};
-    layout->group_of[0] = layout->group_of[last] = g;
+    layout->group_of[m] = g;
+    return g;
 }
 
 static bool is_float_beside_codes(const struct tensor *a, const struct tensor *b)
@@ -83,8 +85,10 @@ static bool is_float_beside_codes(const struct tensor *a, const struct tensor *b
 void layout_of(struct layout *layout, const struct scan_plan *plan, size_t pair)
 {
     const size_t models = layout->models, last = models - 1;
-    const bool needs_sides = plan->needs & (NEED_SIDE | NEED_QUANTILES | NEED_SATURATION);
-    const bool needs_delta = plan->needs & (NEED_DELTA | NEED_ROW_FIT);
+    const bool is_measured = plan->needs & (NEED_SIDE | NEED_QUANTILES | NEED_SATURATION | NEED_PROFILE | NEED_ROWS |
+                                            NEED_COLUMNS | NEED_COUPLES);
+    const bool is_digested = plan->needs & NEED_DIGEST;
+    const bool needs_delta = plan->needs & (NEED_DELTA | NEED_ROW_FIT | NEED_FLIPS);
     const struct tensor *baseline, *candidate;
     bool has_delta;
 
@@ -98,6 +102,7 @@ void layout_of(struct layout *layout, const struct scan_plan *plan, size_t pair)
     layout->delta_group = LAYOUT_NO_GROUP;
     layout->coverage = COVERED_NOT;
     layout->is_row_fit = false;
+    layout->is_measured = is_measured;
     baseline = layout->tensor[0];
     candidate = layout->tensor[last];
     if (models > 1 && needs_delta && baseline && candidate)
@@ -105,11 +110,15 @@ void layout_of(struct layout *layout, const struct scan_plan *plan, size_t pair)
     has_delta = layout->coverage == COVERED_VALUES || layout->coverage == COVERED_ROWS;
     for (size_t m = 0; m < models; m++) {
         if (layout->tensor[m] && is_readable(layout->tensor[m]) &&
-            (needs_sides || (has_delta && (m == 0 || m == last))))
+            (is_measured || is_digested || (has_delta && (m == 0 || m == last))))
             join_group(layout, m);
     }
     if (layout->coverage == COVERED_BYTES)
-        join_bytes(layout, last);
+        layout->group_of[last] = join_bytes(layout, 0);
+    for (size_t m = 0; is_digested && m < models; m++) {
+        if (layout->tensor[m] && layout->group_of[m] == LAYOUT_NO_GROUP)
+            join_bytes(layout, m);
+    }
     if (has_delta || layout->coverage == COVERED_BYTES)
         layout->delta_group = layout->group_of[0];
     if (has_delta)

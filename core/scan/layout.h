@@ -11,7 +11,7 @@ enum { LAYOUT_NO_GROUP = UINT32_MAX, BYTES_UNIT = 4 << 20 };
 struct layout_group {
     struct grid grid;
     const struct shape *shape;
-    bool is_bytes;  /* undecodable: compared as bytes, in units of BYTES_UNIT */
+    bool is_bytes;  /* undecodable: compared and digested as bytes, in units of BYTES_UNIT */
     uint64_t bytes; /* of each side, with is_bytes */
     uint64_t units;
 };
@@ -26,8 +26,9 @@ struct layout {
     bool is_whole;        /* no group has more than one unit */
     uint32_t delta_group; /* where baseline and candidate meet, or LAYOUT_NO_GROUP */
     enum scan_coverage coverage;
-    bool is_row_fit; /* the delta's rows are to be fitted */
-    uint64_t bytes;  /* to be read, of all sides */
+    bool is_row_fit;  /* the delta's rows are to be fitted */
+    bool is_measured; /* else bytes are only digested */
+    uint64_t bytes;   /* to be read, of all sides */
 };
 
 int layout_init(struct layout *layout, size_t models, struct error *err);

@@ -9,7 +9,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/scan/couple.h"
 #include "core/scan/decode_wide.h"
+#include "core/scan/flips.h"
+#include "core/scan/survey.h"
 
 static size_t min_size(size_t a, size_t b)
 {
@@ -132,7 +135,7 @@ static const void *block_view(const struct stored *x, size_t at, size_t n, enum 
     return wide;
 }
 
-static enum block_format format_of(enum dtype dtype)
+enum block_format measure_format(enum dtype dtype)
 {
     if (dtype == DTYPE_BF16)
         return BLOCK_BF16;
@@ -144,7 +147,7 @@ static enum block_format format_of(enum dtype dtype)
 static enum block_format format_of_both(enum dtype a, enum dtype b)
 {
     if (a == b)
-        return format_of(a);
+        return measure_format(a);
     return decode_is_narrow(a) && decode_is_narrow(b) ? BLOCK_F32 : BLOCK_F64;
 }
 
@@ -266,12 +269,14 @@ static void side_finish(struct measure *m, const struct stored *x, const struct 
         side_count_saturated(x, ret);
 }
 
-void measure_side(struct measure *m, const struct stored *x, struct side_record *ret)
+void measure_side(struct measure *m, const struct stored *x, const struct survey *survey, struct side_record *ret)
 {
-    enum block_format format = format_of(x->dtype);
+    enum block_format format = measure_format(x->dtype);
     struct side_totals totals;
+    struct survey_walk walk;
     double k;
 
+    survey_begin(&walk, m, survey, x);
     if (x->dtype == DTYPE_C64) {
         measure_side_complex(m, x, ret);
         return;
@@ -284,14 +289,17 @@ void measure_side(struct measure *m, const struct stored *x, struct side_record 
     side_totals_init(&totals);
     for (size_t at = 0; at < x->elements; at += BLOCK_ELEMENTS) {
         size_t n = min_size(x->elements - at, BLOCK_ELEMENTS);
+        const void *view = block_view(x, at, n, format, m->a32, m->a64);
         struct block_side block;
 
-        m->kernels->side[format](block_view(x, at, n, format, m->a32, m->a64), n, k, &block);
+        m->kernels->side[format](view, n, k, &block);
+        survey_block(&walk, m, view, format, at, n);
         if (isfinite(block.squares))
             side_totals_add(&totals, &block, n);
         else
             side_block_with_care(m, x, at, n, k, 0, &totals);
     }
+    survey_end(&walk);
     side_finish(m, x, &totals, k, ret);
 }
 
@@ -436,29 +444,58 @@ static bool is_row_fit_asked(const struct measure *m, enum dtype a, enum dtype b
            (candidate->kind == DTYPE_KIND_INT || candidate->kind == DTYPE_KIND_UINT);
 }
 
-/* Real sides of at most 53 bits. The sides' totals are gathered on the way where asked for. */
-static void pair_pass(struct measure *m, const struct stored *a, const struct stored *b, size_t common, double ka,
-                      double kb, struct side_totals *totals_a, struct side_totals *totals_b, struct delta_record *ret)
+/* One side of a pass over two. */
+struct pass_side {
+    double k;
+    struct side_totals totals;
+    struct survey_walk walk;
+};
+
+static void pass_side_begin(struct pass_side *side, struct measure *m, const struct stored *x,
+                            const struct survey *survey)
 {
-    enum block_format format = format_of_both(a->dtype, b->dtype);
+    side->k = side_shift(m, x, 0);
+    side_totals_init(&side->totals);
+    survey_begin(&side->walk, m, survey, x);
+}
+
+/* Real sides of at most 53 bits. The sides' own figures are gathered on the way where asked for. */
+static void pair_pass(struct measure *m, const struct opposite *pair, size_t common, struct pass_side *side_a,
+                      struct pass_side *side_b, struct delta_record *ret)
+{
+    const struct stored *a = pair->a, *b = pair->b;
+    const enum block_format format = format_of_both(a->dtype, b->dtype);
+    const double ka = side_a ? side_a->k : 0, kb = side_b ? side_b->k : 0;
     double abs_max[2] = {0, 0};
     size_t max_block = 0;
 
     for (size_t at = 0; at < common; at += BLOCK_ELEMENTS) {
-        size_t n = min_size(common - at, BLOCK_ELEMENTS);
+        const size_t elements = min_size(common - at, BLOCK_ELEMENTS);
+        const void *view_a = block_view(a, at, elements, format, m->a32, m->a64);
+        const void *view_b = block_view(b, at, elements, format, m->b32, m->b64);
+        const uint64_t changed = ret->changed;
+        bool has_zeros, is_careful;
+        size_t n = elements;
         struct block_pair block;
 
-        m->kernels->pair[format](block_view(a, at, n, format, m->a32, m->a64),
-                                 block_view(b, at, n, format, m->b32, m->b64), n, ka, kb, m->epsilon, &block);
-        if (isfinite(block.a.squares) && isfinite(block.b.squares)) {
-            if (totals_a) {
-                side_totals_add(totals_a, &block.a, n);
-                side_totals_add(totals_b, &block.b, n);
+        m->kernels->pair[format](view_a, view_b, n, ka, kb, m->epsilon, &block);
+        has_zeros = block.a.zeros || block.b.zeros;
+        is_careful = !isfinite(block.a.squares) || !isfinite(block.b.squares);
+        if (side_a) {
+            survey_block(&side_a->walk, m, view_a, format, at, n);
+            survey_block(&side_b->walk, m, view_b, format, at, n);
+        }
+        if (pair->flips && has_zeros)
+            flips_zeros(m, pair->flips, n, view_a, view_b, format);
+        if (!is_careful) {
+            if (side_a) {
+                side_totals_add(&side_a->totals, &block.a, n);
+                side_totals_add(&side_b->totals, &block.b, n);
             }
         } else {
-            if (totals_a) {
-                side_block_with_care(m, a, at, n, ka, 0, totals_a);
-                side_block_with_care(m, b, at, n, kb, 0, totals_b);
+            if (side_a) {
+                side_block_with_care(m, a, at, n, ka, 0, &side_a->totals);
+                side_block_with_care(m, b, at, n, kb, 0, &side_b->totals);
             }
             n = pair_keep_finite(m, a, b, at, n, ret);
             m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, n, 0, 0, m->epsilon, &block);
@@ -474,6 +511,8 @@ static void pair_pass(struct measure *m, const struct stored *a, const struct st
             ret->max_abs = block.max_abs;
             max_block = at;
         }
+        if (pair->flips && ret->changed > changed)
+            flips_list(m, pair->flips, a, b, at, elements);
     }
     if (ret->max_abs > 0)
         ret->max_abs_at = find_max_abs(m, a, b, max_block, min_size(common - max_block, BLOCK_ELEMENTS), ret->max_abs);
@@ -500,47 +539,84 @@ static bool is_bytes_equal(const struct stored *a, const struct stored *b)
            memcmp(a->base + from, b->base + from, to - from) == 0;
 }
 
-void measure_pair(struct measure *m, const struct stored *a, const struct stored *b, uint64_t row_elements,
-                  struct side_record *ret_a, struct side_record *ret_b, struct delta_record *ret_delta)
+static bool is_measured_plainly(const struct stored *x)
 {
-    const bool is_complex = a->dtype == DTYPE_C64 || b->dtype == DTYPE_C64;
-    const bool is_wide = dtype_traits(a->dtype)->is_wide || dtype_traits(b->dtype)->is_wide;
+    return x->dtype == DTYPE_C64 || dtype_traits(x->dtype)->is_wide;
+}
+
+static void delta_plain(struct measure *m, const struct stored *a, const struct stored *b, struct delta_record *ret)
+{
+    if (a->dtype == DTYPE_C64 || b->dtype == DTYPE_C64)
+        measure_delta_complex(m, a, b, ret);
+    else
+        measure_delta_wide(m, a, b, ret);
+}
+
+static void delta_begin(struct delta_record *record, size_t common)
+{
+    delta_record_init(record);
+    record->is_bytes_equal = false;
+    record->has_row_fit = false;
+    record->elements = common;
+}
+
+void measure_pair(struct measure *m, const struct opposite *pair, struct side_record *ret_a, struct side_record *ret_b,
+                  struct delta_record *ret_delta)
+{
+    const struct stored *a = pair->a, *b = pair->b;
     const size_t common = min_size(a->elements, b->elements);
 
     if (is_bytes_equal(a, b)) {
-        measure_side(m, a, ret_a);
+        measure_side(m, a, pair->survey_a, ret_a);
         *ret_b = *ret_a;
+        if (pair->survey_b)
+            survey_copy(m, pair->survey_b, pair->survey_a, b);
         delta_of_equal(ret_a, ret_delta);
         ret_delta->has_row_fit = false; /* equal dtypes: never a float beside codes */
         return;
     }
-    delta_record_init(ret_delta);
-    ret_delta->is_bytes_equal = false;
-    ret_delta->has_row_fit = false;
-    ret_delta->elements = common;
-    if (is_complex || is_wide) {
-        measure_side(m, a, ret_a);
-        measure_side(m, b, ret_b);
-        if (is_complex)
-            measure_delta_complex(m, a, b, ret_delta);
-        else
-            measure_delta_wide(m, a, b, ret_delta);
+    delta_begin(ret_delta, common);
+    if (is_measured_plainly(a) || is_measured_plainly(b)) {
+        measure_side(m, a, pair->survey_a, ret_a);
+        measure_side(m, b, pair->survey_b, ret_b);
+        delta_plain(m, a, b, ret_delta);
+        if (pair->flips)
+            flips_plain(m, pair->flips, a, b);
         return;
     }
     if (a->elements == b->elements) {
-        struct side_totals totals_a, totals_b;
-        double ka = side_shift(m, a, 0), kb = side_shift(m, b, 0);
+        struct pass_side side_a, side_b;
 
-        side_totals_init(&totals_a);
-        side_totals_init(&totals_b);
-        pair_pass(m, a, b, common, ka, kb, &totals_a, &totals_b, ret_delta);
-        side_finish(m, a, &totals_a, ka, ret_a);
-        side_finish(m, b, &totals_b, kb, ret_b);
+        pass_side_begin(&side_a, m, a, pair->survey_a);
+        pass_side_begin(&side_b, m, b, pair->survey_b);
+        pair_pass(m, pair, common, &side_a, &side_b, ret_delta);
+        survey_end(&side_a.walk);
+        survey_end(&side_b.walk);
+        side_finish(m, a, &side_a.totals, side_a.k, ret_a);
+        side_finish(m, b, &side_b.totals, side_b.k, ret_b);
     } else {
-        measure_side(m, a, ret_a);
-        measure_side(m, b, ret_b);
-        pair_pass(m, a, b, common, 0, 0, NULL, NULL, ret_delta);
+        measure_side(m, a, pair->survey_a, ret_a);
+        measure_side(m, b, pair->survey_b, ret_b);
+        pair_pass(m, pair, common, NULL, NULL, ret_delta);
     }
     if (is_row_fit_asked(m, a->dtype, b->dtype))
-        delta_fit_rows(m, a, b, common, row_elements, ret_delta);
+        delta_fit_rows(m, a, b, common, pair->row_elements, ret_delta);
+}
+
+void measure_couple(struct measure *m, const struct stored *a, const struct stored *b, const struct side_record *side_a,
+                    const struct side_record *side_b, struct couple_record *ret)
+{
+    const struct opposite pair = {.a = a, .b = b};
+
+    if (is_bytes_equal(a, b)) {
+        delta_of_equal(side_a, &ret->delta);
+    } else {
+        delta_begin(&ret->delta, a->elements);
+        if (is_measured_plainly(a) || is_measured_plainly(b))
+            delta_plain(m, a, b, &ret->delta);
+        else
+            pair_pass(m, &pair, a->elements, NULL, NULL, &ret->delta);
+    }
+    ret->delta.has_row_fit = false;
+    couple_add_sums(m, a, b, side_a, side_b, ret);
 }

@@ -8,6 +8,7 @@
 
 #include "core/scan/kernels.h"
 #include "core/scan/moments.h"
+#include "core/scan/scan.h"
 
 /* Elements [first, first + elements) of the plain elements that start at base. */
 struct stored {
@@ -16,6 +17,8 @@ struct stored {
     uint64_t first; /* below 8: for the dtypes of less than a byte */
     size_t elements;
 };
+
+struct survey;
 
 /* One thread's settings and scratch. */
 struct measure {
@@ -26,15 +29,41 @@ struct measure {
     double a64[BLOCK_ELEMENTS], b64[BLOCK_ELEMENTS];         /* decoded */
     double terms_a[BLOCK_ELEMENTS], terms_b[BLOCK_ELEMENTS]; /* what of it is finite */
     long double a_long[BLOCK_ELEMENTS], b_long[BLOCK_ELEMENTS];
+    /* Of rows and columns (channels.c). */
+    float stripe[STRIPE_ROWS * BLOCK_ELEMENTS];
+    double channel_terms[BLOCK_ELEMENTS];
+    long double column_sums[COLUMNS_MAX];
+    bool column_nonfinite[COLUMNS_MAX];
 };
 
-/* The record depends on the elements of x alone, whatever lies opposite. */
-void measure_side(struct measure *m, const struct stored *x, struct side_record *ret);
+/* The record, and what the survey asks for beside it (NULL: nothing), depend on the elements of x alone, whatever lies
+ * opposite. */
+void measure_side(struct measure *m, const struct stored *x, const struct survey *survey, struct side_record *ret);
 
-/* Both sides and what lies between them over their common elements; a and b start at the same element. Rows of
- * row_elements are fitted one by one where needed; 0 when rows are cut. max_abs_at counts from the first element. */
-void measure_pair(struct measure *m, const struct stored *a, const struct stored *b, uint64_t row_elements,
-                  struct side_record *ret_a, struct side_record *ret_b, struct delta_record *ret_delta);
+/* A pair of sides as they are measured together. */
+struct opposite {
+    const struct stored *a, *b;
+    const struct survey *survey_a, *survey_b; /* NULL: nothing is asked */
+    struct flips *flips;                      /* NULL: not asked; to be added to */
+    uint64_t row_elements;                    /* rows to be fitted one by one where needed; 0 when rows are cut */
+};
+
+/* Both sides and what lies between them over their common elements; a and b start at the same element, and so does
+ * max_abs_at. */
+void measure_pair(struct measure *m, const struct opposite *pair, struct side_record *ret_a, struct side_record *ret_b,
+                  struct delta_record *ret_delta);
+
+/* Only what lies between them, with Σa and Σb over its terms; sides of as many elements each, whose records are given.
+ */
+void measure_couple(struct measure *m, const struct stored *a, const struct stored *b, const struct side_record *side_a,
+                    const struct side_record *side_b, struct couple_record *ret);
+
+/* The form in which a kernel reads elements of dtype. */
+enum block_format measure_format(enum dtype dtype);
+
+/* Squares of `rows` rows of `columns` elements from element at on, by the kernel of x's dtype (survey.c). */
+void measure_stripe(struct measure *m, const struct stored *x, size_t at, size_t rows, size_t columns,
+                    double *row_squares, double *column_squares);
 
 /* The same for 64-bit integers (wide.c): one side that is I64 or U64; the delta where either is. */
 void measure_side_wide(struct measure *m, const struct stored *x, struct side_record *ret);
@@ -56,7 +85,8 @@ void side_totals_add(struct side_totals *totals, const struct block_side *block,
 /* mean, m2, squares and finite of the record, from sums shifted by k. */
 void side_record_settle(struct side_record *record, const struct side_totals *totals, double k, int32_t exponent);
 
-/* The exponent that squares of values up to abs_max need; 0 for nearly all. An infinite abs_max is one that overflowed. */
+/* The exponent that squares of values up to abs_max need; 0 for nearly all. An infinite abs_max is one that overflowed.
+ */
 int32_t exponent_for(double abs_max);
 
 /* x · 2^-exponent in place. */

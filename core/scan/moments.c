@@ -21,13 +21,13 @@ double sum_value(const struct sum *sum)
     return isfinite(sum->high) ? sum->high + sum->low : sum->high;
 }
 
-static void sum_merge(struct sum *into, const struct sum *next)
+void sum_merge(struct sum *into, const struct sum *next)
 {
     sum_add(into, next->high);
     into->low += next->low;
 }
 
-static void sum_scale(struct sum *sum, int exponent)
+void sum_scale(struct sum *sum, int exponent)
 {
     sum->high = ldexp(sum->high, exponent);
     sum->low = ldexp(sum->low, exponent);

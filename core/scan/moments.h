@@ -14,6 +14,8 @@ struct sum {
 };
 void sum_add(struct sum *sum, double term);
 double sum_value(const struct sum *sum);
+void sum_merge(struct sum *into, const struct sum *next);
+void sum_scale(struct sum *sum, int exponent); /* times 2^exponent */
 
 /* An extreme value, exact also for 64-bit integers. */
 union extreme {

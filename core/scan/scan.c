@@ -5,8 +5,11 @@
  * each), which its thread settles alone, or one unit of a large pair. The latter go through a ring of slots: a unit
  * that is done waits there for those before it, and no unit is dealt while the ring is full, so that memory stays flat.
  *
+ * Where couples are asked for, the order is the canonical one of the pairs, so that a group's sums do not depend on how
+ * the files are sharded; runs go through the ring too then, and bring a few couples each.
+ *
  * Locks: scan.lock guards what is dealt, the ring, the first error and the progress; results of a large pair are merged
- * under it. flight.lock guards the histograms of one large pair: counts, whose order does not matter. */
+ * under it. gather.lock guards the histograms of one large pair: counts, whose order does not matter. */
 #include "core/scan/scan.h"
 
 #include <inttypes.h>
@@ -15,43 +18,23 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/scan/layout.h"
-#include "core/scan/measure.h"
-#include "core/scan/quantile.h"
-#include "core/scan/window.h"
+#include "core/scan/couple.h"
+#include "core/scan/scanner.h"
 
 enum {
     SLOTS_PER_THREAD = 4,
     RUN_PAIRS = 1024,
+    RUN_COUPLES = 2048,
     RUN_ELEMENTS = 1 << 18,
     PROGRESS_INTERVAL_MS = 100,
 };
 
-/* Histograms of a pair whose units are being measured. */
-struct flight {
-    struct flight *next;
-    size_t pair;
-    pthread_mutex_t lock;
-    uint64_t **bins; /* [model] guarded by lock; NULL: no histogram */
-    size_t models;
-};
-
-/* What one unit yields. */
-struct yield {
-    size_t pair;
-    uint64_t unit;             /* of the pair, over all its groups */
-    uint64_t first;            /* flat index of its first element */
-    uint64_t bytes;            /* read for it */
-    struct side_record *sides; /* [model]; elements 0: not in this unit */
-    struct delta_record delta;
-    bool has_delta;
-    bool is_last; /* of the pair */
-};
-
 struct slot {
     struct yield yield;
-    struct flight *flight;
-    bool is_done; /* guarded by scan.lock */
+    struct gather *gather;
+    struct couple_record *couples; /* of the unit, or of a run's pairs one after the other */
+    size_t first, pairs;           /* a run: order[first] …; 0 pairs: a unit */
+    bool is_done;                  /* guarded by scan.lock */
 };
 
 struct scan {
@@ -59,7 +42,8 @@ struct scan {
     const struct scan_env *env;
     const struct kernels *kernels;
     struct scan_result *result;
-    uint32_t *order; /* pairs as they lie on disk */
+    uint32_t *order;     /* pairs as they lie on disk, or in canonical order */
+    size_t couple_total; /* of a pair; 0: not asked */
 
     pthread_mutex_t lock;
     pthread_cond_t room; /* a slot became free, or the pass stops */
@@ -71,8 +55,8 @@ struct scan {
     struct slot *slots;
     size_t slot_count;
     uint64_t slots_taken, slots_merged;
-    struct flight *flights;
-    struct flight *dealing_flight;
+    struct gather *gathers;
+    struct gather *dealing_gather;
     bool is_stopping;
     uint64_t failed_task;
     int rc;
@@ -83,106 +67,24 @@ struct scan {
 };
 
 /* One thread. */
-struct worker {
+struct runner {
     struct scan *scan;
     pthread_t thread;
     bool is_started;
-    struct layout layout;
-    struct window *windows;    /* [model] */
-    struct stored *stored;     /* [model] */
-    struct side_record *sides; /* [model] */
-    struct measure *measure;
-    uint32_t *bins;    /* with NEED_QUANTILES */
-    uint64_t *totals;  /* " : bins of a whole pair */
-    uint64_t *sorting; /* " */
+    struct scanner scanner;
     struct error error;
 };
 
 struct task {
     uint64_t number;
     size_t first, pairs; /* a run: order[first] … */
-    struct slot *slot;   /* or one unit */
+    struct slot *slot;   /* one unit, or where a run's couples go; NULL: a run without */
 };
 
 static void must(int rc)
 {
     if (rc)
         abort(); /* a lock that cannot be taken is a defect of this program */
-}
-
-void scan_result_free(struct scan_result *result)
-{
-    if (!result)
-        return;
-    free(result->sides);
-    free(result->deltas);
-    free(result->coverage);
-    free(result->quantiles);
-    free(result);
-}
-
-static int result_new(const struct scan_plan *plan, struct scan_result **ret_result, struct error *err)
-{
-    const size_t pairs = plan->pairing->pairs, models = plan->model_count;
-    struct scan_result *result = calloc(1, sizeof(*result));
-    size_t sides;
-
-    if (!result || __builtin_mul_overflow(pairs, models, &sides))
-        goto no_memory;
-    result->pairs = pairs;
-    result->models = models;
-    result->sides = calloc(sides ? sides : 1, sizeof(*result->sides));
-    result->deltas = calloc(pairs ? pairs : 1, sizeof(*result->deltas));
-    result->coverage = calloc(pairs ? pairs : 1, sizeof(*result->coverage));
-    if (!result->sides || !result->deltas || !result->coverage)
-        goto no_memory;
-    if (plan->needs & NEED_QUANTILES) {
-        result->quantiles = calloc(sides ? sides : 1, sizeof(*result->quantiles));
-        if (!result->quantiles)
-            goto no_memory;
-        for (size_t i = 0; i < sides; i++)
-            quantiles_init(&result->quantiles[i]);
-    }
-    for (size_t pair = 0; pair < pairs; pair++) {
-        for (size_t m = 0; m < models; m++) {
-            const struct tensor *tensor = pairing_tensor(plan->pairing, plan->models, pair, m);
-
-            side_record_init(&result->sides[pair * models + m], tensor ? tensor->dtype : DTYPE_UNKNOWN);
-        }
-        delta_record_init(&result->deltas[pair]);
-    }
-    *ret_result = result;
-    return 0;
-
-no_memory:
-    scan_result_free(result);
-    return error_set(err, ERROR_NO_MEMORY, "no memory for the records of %zu tensors of %zu models", pairs, models);
-}
-
-/* What a pair's record says before its first unit. */
-static void result_begin(struct scan *scan, const struct layout *layout, size_t pair)
-{
-    struct delta_record *delta = &scan->result->deltas[pair];
-
-    scan->result->coverage[pair] = (uint8_t)layout->coverage;
-    delta->has_row_fit = layout->is_row_fit;
-    if (layout->coverage == COVERED_VALUES)
-        delta->is_bytes_equal = layout->tensor[0]->dtype == layout->tensor[layout->models - 1]->dtype;
-    else
-        delta->is_bytes_equal = layout->coverage == COVERED_BYTES;
-}
-
-static void result_add(struct scan *scan, const struct yield *yield)
-{
-    const size_t models = scan->plan->model_count;
-    struct side_record *sides = scan->result->sides + yield->pair * models;
-
-    for (size_t m = 0; m < models; m++) {
-        if (yield->sides[m].elements)
-            side_record_merge(&sides[m], &yield->sides[m]);
-    }
-    if (yield->has_delta)
-        delta_record_merge(&scan->result->deltas[yield->pair], &yield->delta, yield->first);
 }
 
 struct place_on_disk {
@@ -229,248 +131,11 @@ static int scan_sort(struct scan *scan, struct error *err)
         }
     }
     scan->progress.tensors_total = pairs;
-    qsort(places, pairs, sizeof(*places), place_compare);
+    if (!scan->couple_total)
+        qsort(places, pairs, sizeof(*places), place_compare);
     for (size_t i = 0; i < pairs; i++)
         scan->order[i] = places[i].pair;
     free(places);
-    return 0;
-}
-
-static void flight_free(struct flight *flight)
-{
-    if (!flight)
-        return;
-    for (size_t m = 0; flight->bins && m < flight->models; m++)
-        free(flight->bins[m]);
-    free(flight->bins);
-    must(pthread_mutex_destroy(&flight->lock));
-    free(flight);
-}
-
-static bool wants_bins(const struct scan_plan *plan, const struct tensor *tensor)
-{
-    return (plan->needs & NEED_QUANTILES) && tensor && quantiles_exist(tensor->dtype) &&
-           tensor->shape.elements >= QUANTILE_SORTED;
-}
-
-static int flight_new(const struct scan_plan *plan, const struct layout *layout, size_t pair,
-                      struct flight **ret_flight, struct error *err)
-{
-    struct flight *flight = calloc(1, sizeof(*flight));
-
-    if (!flight)
-        goto no_memory;
-    must(pthread_mutex_init(&flight->lock, NULL));
-    flight->pair = pair;
-    flight->models = layout->models;
-    flight->bins = calloc(layout->models, sizeof(*flight->bins));
-    if (!flight->bins)
-        goto no_memory;
-    for (size_t m = 0; m < layout->models; m++) {
-        if (layout->group_of[m] != LAYOUT_NO_GROUP && !layout->group[layout->group_of[m]].is_bytes &&
-            wants_bins(plan, layout->tensor[m])) {
-            flight->bins[m] = calloc(QUANTILE_BINS, sizeof(**flight->bins));
-            if (!flight->bins[m])
-                goto no_memory;
-        }
-    }
-    *ret_flight = flight;
-    return 0;
-
-no_memory:
-    flight_free(flight);
-    return error_set(err, ERROR_NO_MEMORY, "no memory for the histograms of a tensor");
-}
-
-/* Takes the flight off the list, settles its quantiles and frees it. Called with scan.lock held. */
-static void flight_land(struct scan *scan, struct flight *flight)
-{
-    struct flight **link = &scan->flights;
-
-    while (*link != flight)
-        link = &(*link)->next;
-    *link = flight->next;
-    for (size_t m = 0; m < flight->models; m++) {
-        size_t side = flight->pair * flight->models + m;
-
-        if (flight->bins[m])
-            quantiles_of_bins(flight->bins[m], &scan->result->sides[side], &scan->result->quantiles[side]);
-    }
-    flight_free(flight);
-}
-
-static void bins_add(uint64_t *totals, const uint32_t *bins)
-{
-    for (size_t i = 0; i < QUANTILE_BINS; i++)
-        totals[i] += bins[i];
-}
-
-/* Which group the pair's unit belongs to; makes unit relative to it. */
-static uint32_t group_of_unit(const struct layout *layout, uint64_t *unit)
-{
-    uint32_t g = 0;
-
-    while (*unit >= layout->group[g].units) {
-        *unit -= layout->group[g].units;
-        g++;
-    }
-    return g;
-}
-
-static int unit_failed(const struct worker *worker, const struct tensor *tensor, size_t m, uint64_t offset, int rc,
-                       struct error *err)
-{
-    const struct model *model = worker->scan->plan->models[m];
-    const char *uri = model->files[tensor->extent.source].source->uri;
-    char name[NAME_PRINTABLE_BYTES], file[NAME_PRINTABLE_BYTES];
-
-    if (!err)
-        return rc;
-    name_printable(tensor->name, name);
-    name_printable(name_of(uri), file);
-    if (strstr(err->text, file)) /* the source has named itself */
-        return error_prefix(err, rc, "tensor %s at offset %" PRIu64 ": ", name, offset);
-    return error_prefix(err, rc, "%s: tensor %s at offset %" PRIu64 ": ", file, name, offset);
-}
-
-static int unit_view(struct worker *worker, size_t m, uint64_t from, uint64_t bytes, const uint8_t **ret_data,
-                     struct error *err)
-{
-    const struct tensor *tensor = worker->layout.tensor[m];
-    const struct extent *extent = &tensor->extent;
-    struct source *source = worker->scan->plan->models[m]->files[extent->source].source;
-    uint64_t offset = extent->offset + from;
-    int rc;
-
-    if (from > extent->bytes || bytes > extent->bytes - from)
-        rc = error_set(err, ERROR_FORMAT, "its shape needs more than the %" PRIu64 " bytes it has", extent->bytes);
-    else
-        rc = window_view(&worker->windows[m], source, offset, (size_t)bytes, ret_data, err);
-    return rc ? unit_failed(worker, tensor, m, offset, rc, err) : 0;
-}
-
-static int unit_compare_bytes(struct worker *worker, const struct layout_group *group, uint64_t unit,
-                              struct yield *yield, struct error *err)
-{
-    const size_t last = worker->layout.models - 1;
-    uint64_t from = unit * BYTES_UNIT, bytes = group->bytes - from < BYTES_UNIT ? group->bytes - from : BYTES_UNIT;
-    const uint8_t *a, *b;
-    int rc;
-
-    rc = unit_view(worker, 0, from, bytes, &a, err);
-    if (rc == 0)
-        rc = unit_view(worker, last, from, bytes, &b, err);
-    if (rc)
-        return rc;
-    delta_record_init(&yield->delta);
-    yield->delta.is_bytes_equal = memcmp(a, b, (size_t)bytes) == 0;
-    yield->delta.has_row_fit = false;
-    yield->has_delta = true;
-    yield->bytes = 2 * bytes;
-    return 0;
-}
-
-/* The unit's elements of model m, as far as its tensor reaches. */
-static int unit_load(struct worker *worker, size_t m, uint64_t first, uint64_t elements, struct yield *yield,
-                     struct error *err)
-{
-    const struct tensor *tensor = worker->layout.tensor[m];
-    const uint64_t bits = dtype_traits(tensor->dtype)->bits, total = tensor->shape.elements;
-    uint64_t start, from, to;
-    struct stored *stored = &worker->stored[m];
-
-    *stored = (struct stored){.dtype = tensor->dtype};
-    if (first >= total)
-        return 0;
-    if (elements > total - first)
-        elements = total - first;
-    if (first + elements > (UINT64_MAX - 7) / bits)
-        return unit_failed(worker, tensor, m, tensor->extent.offset,
-                           error_set(err, ERROR_FORMAT, "has more elements than any file can hold"), err);
-    start = first - first % 8; /* lies at a byte, whatever the element's size */
-    from = start * bits / 8;
-    if (bits % 8 == 0) {
-        start = first;
-        from = first * (bits / 8);
-    }
-    to = ((first + elements) * bits + 7) / 8;
-    stored->first = first - start;
-    stored->elements = (size_t)elements;
-    yield->bytes += to - from;
-    return unit_view(worker, m, from, to - from, &stored->base, err);
-}
-
-static void unit_count_bins(struct worker *worker, size_t m, size_t pair, struct flight *flight)
-{
-    const struct scan *scan = worker->scan;
-    const struct tensor *tensor = worker->layout.tensor[m];
-    const struct stored *stored = &worker->stored[m];
-    struct quantiles *quantiles = &scan->result->quantiles[pair * worker->layout.models + m];
-
-    if (!quantiles_exist(tensor->dtype) || stored->elements == 0)
-        return;
-    if (!wants_bins(scan->plan, tensor)) { /* lies whole in this unit */
-        quantiles_of_elements(stored, worker->sorting, quantiles);
-        return;
-    }
-    memset(worker->bins, 0, QUANTILE_BINS * sizeof(*worker->bins));
-    quantile_count(stored, worker->bins, worker->measure->a64);
-    if (flight) {
-        must(pthread_mutex_lock(&flight->lock));
-        bins_add(flight->bins[m], worker->bins);
-        must(pthread_mutex_unlock(&flight->lock));
-    } else {
-        memset(worker->totals, 0, QUANTILE_BINS * sizeof(*worker->totals));
-        bins_add(worker->totals, worker->bins);
-        quantiles_of_bins(worker->totals, &worker->sides[m], quantiles);
-    }
-}
-
-/* Measures one unit of the pair that worker->layout describes. A whole pair's quantiles are settled at once: flight is
- * NULL, and its sides are worker->sides. */
-static int unit_measure(struct worker *worker, struct yield *yield, struct flight *flight, struct error *err)
-{
-    const struct layout *layout = &worker->layout;
-    const size_t last = layout->models - 1;
-    uint64_t unit = yield->unit, elements, row_elements;
-    const uint32_t g = group_of_unit(layout, &unit);
-    const struct layout_group *group = &layout->group[g];
-    bool is_pair = layout->delta_group == g;
-    struct box box;
-    int rc;
-
-    yield->has_delta = false;
-    yield->bytes = 0;
-    yield->first = 0;
-    for (size_t m = 0; m < layout->models; m++)
-        yield->sides[m].elements = 0;
-    if (group->is_bytes)
-        return unit_compare_bytes(worker, group, unit, yield, err);
-    grid_box(&group->grid, unit, &box);
-    yield->first = box_first(&group->grid, &box);
-    elements = box_elements(&box);
-    row_elements = layout->is_row_fit && group->grid.columns <= group->grid.unit_columns ? group->grid.columns : 0;
-    for (size_t m = 0; m < layout->models; m++) {
-        if (layout->group_of[m] != g)
-            continue;
-        rc = unit_load(worker, m, yield->first, elements, yield, err);
-        if (rc)
-            return rc;
-    }
-    is_pair = is_pair && worker->stored[0].elements > 0 && worker->stored[last].elements > 0;
-    if (is_pair) {
-        measure_pair(worker->measure, &worker->stored[0], &worker->stored[last], row_elements, &yield->sides[0],
-                     &yield->sides[last], &yield->delta);
-        yield->has_delta = true;
-    }
-    for (size_t m = 0; m < layout->models; m++) {
-        if (layout->group_of[m] != g || worker->stored[m].elements == 0)
-            continue;
-        if (!is_pair || (m != 0 && m != last))
-            measure_side(worker->measure, &worker->stored[m], &yield->sides[m]);
-        if (worker->scan->plan->needs & NEED_QUANTILES)
-            unit_count_bins(worker, m, yield->pair, flight);
-    }
     return 0;
 }
 
@@ -505,10 +170,14 @@ static uint64_t pair_elements(const struct layout *layout)
 static void deal_run(struct scan *scan, struct task *task)
 {
     uint64_t elements = 0;
+    size_t most = RUN_PAIRS;
 
+    if (scan->couple_total)
+        most = scan->couple_total < RUN_COUPLES ? RUN_COUPLES / scan->couple_total : 1;
+    if (most > RUN_PAIRS)
+        most = RUN_PAIRS;
     task->first = scan->next;
-    task->slot = NULL;
-    while (scan->next < scan->plan->pairing->pairs && scan->next - task->first < RUN_PAIRS) {
+    while (scan->next < scan->plan->pairing->pairs && scan->next - task->first < most) {
         if (scan->next > task->first)
             layout_of(&scan->dealing, scan->plan, scan->order[scan->next]);
         if (!scan->dealing.is_whole)
@@ -519,36 +188,51 @@ static void deal_run(struct scan *scan, struct task *task)
         scan->next++;
     }
     task->pairs = scan->next - task->first;
+    if (task->slot) {
+        task->slot->first = task->first;
+        task->slot->pairs = task->pairs;
+    }
+}
+
+static int deal_gather(struct scan *scan, size_t pair, struct error *err)
+{
+    struct gather *gather;
+    int rc;
+
+    scan->dealing_gather = NULL;
+    if (!gather_is_needed(scan->plan->needs))
+        return 0;
+    rc = gather_new(scan->plan->model_count, &gather, err);
+    if (rc)
+        return rc;
+    gather->next = scan->gathers;
+    scan->gathers = scan->dealing_gather = gather;
+    return gather_begin(gather, scan->plan, &scan->dealing, pair, err);
 }
 
 static int deal_unit(struct scan *scan, struct task *task, struct error *err)
 {
     const size_t pair = scan->order[scan->next];
-    struct slot *slot = &scan->slots[scan->slots_taken % scan->slot_count];
+    struct slot *slot = task->slot;
 
     if (scan->next_unit == 0) {
-        result_begin(scan, &scan->dealing, pair);
-        scan->dealing_flight = NULL;
-        if (scan->plan->needs & NEED_QUANTILES) {
-            int rc = flight_new(scan->plan, &scan->dealing, pair, &scan->dealing_flight, err);
+        int rc;
 
-            if (rc)
-                return rc;
-            scan->dealing_flight->next = scan->flights;
-            scan->flights = scan->dealing_flight;
-        }
+        scan_result_begin(scan->result, &scan->dealing, pair);
+        rc = deal_gather(scan, pair, err);
+        if (rc)
+            return rc;
     }
     slot->yield.pair = pair;
     slot->yield.unit = scan->next_unit++;
     slot->yield.is_last = scan->next_unit == scan->dealing.units;
-    slot->flight = scan->dealing_flight;
-    slot->is_done = false;
-    scan->slots_taken++;
+    slot->yield.couples = scan->couple_total && scan->plan->groups[pair] != GROUP_NONE ? slot->couples : NULL;
+    slot->gather = scan->dealing_gather;
+    slot->pairs = 0;
     if (slot->yield.is_last) {
         scan->next++;
         scan->next_unit = 0;
     }
-    task->slot = slot;
     task->pairs = 0;
     return 0;
 }
@@ -565,14 +249,19 @@ static bool scan_deal(struct scan *scan, struct task *task)
 
         if (scan->next_unit == 0)
             layout_of(&scan->dealing, scan->plan, scan->order[scan->next]);
-        if (scan->dealing.is_whole) {
-            deal_run(scan, task);
-        } else if (scan->slots_taken - scan->slots_merged == scan->slot_count) {
-            must(pthread_cond_wait(&scan->room, &scan->lock));
-            continue;
-        } else {
-            rc = deal_unit(scan, task, &error);
+        task->slot = NULL;
+        if (!scan->dealing.is_whole || scan->couple_total) {
+            if (scan->slots_taken - scan->slots_merged == scan->slot_count) {
+                must(pthread_cond_wait(&scan->room, &scan->lock));
+                continue;
+            }
+            task->slot = &scan->slots[scan->slots_taken++ % scan->slot_count];
+            task->slot->is_done = false;
         }
+        if (scan->dealing.is_whole)
+            deal_run(scan, task);
+        else
+            rc = deal_unit(scan, task, &error);
         task->number = scan->tasks++;
         if (rc)
             scan_fail(scan, task->number, rc, &error);
@@ -583,27 +272,68 @@ static bool scan_deal(struct scan *scan, struct task *task)
     return has_task;
 }
 
-/* Merges the units that are done, up to the first that is not. Called with the lock held. */
-static void scan_merge(struct scan *scan)
+static void merge_couples(struct scan *scan, const struct slot *slot)
+{
+    if (slot->pairs == 0 && slot->yield.couples)
+        scan_result_add_couples(scan->result, scan->plan, slot->yield.pair, slot->couples);
+    for (size_t i = 0; i < slot->pairs; i++)
+        scan_result_add_couples(scan->result, scan->plan, scan->order[slot->first + i],
+                                slot->couples + i * scan->couple_total);
+}
+
+static void take_off(struct gather **list, struct gather *gather)
+{
+    while (*list != gather)
+        list = &(*list)->next;
+    *list = gather->next;
+}
+
+/* Merges the units that are done, up to the first that is not. Tensors that have got all of theirs are taken off and
+ * given to the caller, to be settled outside the lock. Called with the lock held. */
+static int scan_merge(struct scan *scan, struct gather **landed, struct error *err)
 {
     bool has_room = false;
+    int rc = 0;
 
-    while (scan->slots_merged < scan->slots_taken) {
+    while (rc == 0 && scan->slots_merged < scan->slots_taken) {
         struct slot *slot = &scan->slots[scan->slots_merged % scan->slot_count];
 
         if (!slot->is_done)
             break;
-        result_add(scan, &slot->yield);
-        if (slot->yield.is_last) {
-            scan->progress.tensors_done++;
-            if (slot->flight)
-                flight_land(scan, slot->flight);
+        merge_couples(scan, slot);
+        if (slot->pairs == 0) {
+            scan_result_add(scan->result, &slot->yield);
+            if (slot->gather)
+                rc = gather_join(slot->gather, &slot->yield, err);
+            scan->progress.tensors_done += slot->yield.is_last;
+        }
+        if (slot->pairs == 0 && slot->yield.is_last && slot->gather) {
+            take_off(&scan->gathers, slot->gather);
+            slot->gather->next = *landed;
+            *landed = slot->gather;
         }
         scan->slots_merged++;
         has_room = true;
     }
     if (has_room)
         must(pthread_cond_broadcast(&scan->room));
+    return rc;
+}
+
+/* Nobody else touches the records of a pair whose units are all merged. */
+static int settle_landed(struct scan *scan, struct gather *landed, struct error *err)
+{
+    int rc = 0;
+
+    while (landed) {
+        struct gather *gather = landed;
+
+        landed = gather->next;
+        if (rc == 0)
+            rc = gather_settle(gather, scan->result, err);
+        gather_free(gather);
+    }
+    return rc;
 }
 
 static int64_t milliseconds_since(const struct timespec *then, const struct timespec *now)
@@ -635,138 +365,113 @@ static void scan_report(struct scan *scan)
     must(pthread_mutex_unlock(&scan->lock));
 }
 
-static int worker_check_cancel(const struct worker *worker, struct error *err)
+static int check_cancel(const struct scan *scan, struct error *err)
 {
-    return is_cancelled(worker->scan) ? error_set(err, ERROR_CANCELLED, "cancelled") : 0;
+    return is_cancelled(scan) ? error_set(err, ERROR_CANCELLED, "cancelled") : 0;
 }
 
-static int worker_run_unit(struct worker *worker, struct slot *slot, struct error *err)
+static int run_unit(struct runner *runner, struct slot *slot, struct error *err)
 {
-    int rc = worker_check_cancel(worker, err);
+    int rc = check_cancel(runner->scan, err);
 
     if (rc)
         return rc;
-    layout_of(&worker->layout, worker->scan->plan, slot->yield.pair);
-    return unit_measure(worker, &slot->yield, slot->flight, err);
+    layout_of(&runner->scanner.layout, runner->scan->plan, slot->yield.pair);
+    return scanner_measure_unit(&runner->scanner, &slot->yield, slot->gather, err);
 }
 
 /* Whole pairs: nobody else touches their records. */
-static int worker_run_pairs(struct worker *worker, const struct task *task, uint64_t *ret_bytes, struct error *err)
+static int run_pairs(struct runner *runner, const struct task *task, uint64_t *ret_bytes, struct error *err)
 {
-    struct scan *scan = worker->scan;
+    const struct scan *scan = runner->scan;
     int rc = 0;
 
-    for (size_t i = 0; i < task->pairs; i++) {
-        struct yield yield = {.pair = scan->order[task->first + i], .sides = worker->sides};
+    for (size_t i = 0; rc == 0 && i < task->pairs; i++) {
+        const size_t pair = scan->order[task->first + i];
+        struct couple_record *couples = NULL;
 
-        rc = worker_check_cancel(worker, err);
+        if (task->slot && scan->plan->groups[pair] != GROUP_NONE)
+            couples = task->slot->couples + i * scan->couple_total;
+        rc = check_cancel(scan, err);
         if (rc)
             break;
-        layout_of(&worker->layout, scan->plan, yield.pair);
-        result_begin(scan, &worker->layout, yield.pair);
-        for (yield.unit = 0; yield.unit < worker->layout.units; yield.unit++) {
-            rc = unit_measure(worker, &yield, NULL, err);
-            if (rc)
-                return rc;
-            result_add(scan, &yield);
-            *ret_bytes += yield.bytes;
-        }
+        layout_of(&runner->scanner.layout, scan->plan, pair);
+        rc = scanner_measure_pair(&runner->scanner, pair, couples, ret_bytes, err);
     }
     return rc;
 }
 
-static void worker_run(struct worker *worker)
+/* Hands in what a task brought. */
+static void run_done(struct runner *runner, const struct task *task, uint64_t bytes, int rc)
 {
-    struct scan *scan = worker->scan;
+    struct scan *scan = runner->scan;
+    struct gather *landed = NULL;
+
+    must(pthread_mutex_lock(&scan->lock));
+    if (rc == 0) {
+        scan->progress.bytes_done += bytes;
+        scan->progress.tensors_done += task->pairs;
+        if (task->slot) {
+            task->slot->is_done = true;
+            rc = scan_merge(scan, &landed, &runner->error);
+        }
+    }
+    if (rc)
+        scan_fail(scan, task->number, rc, &runner->error);
+    must(pthread_mutex_unlock(&scan->lock));
+    rc = settle_landed(scan, landed, &runner->error);
+    if (rc) {
+        must(pthread_mutex_lock(&scan->lock));
+        scan_fail(scan, task->number, rc, &runner->error);
+        must(pthread_mutex_unlock(&scan->lock));
+    }
+}
+
+static void run(struct runner *runner)
+{
+    struct scan *scan = runner->scan;
     struct task task;
 
     while (scan_deal(scan, &task)) {
         uint64_t bytes = 0;
         int rc;
 
-        worker->error = (struct error){0};
-        if (task.slot) {
-            rc = worker_run_unit(worker, task.slot, &worker->error);
+        runner->error = (struct error){0};
+        if (task.pairs == 0) {
+            rc = run_unit(runner, task.slot, &runner->error);
             bytes = task.slot->yield.bytes;
         } else {
-            rc = worker_run_pairs(worker, &task, &bytes, &worker->error);
+            rc = run_pairs(runner, &task, &bytes, &runner->error);
         }
-        must(pthread_mutex_lock(&scan->lock));
-        if (rc) {
-            scan_fail(scan, task.number, rc, &worker->error);
-        } else {
-            scan->progress.bytes_done += bytes;
-            if (task.slot) {
-                task.slot->is_done = true;
-                scan_merge(scan);
-            } else {
-                scan->progress.tensors_done += task.pairs;
-            }
-        }
-        must(pthread_mutex_unlock(&scan->lock));
+        run_done(runner, &task, bytes, rc);
         scan_report(scan);
     }
 }
 
-static void *worker_thread(void *worker)
+static void *runner_thread(void *runner)
 {
-    worker_run(worker);
+    run(runner);
     return NULL;
 }
 
-static void worker_done(struct worker *worker)
+static int slot_init(struct scan *scan, struct slot *slot, struct error *err)
 {
-    if (!worker->scan)
-        return;
-    for (size_t m = 0; worker->windows && m < worker->scan->plan->model_count; m++)
-        window_done(&worker->windows[m]);
-    layout_done(&worker->layout);
-    free(worker->windows);
-    free(worker->stored);
-    free(worker->sides);
-    free(worker->measure);
-    free(worker->bins);
-    free(worker->totals);
-    free(worker->sorting);
-}
+    const size_t couples = scan->couple_total > RUN_COUPLES ? scan->couple_total : RUN_COUPLES;
+    int rc = yield_init(&slot->yield, scan->plan->model_count, err);
 
-static int worker_init(struct worker *worker, struct scan *scan, struct error *err)
-{
-    const struct scan_plan *plan = scan->plan;
-    int rc;
-
-    worker->scan = scan;
-    rc = layout_init(&worker->layout, plan->model_count, err);
-    if (rc)
+    if (rc || !scan->couple_total)
         return rc;
-    worker->windows = calloc(plan->model_count, sizeof(*worker->windows));
-    worker->stored = calloc(plan->model_count, sizeof(*worker->stored));
-    worker->sides = calloc(plan->model_count, sizeof(*worker->sides));
-    worker->measure = calloc(1, sizeof(*worker->measure));
-    if (!worker->windows || !worker->stored || !worker->sides || !worker->measure)
-        goto no_memory;
-    worker->measure->kernels = scan->kernels;
-    worker->measure->epsilon = plan->epsilon;
-    worker->measure->needs = plan->needs;
-    if (plan->needs & NEED_QUANTILES) {
-        worker->bins = calloc(QUANTILE_BINS, sizeof(*worker->bins));
-        worker->totals = calloc(QUANTILE_BINS, sizeof(*worker->totals));
-        worker->sorting = calloc((size_t)2 * QUANTILE_SORTED, sizeof(*worker->sorting));
-        if (!worker->bins || !worker->totals || !worker->sorting)
-            goto no_memory;
-    }
-    return 0;
-
-no_memory:
-    return error_set(err, ERROR_NO_MEMORY, "no memory for the buffers of a thread");
+    slot->couples = calloc(couples, sizeof(*slot->couples));
+    return slot->couples ? 0 : error_set(err, ERROR_NO_MEMORY, "no memory for %zu couples of models", couples);
 }
 
 static int scan_init(struct scan *scan, unsigned threads, struct error *err)
 {
-    const size_t models = scan->plan->model_count;
     int rc;
 
-    rc = layout_init(&scan->dealing, models, err);
+    if (scan->plan->needs & NEED_COUPLES)
+        scan->couple_total = couple_count(scan->plan->model_count);
+    rc = layout_init(&scan->dealing, scan->plan->model_count, err);
     if (rc == 0)
         rc = scan_sort(scan, err);
     if (rc)
@@ -774,42 +479,38 @@ static int scan_init(struct scan *scan, unsigned threads, struct error *err)
     scan->slot_count = (size_t)threads * SLOTS_PER_THREAD;
     scan->slots = calloc(scan->slot_count, sizeof(*scan->slots));
     if (!scan->slots)
-        goto no_memory;
-    for (size_t i = 0; i < scan->slot_count; i++) {
-        scan->slots[i].yield.sides = calloc(models, sizeof(*scan->slots[i].yield.sides));
-        if (!scan->slots[i].yield.sides)
-            goto no_memory;
-    }
-    return 0;
-
-no_memory:
-    return error_set(err, ERROR_NO_MEMORY, "no memory for %zu units", scan->slot_count);
+        return error_set(err, ERROR_NO_MEMORY, "no memory for %zu units", scan->slot_count);
+    for (size_t i = 0; rc == 0 && i < scan->slot_count; i++)
+        rc = slot_init(scan, &scan->slots[i], err);
+    return rc;
 }
 
 static void scan_done(struct scan *scan)
 {
-    while (scan->flights) {
-        struct flight *flight = scan->flights;
+    while (scan->gathers) {
+        struct gather *gather = scan->gathers;
 
-        scan->flights = flight->next;
-        flight_free(flight);
+        scan->gathers = gather->next;
+        gather_free(gather);
     }
-    for (size_t i = 0; scan->slots && i < scan->slot_count; i++)
-        free(scan->slots[i].yield.sides);
+    for (size_t i = 0; scan->slots && i < scan->slot_count; i++) {
+        yield_done(&scan->slots[i].yield);
+        free(scan->slots[i].couples);
+    }
     free(scan->slots);
     free(scan->order);
     layout_done(&scan->dealing);
 }
 
 /* Threads that cannot be started are done without: at worst, the calling one does it all. */
-static void scan_work(struct worker *workers, unsigned threads)
+static void scan_work(struct runner *runners, unsigned threads)
 {
     for (unsigned i = 1; i < threads; i++)
-        workers[i].is_started = pthread_create(&workers[i].thread, NULL, worker_thread, &workers[i]) == 0;
-    worker_run(&workers[0]);
+        runners[i].is_started = pthread_create(&runners[i].thread, NULL, runner_thread, &runners[i]) == 0;
+    run(&runners[0]);
     for (unsigned i = 1; i < threads; i++) {
-        if (workers[i].is_started)
-            must(pthread_join(workers[i].thread, NULL));
+        if (runners[i].is_started)
+            must(pthread_join(runners[i].thread, NULL));
     }
 }
 
@@ -818,28 +519,29 @@ int scan_run(const struct scan_plan *plan, const struct scan_env *env, struct sc
 {
     const unsigned threads = env->threads ? env->threads : 1;
     struct scan scan = {.plan = plan, .env = env, .kernels = kernels_of(env->isa)};
-    struct worker *workers = NULL;
+    struct runner *runners = NULL;
     int rc;
 
     must(pthread_mutex_init(&scan.lock, NULL));
     must(pthread_cond_init(&scan.room, NULL));
     clock_gettime(CLOCK_MONOTONIC, &scan.reported);
-    rc = result_new(plan, &scan.result, err);
+    rc = scan_result_new(plan, &scan.result, err);
     if (rc == 0)
         rc = scan_init(&scan, threads, err);
     if (rc)
         goto out;
-    workers = calloc(threads, sizeof(*workers));
-    if (!workers) {
+    runners = calloc(threads, sizeof(*runners));
+    if (!runners) {
         rc = error_set(err, ERROR_NO_MEMORY, "no memory for %u threads", threads);
         goto out;
     }
     for (unsigned i = 0; i < threads; i++) {
-        rc = worker_init(&workers[i], &scan, err);
+        runners[i].scan = &scan;
+        rc = scanner_init(&runners[i].scanner, plan, scan.kernels, scan.result, err);
         if (rc)
             goto out;
     }
-    scan_work(workers, threads);
+    scan_work(runners, threads);
     if (scan.rc) {
         rc = scan.rc;
         if (err)
@@ -851,9 +553,10 @@ int scan_run(const struct scan_plan *plan, const struct scan_env *env, struct sc
     *ret_result = scan.result;
     scan.result = NULL;
 out:
-    for (unsigned i = 0; workers && i < threads; i++)
-        worker_done(&workers[i]);
-    free(workers);
+    for (unsigned i = 0; runners && i < threads; i++)
+        if (runners[i].scan)
+            scanner_done(&runners[i].scanner);
+    free(runners);
     scan_done(&scan);
     scan_result_free(scan.result);
     must(pthread_cond_destroy(&scan.room));

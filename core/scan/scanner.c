@@ -1,0 +1,364 @@
+#include "core/scan/scanner.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/scan/couple.h"
+#include "core/scan/quantile.h"
+#include "core/scan/survey.h"
+
+void scanner_done(struct scanner *scanner)
+{
+    for (size_t m = 0; scanner->windows && m < scanner->plan->model_count; m++)
+        window_done(&scanner->windows[m]);
+    layout_done(&scanner->layout);
+    yield_done(&scanner->yield);
+    gather_free(scanner->whole);
+    free(scanner->windows);
+    free(scanner->stored);
+    free(scanner->measure);
+    free(scanner->bins);
+    free(scanner->sorting);
+    digest_free(scanner->digest);
+}
+
+int scanner_init(struct scanner *scanner, const struct scan_plan *plan, const struct kernels *kernels,
+                 struct scan_result *result, struct error *err)
+{
+    int rc;
+
+    scanner->plan = plan;
+    scanner->result = result;
+    rc = layout_init(&scanner->layout, plan->model_count, err);
+    if (rc == 0)
+        rc = yield_init(&scanner->yield, plan->model_count, err);
+    if (rc == 0 && gather_is_needed(plan->needs))
+        rc = gather_new(plan->model_count, &scanner->whole, err);
+    if (rc == 0 && (plan->needs & NEED_DIGEST))
+        rc = digest_new(&scanner->digest, err);
+    if (rc)
+        return rc;
+    scanner->windows = calloc(plan->model_count, sizeof(*scanner->windows));
+    scanner->stored = calloc(plan->model_count, sizeof(*scanner->stored));
+    scanner->measure = calloc(1, sizeof(*scanner->measure));
+    if (!scanner->windows || !scanner->stored || !scanner->measure)
+        goto no_memory;
+    scanner->measure->kernels = kernels;
+    scanner->measure->epsilon = plan->epsilon;
+    scanner->measure->needs = plan->needs;
+    if (plan->needs & NEED_QUANTILES) {
+        scanner->bins = calloc(QUANTILE_BINS, sizeof(*scanner->bins));
+        scanner->sorting = calloc((size_t)2 * QUANTILE_SORTED, sizeof(*scanner->sorting));
+        if (!scanner->bins || !scanner->sorting)
+            goto no_memory;
+    }
+    return 0;
+
+no_memory:
+    return error_set(err, ERROR_NO_MEMORY, "no memory for the buffers of a thread");
+}
+
+/* Which group the pair's unit belongs to; makes unit relative to it. */
+static uint32_t group_of_unit(const struct layout *layout, uint64_t *unit)
+{
+    uint32_t g = 0;
+
+    while (*unit >= layout->group[g].units) {
+        *unit -= layout->group[g].units;
+        g++;
+    }
+    return g;
+}
+
+static int unit_failed(const struct scanner *scanner, const struct tensor *tensor, size_t m, uint64_t offset, int rc,
+                       struct error *err)
+{
+    const struct model *model = scanner->plan->models[m];
+    const char *uri = model->files[tensor->extent.source].source->uri;
+    char name[NAME_PRINTABLE_BYTES], file[NAME_PRINTABLE_BYTES];
+
+    if (!err)
+        return rc;
+    name_printable(tensor->name, name);
+    name_printable(name_of(uri), file);
+    if (strstr(err->text, file)) /* the source has named itself */
+        return error_prefix(err, rc, "tensor %s at offset %" PRIu64 ": ", name, offset);
+    return error_prefix(err, rc, "%s: tensor %s at offset %" PRIu64 ": ", file, name, offset);
+}
+
+static int unit_view(struct scanner *scanner, size_t m, uint64_t from, uint64_t bytes, const uint8_t **ret_data,
+                     struct error *err)
+{
+    const struct tensor *tensor = scanner->layout.tensor[m];
+    const struct extent *extent = &tensor->extent;
+    struct source *source = scanner->plan->models[m]->files[extent->source].source;
+    uint64_t offset = extent->offset + from;
+    int rc;
+
+    if (from > extent->bytes || bytes > extent->bytes - from)
+        rc = error_set(err, ERROR_FORMAT, "its shape needs more than the %" PRIu64 " bytes it has", extent->bytes);
+    else
+        rc = window_view(&scanner->windows[m], source, offset, (size_t)bytes, ret_data, err);
+    return rc ? unit_failed(scanner, tensor, m, offset, rc, err) : 0;
+}
+
+static int unit_digest(struct scanner *scanner, struct side_yield *side, const uint8_t *data, uint64_t bytes,
+                       struct error *err)
+{
+    if (!scanner->digest)
+        return 0;
+    side->has_digest = true;
+    return digest_unit(scanner->digest, data, (size_t)bytes, side->digest, err);
+}
+
+/* A unit of sides that are nothing but bytes: held against each other where they meet, digested where asked for. */
+static int unit_of_bytes(struct scanner *scanner, uint32_t g, uint64_t unit, struct yield *yield, struct error *err)
+{
+    const struct layout *layout = &scanner->layout;
+    const struct layout_group *group = &layout->group[g];
+    const size_t last = layout->models - 1;
+    uint64_t from = unit * BYTES_UNIT, bytes = group->bytes - from < BYTES_UNIT ? group->bytes - from : BYTES_UNIT;
+    const uint8_t *first_data = NULL, *data = NULL;
+
+    for (size_t m = 0; m < layout->models; m++) {
+        int rc;
+
+        if (layout->group_of[m] != g)
+            continue;
+        rc = unit_view(scanner, m, from, bytes, &data, err);
+        if (rc == 0)
+            rc = unit_digest(scanner, &yield->sides[m], data, bytes, err);
+        if (rc)
+            return rc;
+        if (m == 0)
+            first_data = data;
+        yield->bytes += bytes;
+    }
+    if (layout->delta_group != g || last == 0)
+        return 0;
+    delta_record_init(&yield->delta);
+    yield->delta.is_bytes_equal = memcmp(first_data, data, (size_t)bytes) == 0;
+    yield->delta.has_row_fit = false;
+    yield->has_delta = true;
+    return 0;
+}
+
+/* The unit's elements of model m, as far as its tensor reaches. */
+static int unit_load(struct scanner *scanner, size_t m, uint64_t first, uint64_t elements, struct yield *yield,
+                     struct error *err)
+{
+    const struct tensor *tensor = scanner->layout.tensor[m];
+    const uint64_t bits = dtype_traits(tensor->dtype)->bits, total = tensor->shape.elements;
+    uint64_t start, from, to, digested;
+    struct stored *stored = &scanner->stored[m];
+    int rc;
+
+    *stored = (struct stored){.dtype = tensor->dtype};
+    if (first >= total)
+        return 0;
+    if (elements > total - first)
+        elements = total - first;
+    if (first + elements > (UINT64_MAX - 7) / bits)
+        return unit_failed(scanner, tensor, m, tensor->extent.offset,
+                           error_set(err, ERROR_FORMAT, "has more elements than any file can hold"), err);
+    start = first - first % 8; /* lies at a byte, whatever the element's size */
+    from = start * bits / 8;
+    if (bits % 8 == 0) {
+        start = first;
+        from = first * (bits / 8);
+    }
+    to = ((first + elements) * bits + 7) / 8;
+    stored->first = first - start;
+    stored->elements = (size_t)elements;
+    yield->bytes += to - from;
+    rc = unit_view(scanner, m, from, to - from, &stored->base, err);
+    if (rc)
+        return rc;
+    digested = first * bits / 8;
+    return unit_digest(scanner, &yield->sides[m], stored->base + (digested - from), to - digested, err);
+}
+
+static void unit_count_bins(struct scanner *scanner, size_t m, size_t pair, struct gather *gather)
+{
+    const struct stored *stored = &scanner->stored[m];
+
+    if (gather->sides[m].has_bins) {
+        memset(scanner->bins, 0, QUANTILE_BINS * sizeof(*scanner->bins));
+        quantile_count(stored, scanner->bins, scanner->measure->a64);
+        gather_add_bins(gather, m, scanner->bins);
+    } else if (quantiles_exist(stored->dtype)) { /* lies whole in this unit */
+        quantiles_of_elements(stored, scanner->sorting, &scanner->result->quantiles[pair * scanner->layout.models + m]);
+    }
+}
+
+/* Every two models' sides; that of baseline and candidate is the unit's delta. */
+static void unit_couples(struct scanner *scanner, uint32_t g, bool is_pair, struct yield *yield)
+{
+    const struct layout *layout = &scanner->layout;
+    const size_t models = layout->models;
+
+    for (size_t i = 0; i + 1 < models; i++) {
+        for (size_t j = i + 1; j < models; j++) {
+            struct couple_record *couple = &yield->couples[couple_index(models, i, j)];
+            const struct stored *a = &scanner->stored[i], *b = &scanner->stored[j];
+            const struct side_record *side_a = &yield->sides[i].record, *side_b = &yield->sides[j].record;
+
+            if (layout->group_of[i] != g || layout->group_of[j] != g || a->elements == 0 ||
+                !couple_takes_part(layout->tensor[i], layout->tensor[j]))
+                continue;
+            if (is_pair && i == 0 && j == models - 1) {
+                couple->delta = yield->delta;
+                couple->delta.has_row_fit = false;
+                couple->delta.row_fit = (struct sum){0};
+                couple_add_sums(scanner->measure, a, b, side_a, side_b, couple);
+            } else {
+                measure_couple(scanner->measure, a, b, side_a, side_b, couple);
+            }
+        }
+    }
+}
+
+static void yield_begin(struct yield *yield)
+{
+    yield->has_delta = false;
+    yield->bytes = 0;
+    yield->first = 0;
+    yield->flips = (struct flips){0};
+    for (size_t m = 0; m < yield->models; m++) {
+        yield->sides[m].record.elements = 0;
+        yield->sides[m].has_digest = false;
+    }
+}
+
+/* Counts the couples' tensors, once a pair. */
+static void couples_begin(const struct scanner *scanner, struct couple_record *couples, bool is_first)
+{
+    const struct layout *layout = &scanner->layout;
+    const size_t models = layout->models;
+
+    for (size_t i = 0; i + 1 < models; i++) {
+        for (size_t j = i + 1; j < models; j++) {
+            struct couple_record *couple = &couples[couple_index(models, i, j)];
+
+            couple_record_init(couple);
+            couple->tensors = is_first && couple_takes_part(layout->tensor[i], layout->tensor[j]);
+        }
+    }
+}
+
+static int unit_survey(struct scanner *scanner, struct yield *yield, struct gather *gather, size_t m,
+                       struct survey *ret, struct error *err)
+{
+    *ret = (struct survey){.first = yield->first};
+    if (scanner->plan->needs & NEED_PROFILE)
+        ret->profile = &yield->sides[m].profile;
+    if (!gather)
+        return 0;
+    ret->channels = &gather->sides[m].channels;
+    ret->part = &yield->sides[m].part;
+    return channel_part_begin(ret->part, ret->channels, err);
+}
+
+/* The unit's sides and its delta, once they are loaded. */
+static int unit_measure(struct scanner *scanner, const struct layout_group *group, uint32_t g, struct yield *yield,
+                        struct gather *gather, struct error *err)
+{
+    const struct layout *layout = &scanner->layout;
+    const size_t last = layout->models - 1;
+    const bool is_pair =
+        layout->delta_group == g && scanner->stored[0].elements > 0 && scanner->stored[last].elements > 0;
+    struct survey first = {0}, survey = {0};
+    int rc;
+
+    for (size_t m = 0; m < layout->models; m++) {
+        if (layout->group_of[m] != g || scanner->stored[m].elements == 0 || (is_pair && m == last))
+            continue;
+        rc = unit_survey(scanner, yield, gather, m, m == 0 ? &first : &survey, err);
+        if (rc)
+            return rc;
+        if (!is_pair || m != 0)
+            measure_side(scanner->measure, &scanner->stored[m], m == 0 ? &first : &survey, &yield->sides[m].record);
+    }
+    if (is_pair) {
+        struct opposite pair = {
+            .a = &scanner->stored[0], .b = &scanner->stored[last], .survey_a = &first, .survey_b = &survey};
+
+        rc = unit_survey(scanner, yield, gather, last, &survey, err);
+        if (rc)
+            return rc;
+        if ((scanner->plan->needs & NEED_FLIPS) && layout->coverage == COVERED_VALUES)
+            pair.flips = &yield->flips;
+        if (layout->is_row_fit && group->grid.columns <= group->grid.unit_columns)
+            pair.row_elements = group->grid.columns;
+        measure_pair(scanner->measure, &pair, &yield->sides[0].record, &yield->sides[last].record, &yield->delta);
+        yield->has_delta = true;
+    }
+    if (yield->couples)
+        unit_couples(scanner, g, is_pair && layout->coverage == COVERED_VALUES, yield);
+    for (size_t m = 0; (scanner->plan->needs & NEED_QUANTILES) && m < layout->models; m++)
+        if (layout->group_of[m] == g && scanner->stored[m].elements > 0)
+            unit_count_bins(scanner, m, yield->pair, gather);
+    return 0;
+}
+
+static int measure_unit(struct scanner *scanner, struct yield *yield, struct gather *gather, struct error *err)
+{
+    const struct layout *layout = &scanner->layout;
+    uint64_t unit = yield->unit;
+    const uint32_t g = group_of_unit(layout, &unit);
+    const struct layout_group *group = &layout->group[g];
+    struct box box;
+
+    yield_begin(yield);
+    if (group->is_bytes)
+        return unit_of_bytes(scanner, g, unit, yield, err);
+    grid_box(&group->grid, unit, &box);
+    yield->first = box_first(&group->grid, &box);
+    for (size_t m = 0; m < layout->models; m++) {
+        int rc = 0;
+
+        if (layout->group_of[m] == g)
+            rc = unit_load(scanner, m, yield->first, box_elements(&box), yield, err);
+        if (rc)
+            return rc;
+    }
+    if (!layout->is_measured && layout->delta_group != g)
+        return 0;
+    return unit_measure(scanner, group, g, yield, gather, err);
+}
+
+int scanner_measure_unit(struct scanner *scanner, struct yield *yield, struct gather *gather, struct error *err)
+{
+    if (yield->couples)
+        couples_begin(scanner, yield->couples, yield->unit == 0);
+    return measure_unit(scanner, yield, gather, err);
+}
+
+/* A whole pair has at most one unit a group, and a couple lies in one group: no couple is measured twice. */
+int scanner_measure_pair(struct scanner *scanner, size_t pair, struct couple_record *couples, uint64_t *ret_bytes,
+                         struct error *err)
+{
+    struct yield *yield = &scanner->yield;
+    int rc = 0;
+
+    yield->pair = pair;
+    yield->couples = couples;
+    scan_result_begin(scanner->result, &scanner->layout, pair);
+    if (couples)
+        couples_begin(scanner, couples, true);
+    if (scanner->whole)
+        rc = gather_begin(scanner->whole, scanner->plan, &scanner->layout, pair, err);
+    for (yield->unit = 0; rc == 0 && yield->unit < scanner->layout.units; yield->unit++) {
+        rc = measure_unit(scanner, yield, scanner->whole, err);
+        if (rc)
+            break;
+        scan_result_add(scanner->result, yield);
+        *ret_bytes += yield->bytes;
+        if (scanner->whole)
+            rc = gather_join(scanner->whole, yield, err);
+    }
+    if (rc == 0 && scanner->whole)
+        rc = gather_settle(scanner->whole, scanner->result, err);
+    return rc;
+}

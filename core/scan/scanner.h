@@ -1,0 +1,37 @@
+/* One thread's buffers, and how it measures one unit. */
+#ifndef CORE_SCAN_SCANNER_H
+#define CORE_SCAN_SCANNER_H
+
+#include "core/scan/gather.h"
+#include "core/scan/layout.h"
+#include "core/scan/measure.h"
+#include "core/scan/window.h"
+#include "core/scan/yield.h"
+
+struct scanner {
+    const struct scan_plan *plan;
+    struct scan_result *result; /* quantiles of small tensors go there at once */
+    struct layout layout;       /* of the pair at hand */
+    struct window *windows;     /* [model] */
+    struct stored *stored;      /* [model] */
+    struct measure *measure;
+    struct yield yield;    /* of whole pairs */
+    struct gather *whole;  /* of whole pairs; NULL: not needed */
+    uint32_t *bins;        /* with NEED_QUANTILES */
+    uint64_t *sorting;     /* " */
+    struct digest *digest; /* with NEED_DIGEST */
+};
+
+int scanner_init(struct scanner *scanner, const struct scan_plan *plan, const struct kernels *kernels,
+                 struct scan_result *result, struct error *err);
+void scanner_done(struct scanner *scanner);
+
+/* Measures the unit of the pair that scanner->layout describes. gather is that of the pair, or NULL where none is
+ * needed. */
+int scanner_measure_unit(struct scanner *scanner, struct yield *yield, struct gather *gather, struct error *err);
+
+/* All units of a whole pair, in order: straight into its records. couples, when given, are the pair's. */
+int scanner_measure_pair(struct scanner *scanner, size_t pair, struct couple_record *couples, uint64_t *ret_bytes,
+                         struct error *err);
+
+#endif

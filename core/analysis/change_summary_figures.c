@@ -123,8 +123,12 @@ static void add_reshaped(const struct comparison *c, size_t pair, struct change_
 
     if (has_vocabulary && a->shape.rank == 2 && c->scan && c->scan->coverage[pair] == COVERED_ROWS &&
         b->shape.dims[0] > a->shape.dims[0]) {
+        const struct delta_record *common = &c->scan->deltas[pair];
+
         f->grown++;
-        f->common_rows_changed += c->scan->deltas[pair].changed > 0;
+        f->common_rows_changed += common->changed > 0;
+        f->matrix_parameters += common->elements;
+        f->frozen_matrix_parameters += common->changed ? 0 : common->elements;
     } else {
         f->other_reshaped++;
     }

@@ -32,6 +32,7 @@ struct made_tensor {
 struct made {
     struct made_tensor items[MADE_TENSORS];
     size_t count;
+    const char *note; /* metadata; NULL: none */
 };
 
 /* SplitMix64, and what it gives. */
@@ -123,7 +124,7 @@ static inline void made_fill_normal(struct made_tensor *tensor, double std, uint
 static inline size_t made_encode(enum dtype dtype, double value, uint8_t out[8])
 {
     float f32 = (float)value;
-    _Float16 f16 = (_Float16)value;
+    _Float16 f16 = (_Float16)f32; /* by way of F32, as from a stored F32 */
     int64_t i64 = dtype == DTYPE_I64 ? (int64_t)value : 0;
     uint32_t bits;
 
@@ -173,6 +174,9 @@ static inline struct model *made_open(const struct made *made, char path[MADE_PA
     ck_assert_int_ge(fd, 0);
 
     used += (size_t)sprintf(header + used, "{");
+    if (made->note)
+        used += (size_t)sprintf(header + used, "\"__metadata__\":{\"note\":\"%s\"}%s", made->note,
+                                made->count ? "," : "");
     for (size_t i = 0; i < made->count; i++) {
         const struct made_tensor *t = &made->items[i];
 

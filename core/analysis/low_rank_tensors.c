@@ -95,9 +95,8 @@ static bool is_candidate(const struct comparison *c, size_t pair)
     const struct tensor *a = comparison_tensor(c, pair, 0), *b = comparison_tensor(c, pair, c->model_count - 1);
 
     return c->status[pair] == STATUS_CHANGED && comparison_is_summed(c, pair) &&
-           (a->shape.rank == 2 || a->shape.rank == 4) &&
-           dtype_traits(a->dtype)->kind == DTYPE_KIND_FLOAT && dtype_traits(b->dtype)->kind == DTYPE_KIND_FLOAT &&
-           delta_squares_value(comparison_delta(c, pair)) > 0;
+           (a->shape.rank == 2 || a->shape.rank == 4) && dtype_traits(a->dtype)->kind == DTYPE_KIND_FLOAT &&
+           dtype_traits(b->dtype)->kind == DTYPE_KIND_FLOAT && delta_squares_value(comparison_delta(c, pair)) > 0;
 }
 
 static int measure_pair(const struct comparison *c, const struct compare_env *env, size_t pair,
@@ -115,8 +114,8 @@ static int measure_pair(const struct comparison *c, const struct compare_env *en
         reader->sides[side].dtype = tensor->dtype;
     }
     m->pair = (uint32_t)pair;
-    return low_rank_measure_matrix(&source, shape->dims[0], shape->elements / shape->dims[0], c->request->options.low_rank_energy, work,
-                                   m, err);
+    return low_rank_measure_matrix(&source, shape->dims[0], shape->elements / shape->dims[0],
+                                   c->request->options.low_rank_energy, work, m, err);
 }
 
 static int measure_all(const struct comparison *c, const struct compare_env *env, const struct candidate *candidates,

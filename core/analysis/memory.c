@@ -102,7 +102,8 @@ static void add_weights(struct memory_side *side, const struct tensor *tensor)
     side->weights[AS_INT4] += (n + 1) / 2 + 2 * rows * ((columns + 31) / 32);
 }
 
-static int gather_side(const struct comparison *c, size_t model, struct memory_side *side, struct error *err)
+static int gather_side(const struct comparison *c, const struct compare_env *env, size_t model,
+                       struct memory_side *side, struct error *err)
 {
     const struct model *m = c->models[model];
     bool *is_first = memory_first_uses(c, model);
@@ -126,7 +127,7 @@ static int gather_side(const struct comparison *c, size_t model, struct memory_s
     side->shared = all - covered;
     side->overhead = m->bytes - covered;
     side->cache = kv_cache_of(m);
-    return savings_find(c, model, &side->savings, err);
+    return savings_find(c, env, model, &side->savings, err);
 }
 
 struct entry {
@@ -215,9 +216,8 @@ static int prepare(const struct comparison *c, const struct compare_env *env, vo
     struct memory_state *state = calloc(1, sizeof(*state));
     int rc = state ? 0 : error_set(err, ERROR_NO_MEMORY, "out of memory");
 
-    (void)env;
     for (size_t side = first_side(c); rc == 0 && side < SIDES; side++)
-        rc = gather_side(c, model_of(c, side), &state->sides[side], err);
+        rc = gather_side(c, env, model_of(c, side), &state->sides[side], err);
     if (rc == 0)
         rc = tally(c, key_dtype, &state->dtypes, err);
     if (rc == 0)
@@ -312,7 +312,7 @@ static void write_side(const struct comparison *c, const struct memory_side *sid
     write_u64(w, "shared_bytes", side->shared);
     write_u64(w, "excluded_bytes", side->excluded);
     write_u64(w, "parameters", side->parameters);
-    if (side->savings.has_digests && side->savings.has_profiles && side->savings.has_rows)
+    if (side->savings.has_values && side->savings.has_profiles && side->savings.has_rows)
         write_u64(w, "saveable_bytes", side->savings.saveable);
     else
         write_null(w, "saveable_bytes", "values not read");
@@ -357,7 +357,7 @@ const struct analysis memory_analysis = {
     .summary = "Where the bytes are, what other types, a cache and training would take, and what could be saved.",
     .models_min = 1,
     .models_max = 64,
-    .needs = NEED_SIDE | NEED_PROFILE | NEED_ROWS | NEED_DIGEST,
+    .needs = NEED_SIDE | NEED_PROFILE | NEED_ROWS,
     .prepare = prepare,
     .write = write,
     .free = memory_free,

@@ -28,10 +28,12 @@ struct savings {
     size_t count;
     uint32_t *equal;   /* pairs of equal content, group after group */
     uint64_t saveable; /* the largest saving of each tensor, summed: the savings do not add up */
-    bool has_digests, has_profiles, has_rows;
+    bool has_values, has_profiles, has_rows;
 };
 
-int savings_find(const struct comparison *comparison, size_t model, struct savings *savings, struct error *err);
+/* Tensors that seem to be stored twice are read again. */
+int savings_find(const struct comparison *comparison, const struct compare_env *env, size_t model,
+                 struct savings *savings, struct error *err);
 void savings_done(struct savings *savings);
 /* The member opportunities, and what was not measured. */
 void savings_write(const struct comparison *comparison, const struct savings *savings, struct writer *w);

@@ -6,6 +6,8 @@
 
 #include "core/analysis/memory.h"
 
+enum { CONFIRM_BYTES = 1 << 18 };
+
 const char *const saving_kind_names[SAVING_KIND_COUNT] = {
     [SAVING_DUPLICATE] = "duplicate",   [SAVING_ALL_ZERO] = "all_zero",   [SAVING_CONSTANT] = "constant",
     [SAVING_TO_BF16] = "lossless_bf16", [SAVING_TO_F16] = "lossless_f16", [SAVING_ZERO_ROWS] = "zero_rows",
@@ -34,34 +36,56 @@ bool *memory_first_uses(const struct comparison *c, size_t model)
 
 struct content {
     const struct tensor *tensor;
-    const uint8_t *digest;
+    const struct side_record *side;
     uint32_t pair;
+    bool is_taken; /* found equal to another */
 };
 
-/* 0 for equal dtype, shape and bytes. */
-static int compare_content(const struct content *a, const struct content *b)
+static int compare_u64(uint64_t a, uint64_t b)
 {
-    const struct shape *s = &a->tensor->shape, *t = &b->tensor->shape;
-    int order = memcmp(a->digest, b->digest, 32);
-
-    if (order)
-        return order;
-    if (a->tensor->dtype != b->tensor->dtype)
-        return a->tensor->dtype < b->tensor->dtype ? -1 : 1;
-    if (s->rank != t->rank)
-        return s->rank < t->rank ? -1 : 1;
-    for (uint32_t d = 0; d < s->rank; d++)
-        if (s->dims[d] != t->dims[d])
-            return s->dims[d] < t->dims[d] ? -1 : 1;
-    return 0;
+    return a < b ? -1 : a > b;
 }
 
-static int compare_places(const void *left, const void *right)
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
+/* 0 for equal dtype, shape and figures: equal contents give figures equal to the last bit, others hardly ever do. */
+static int compare_figures(const struct content *a, const struct content *b)
+{
+    const struct shape *s = &a->tensor->shape, *t = &b->tensor->shape;
+    const struct side_record *x = a->side, *y = b->side;
+    int order = compare_u64(a->tensor->dtype, b->tensor->dtype);
+
+    if (order == 0)
+        order = compare_u64(a->tensor->extent.bytes, b->tensor->extent.bytes);
+    if (order == 0)
+        order = compare_u64(s->rank, t->rank);
+    for (uint32_t d = 0; order == 0 && d < s->rank; d++)
+        order = compare_u64(s->dims[d], t->dims[d]);
+    if (order == 0)
+        order = compare_u64(x->zeros, y->zeros);
+    if (order == 0)
+        order = compare_u64(x->finite, y->finite);
+    if (order == 0)
+        order = compare_u64(bits_of(x->mean), bits_of(y->mean));
+    if (order == 0)
+        order = compare_u64(bits_of(x->m2), bits_of(y->m2));
+    if (order == 0)
+        order = compare_u64(bits_of(x->squares.high), bits_of(y->squares.high));
+    return order ? order : compare_u64(bits_of(x->abs_max), bits_of(y->abs_max));
+}
+
+static int compare_contents(const void *left, const void *right)
 {
     const struct content *a = left, *b = right;
-    int order = compare_content(a, b);
+    int order = compare_figures(a, b);
 
-    return order ? order : a->pair < b->pair ? -1 : a->pair > b->pair;
+    return order ? order : compare_u64(a->pair, b->pair);
 }
 
 static bool is_same_place(const struct tensor *a, const struct tensor *b)
@@ -86,47 +110,99 @@ static int add(struct savings *s, size_t *capacity, struct saving saving, struct
     return 0;
 }
 
-/* Groups of equal content; every tensor but the first of a group could go. best[pair] is raised to what goes. */
-static int find_duplicates(const struct comparison *c, size_t model, const bool *is_first, struct savings *s,
-                           size_t *capacity, uint64_t *best, struct error *err)
+/* Whether both tensors' stored bytes are equal, read again. */
+static int confirm(const struct model *model, const struct tensor *a, const struct tensor *b, uint8_t *buffer,
+                   bool *ret_is_equal, struct error *err)
 {
-    size_t pairs = c->pairing->pairs, count = 0;
-    struct content *all = calloc(pairs + 1, sizeof(*all));
+    for (uint64_t at = 0; at < a->extent.bytes; at += CONFIRM_BYTES) {
+        size_t bytes = (size_t)(a->extent.bytes - at < CONFIRM_BYTES ? a->extent.bytes - at : CONFIRM_BYTES);
+        int rc = source_read_at(model->files[a->extent.source].source, a->extent.offset + at, buffer, bytes, err);
+
+        if (rc == 0)
+            rc = source_read_at(model->files[b->extent.source].source, b->extent.offset + at, buffer + CONFIRM_BYTES,
+                                bytes, err);
+        if (rc)
+            return rc;
+        if (memcmp(buffer, buffer + CONFIRM_BYTES, bytes) != 0) {
+            *ret_is_equal = false;
+            return 0;
+        }
+    }
+    *ret_is_equal = true;
+    return 0;
+}
+
+/* What is equal to the first of these, which share their figures, becomes one saving; every tensor but the first could
+ * go. best[pair] is raised to what goes. */
+static int find_equals(const struct comparison *c, const struct compare_env *env, size_t model, struct content *group,
+                       size_t count, struct savings *s, size_t *used, size_t *capacity, uint64_t *best, uint8_t *buffer,
+                       struct error *err)
+{
+    uint64_t bytes = group->tensor->extent.bytes;
+    uint32_t start = (uint32_t)*used, copies = 0;
     int rc = 0;
 
-    s->equal = calloc(pairs + 1, sizeof(*s->equal));
-    if (!all || !s->equal) {
-        free(all);
-        return error_set(err, ERROR_NO_MEMORY, "out of memory");
+    for (size_t i = 1; rc == 0 && i < count; i++) {
+        bool is_equal = false;
+
+        if (group[i].is_taken || is_same_place(group->tensor, group[i].tensor))
+            continue;
+        if (env->scan.cancel && atomic_load_explicit(env->scan.cancel, memory_order_relaxed))
+            return error_set(err, ERROR_CANCELLED, "cancelled");
+        rc = confirm(c->models[model], group->tensor, group[i].tensor, buffer, &is_equal, err);
+        if (rc || !is_equal)
+            continue;
+        if (copies++ == 0)
+            s->equal[(*used)++] = group->pair;
+        s->equal[(*used)++] = group[i].pair;
+        group[i].is_taken = true;
+        best[group[i].pair] = bytes;
     }
-    for (size_t pair = 0; pair < pairs; pair++) {
+    if (rc)
+        return rc;
+    return add(s, capacity,
+               (struct saving){.kind = SAVING_DUPLICATE,
+                               .pair = group->pair,
+                               .first = start,
+                               .count = (uint32_t)*used - start,
+                               .bytes = bytes * (copies + 1),
+                               .saved = bytes * copies},
+               err);
+}
+
+/* Candidates share dtype, shape and the pass' figures; their bytes are then compared. A group is tried with its first
+ * few members only, which bounds what contents of equal figures could cost. */
+static int find_duplicates(const struct comparison *c, const struct compare_env *env, size_t model,
+                           const bool *is_first, struct savings *s, size_t *capacity, uint64_t *best, struct error *err)
+{
+    enum { TRIED_MAX = 4 };
+    size_t pairs = c->pairing->pairs, count = 0, used = 0;
+    struct content *all = calloc(pairs + 1, sizeof(*all));
+    uint8_t *buffer = calloc(2, CONFIRM_BYTES);
+    int rc = 0;
+
+    s->equal = calloc(2 * pairs + 1, sizeof(*s->equal));
+    if (!all || !s->equal || !buffer)
+        rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
+    for (size_t pair = 0; rc == 0 && pair < pairs; pair++) {
         const struct tensor *tensor = comparison_tensor(c, pair, model);
 
-        if (is_first[pair] && tensor->extent.bytes > 0 && tensor->shape.elements > 1)
-            all[count++] = (struct content){tensor, c->scan->digests[pair * c->model_count + model], (uint32_t)pair};
+        if (is_first[pair] && tensor->shape.elements > 1 && comparison_side(c, pair, model))
+            all[count++] = (struct content){tensor, comparison_side(c, pair, model), (uint32_t)pair, false};
     }
-    qsort(all, count, sizeof(*all), compare_places);
-    for (size_t first = 0, next, used = 0; rc == 0 && first < count; first = next) {
-        uint32_t start = (uint32_t)used, copies = 0;
-
-        for (next = first + 1; next < count && compare_content(&all[first], &all[next]) == 0; next++) {
-            if (is_same_place(all[first].tensor, all[next].tensor))
-                continue;
-            if (copies++ == 0)
-                s->equal[used++] = all[first].pair;
-            s->equal[used++] = all[next].pair;
-            best[all[next].pair] = all[next].tensor->extent.bytes;
-        }
-        rc = add(s, capacity,
-                 (struct saving){.kind = SAVING_DUPLICATE,
-                                 .pair = all[first].pair,
-                                 .first = start,
-                                 .count = (uint32_t)used - start,
-                                 .bytes = all[first].tensor->extent.bytes * (copies + 1),
-                                 .saved = all[first].tensor->extent.bytes * copies},
-                 err);
+    if (rc == 0)
+        qsort(all, count, sizeof(*all), compare_contents);
+    for (size_t first = 0, next; rc == 0 && first < count; first = next) {
+        for (next = first + 1; next < count && compare_figures(&all[first], &all[next]) == 0;)
+            next++;
+        for (size_t at = first, tried = 0; rc == 0 && at + 1 < next && tried < TRIED_MAX; at++)
+            if (!all[at].is_taken) {
+                rc = find_equals(c, env, model, &all[at], next - at, s, &used, capacity, best, buffer, err);
+                tried++;
+            }
     }
     free(all);
+    free(buffer);
     return rc;
 }
 
@@ -185,18 +261,19 @@ static int compare_savings(const void *left, const void *right)
     return a->kind < b->kind ? -1 : a->kind > b->kind;
 }
 
-int savings_find(const struct comparison *c, size_t model, struct savings *s, struct error *err)
+int savings_find(const struct comparison *c, const struct compare_env *env, size_t model, struct savings *s,
+                 struct error *err)
 {
     uint64_t *best = calloc(c->pairing->pairs + 1, sizeof(*best));
     bool *is_first = memory_first_uses(c, model);
     size_t capacity = 0;
     int rc = best && is_first ? 0 : error_set(err, ERROR_NO_MEMORY, "out of memory");
 
-    *s = (struct savings){.has_digests = c->scan && c->scan->digests,
+    *s = (struct savings){.has_values = c->scan != NULL,
                           .has_profiles = c->scan && c->scan->profiles,
                           .has_rows = c->scan && c->scan->rows};
-    if (rc == 0 && s->has_digests)
-        rc = find_duplicates(c, model, is_first, s, &capacity, best, err);
+    if (rc == 0 && s->has_values)
+        rc = find_duplicates(c, env, model, is_first, s, &capacity, best, err);
     for (size_t pair = 0; rc == 0 && pair < c->pairing->pairs; pair++)
         if (is_first[pair])
             rc = find_in_tensor(c, model, pair, s, &capacity, best, err);
@@ -245,7 +322,7 @@ void savings_write(const struct comparison *c, const struct savings *s, struct w
         write_saving(c, s, &s->items[i], w);
     write_end(w);
     write_array(w, "not_measured");
-    if (!s->has_digests)
+    if (!s->has_values)
         write_name(w, name_of("duplicate"));
     if (!s->has_profiles)
         write_name(w, name_of("lossless_bf16, lossless_f16"));

@@ -175,8 +175,8 @@ static inline struct model *made_open(const struct made *made, char path[MADE_PA
 
     used += (size_t)sprintf(header + used, "{");
     if (made->note)
-        used += (size_t)sprintf(header + used, "\"__metadata__\":{\"note\":\"%s\"}%s", made->note,
-                                made->count ? "," : "");
+        used +=
+            (size_t)sprintf(header + used, "\"__metadata__\":{\"note\":\"%s\"}%s", made->note, made->count ? "," : "");
     for (size_t i = 0; i < made->count; i++) {
         const struct made_tensor *t = &made->items[i];
 
@@ -305,8 +305,8 @@ static inline double made_number_at(struct json_object *object, const char *poin
 
 enum made_init { MADE_NORMAL, MADE_XAVIER, MADE_TRAINED };
 
-/* A decoder of many layers: norms of ones, biases of zeros where it is fresh; with MADE_TRAINED, spreads that differ from
- * layer to layer, heavy tails, some strong channels, norms and biases that moved. */
+/* A decoder of many layers: norms of ones, biases of zeros where it is fresh; with MADE_TRAINED, spreads that differ
+ * from layer to layer, heavy tails, some strong channels, norms and biases that moved. */
 static inline struct made *made_decoder(uint64_t seed, int layers, int width, enum made_init init, enum dtype dtype)
 {
     static const struct {

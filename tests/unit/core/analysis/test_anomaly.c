@@ -214,8 +214,8 @@ START_TEST(healthy_models_raise_no_error)
         {7, 40, MADE_XAVIER, DTYPE_F16, 0.3},    {3, 48, MADE_TRAINED, DTYPE_F64, 1e-6},
         {16, 16, MADE_TRAINED, DTYPE_F32, 0.5},  {9, 20, MADE_NORMAL, DTYPE_F32, 1e-7},
     };
-    struct made *a = made_decoder(100 + (uint64_t)_i, kinds[_i].layers, kinds[_i].width, kinds[_i].init,
-                                  kinds[_i].dtype);
+    struct made *a =
+        made_decoder(100 + (uint64_t)_i, kinds[_i].layers, kinds[_i].width, kinds[_i].init, kinds[_i].dtype);
     struct made *b = made_copy(a);
     struct json_object *results[3];
 

@@ -107,8 +107,8 @@ static void adapt(struct made *b, int rank)
         for (uint64_t r = 0; r < t->dims[0]; r++)
             for (uint64_t c = 0; c < t->dims[1]; c++)
                 for (int k = 0; k < rank; k++)
-                    t->values[r * t->dims[1] + c] += 0.003 * left[r * (uint64_t)rank + (uint64_t)k] *
-                                                     right[c * (uint64_t)rank + (uint64_t)k];
+                    t->values[r * t->dims[1] + c] +=
+                        0.003 * left[r * (uint64_t)rank + (uint64_t)k] * right[c * (uint64_t)rank + (uint64_t)k];
     }
 }
 
@@ -313,9 +313,8 @@ START_TEST(frozen_layers_are_listed)
     result = made_analyse("change_summary", a, b, NULL);
     ck_assert_str_eq(json_object_to_json_string_ext(made_at(result, "/changed_layers"), JSON_C_TO_STRING_PLAIN),
                      "[\"model.layers.1\"]");
-    ck_assert_str_eq(
-        json_object_to_json_string_ext(made_at(result, "/frozen_layers"), JSON_C_TO_STRING_PLAIN),
-        "[\"lm_head\",\"model.embed_tokens\",\"model.layers.0\",\"model.layers.2\",\"model.norm\"]");
+    ck_assert_str_eq(json_object_to_json_string_ext(made_at(result, "/frozen_layers"), JSON_C_TO_STRING_PLAIN),
+                     "[\"lm_head\",\"model.embed_tokens\",\"model.layers.0\",\"model.layers.2\",\"model.norm\"]");
     json_object_put(result);
     made_free(a);
     made_free(b);

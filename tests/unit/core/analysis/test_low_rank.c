@@ -1,4 +1,5 @@
-/* Singular values against numpy.linalg.svd: tests/fixtures/golden/findings/low_rank.tsv, made by the script beside it. */
+/* Singular values against numpy.linalg.svd: tests/fixtures/golden/findings/low_rank.tsv, made by the script beside it.
+ */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -98,8 +99,8 @@ static void check_line(char *line, unsigned index)
         for (uint32_t i = 0; i < found.value_count; i++) {
             double truth = next_number(&save), square = found.values[i] * found.values[i];
 
-            ck_assert_msg(fabs(square - truth) <= 1e-9 * (i < rank ? truth : total), "%s: energy %u is %.17g, not %.17g",
-                          name, i, square, truth);
+            ck_assert_msg(fabs(square - truth) <= 1e-9 * (i < rank ? truth : total),
+                          "%s: energy %u is %.17g, not %.17g", name, i, square, truth);
         }
     }
     free(m.values);

@@ -32,6 +32,9 @@ static const char *const order_names[] = {"default", "ascending", "descending", 
 #define GRADIENT     "gradient_analysis"
 #define SIMILARITY   "similarity_matrix"
 #define ARCHITECTURE "architecture_comparison"
+#define MEMORY       "memory_analysis"
+#define ANOMALY      "anomaly_detection"
+#define CHANGE       "change_summary"
 
 const struct option options_table[] = {
     {"include", NULL, OPTION_PATTERNS, FIELD(include), 0, 0, 0, NULL, "PATTERN",
@@ -93,6 +96,50 @@ const struct option options_table[] = {
      "Also hold layers of equal shapes against each other: within each model, or between the first and the last."},
     {"architecture_list", ARCHITECTURE, OPTION_COUNT, FIELD(architecture_list), 0, 1e6, 100, NULL, "N",
      "Length of each list of tensors, blocks and differences; what is beyond is counted."},
+    {"opportunities", MEMORY, OPTION_COUNT, FIELD(opportunities), 0, 1e6, 100, NULL, "N",
+     "Length of the list opportunities, the largest savings first."},
+    {"exploded_ratio", ANOMALY, OPTION_NUMBER, FIELD(exploded_ratio), 1, 1e300, 10, NULL, "X",
+     "Spread or largest value X times another's is exploded; under 1/X of it, collapsed."},
+    {"robust_z", ANOMALY, OPTION_NUMBER, FIELD(robust_z), 0, 1e300, 10, NULL, "X",
+     "Distance from the median of other layers, in units of 1.4826 MAD, that exploded and collapsed need there."},
+    {"outlier_ratio", ANOMALY, OPTION_NUMBER, FIELD(outlier_ratio), 1, 1e300, 10, NULL, "X",
+     "A row or column whose norm is X times the median is an outlier."},
+    {"dead_rows_share", ANOMALY, OPTION_NUMBER, FIELD(dead_rows_share), 0, 1, 0.05, NULL, "X",
+     "Share of all-zero rows from which they are reported."},
+    {"saturated_share", ANOMALY, OPTION_NUMBER, FIELD(saturated_share), 0, 1, 0.05, NULL, "X",
+     "Share of elements at an 8-bit type's extreme codes from which they are reported."},
+    {"subnormal_share", ANOMALY, OPTION_NUMBER, FIELD(subnormal_share), 0, 1, 0.1, NULL, "X",
+     "Share of subnormal elements from which they are reported."},
+    {"sign_flip_share", ANOMALY, OPTION_NUMBER, FIELD(sign_flip_share), 0, 1, 0.25, NULL, "X",
+     "Share of elements with another sign from which they are reported."},
+    {"bit_flip_max", ANOMALY, OPTION_COUNT, FIELD(bit_flip_max), 0, 8, 8, NULL, "N",
+     "At most N changed elements, each in one bit, are suspected to be bit flips."},
+    {"top_changes", CHANGE, OPTION_COUNT, FIELD(top_changes), 0, 10000, 10, NULL, "N",
+     "Length of the list top_tensors."},
+    {"low_rank_elements", CHANGE, OPTION_COUNT, FIELD(low_rank_elements), 0, 0x1p40, 0x1p26, NULL, "N",
+     "Elements of changed matrices that are read again for their singular values, the most changed first."},
+    {"low_rank_energy", CHANGE, OPTION_NUMBER, FIELD(low_rank_energy), 0, 1, 0.999, NULL, "X",
+     "Share of the energy of a change that its rank must hold."},
+    {"low_rank_ratio", CHANGE, OPTION_NUMBER, FIELD(low_rank_ratio), 0, 1, 0.25, NULL, "X",
+     "A rank up to X times a matrix' smaller side is low."},
+    {"low_rank_share", CHANGE, OPTION_NUMBER, FIELD(low_rank_share), 0, 1, 0.99, NULL, "X",
+     "Share of the change that must lie in tensors of low rank for low_rank."},
+    {"fine_tune_relative_l2", CHANGE, OPTION_NUMBER, FIELD(fine_tune_relative_l2), 0, 1e9, 0.75, NULL, "X",
+     "Relative L2 of the changed tensors up to which a change is a fine-tune."},
+    {"fine_tune_cosine", CHANGE, OPTION_NUMBER, FIELD(fine_tune_cosine), -1, 1, 0.75, NULL, "X",
+     "Cosine of the changed tensors from which a change is a fine-tune."},
+    {"frozen_share", CHANGE, OPTION_NUMBER, FIELD(frozen_share), 0, 1, 0.01, NULL, "X",
+     "Share of weight matrices' parameters left unchanged from which a fine-tune is partial."},
+    {"pruned_share", CHANGE, OPTION_NUMBER, FIELD(pruned_share), 0, 1, 0.99, NULL, "X",
+     "Share of the changed elements that must be new zeros for pruned."},
+    {"pruned_fraction", CHANGE, OPTION_NUMBER, FIELD(pruned_fraction), 0, 1, 0.01, NULL, "X",
+     "Share of the changed tensors' elements that must be new zeros for pruned."},
+    {"unrelated_cosine", CHANGE, OPTION_NUMBER, FIELD(unrelated_cosine), 0, 1, 0.1, NULL, "X",
+     "A matrix whose cosine is within X of 0 (or 4 / sqrt(elements), where that is more) has nothing of the old one."},
+    {"unrelated_share", CHANGE, OPTION_NUMBER, FIELD(unrelated_share), 0, 1, 0.9, NULL, "X",
+     "Share of the weight matrices' parameters in such matrices from which the models are unrelated."},
+    {"requantized_sqnr_db", CHANGE, OPTION_NUMBER, FIELD(requantized_sqnr_db), -1000, 1000, 10, NULL, "DB",
+     "SQNR from which a change of stored type below 16 bits is requantized."},
 };
 const size_t options_count = sizeof(options_table) / sizeof(options_table[0]);
 

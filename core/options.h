@@ -57,6 +57,15 @@ struct options {
     unsigned similarity_across; /* enum similarity_across */
     /* architecture_comparison */
     uint64_t architecture_list;
+    /* memory_analysis */
+    uint64_t opportunities;
+    /* anomaly_detection */
+    double exploded_ratio, robust_z, outlier_ratio, dead_rows_share, saturated_share, subnormal_share, sign_flip_share;
+    uint64_t bit_flip_max;
+    /* change_summary */
+    uint64_t top_changes, low_rank_elements;
+    double low_rank_energy, low_rank_ratio, low_rank_share, fine_tune_relative_l2, fine_tune_cosine, frozen_share;
+    double pruned_share, pruned_fraction, unrelated_cosine, unrelated_share, requantized_sqnr_db;
 };
 
 enum option_kind { OPTION_FLAG, OPTION_COUNT, OPTION_NUMBER, OPTION_CHOICE, OPTION_PATTERNS };

@@ -34,7 +34,7 @@ int analysis_by_name(const char *name, size_t bytes); /* index, or −1 */
 
 
 extern const struct analysis stats_analysis, quantization_analysis, layer_impact_analysis,
-    architecture_comparison_analysis, memory_analysis, anomaly_detection_analysis, change_summary_analysis,
+    architecture_comparison_analysis, memory_analysis, anomaly_analysis, change_summary_analysis,
     convergence_analysis, gradient_analysis, similarity_matrix_analysis;
 
 #endif

@@ -106,7 +106,7 @@ static void fit_decay(const double *steps, const double *times, size_t models, s
 static double later_median(const double *turns, size_t count)
 {
     size_t taken = (count + 1) / 2 < 3 ? (count < 3 ? count : 3) : (count + 1) / 2;
-    double values[64];
+    double values[64] = {0};
 
     memcpy(values, turns + (count - taken), taken * sizeof(*values));
     return median(values, taken);
@@ -263,7 +263,7 @@ static void write_way(struct writer *w, const struct trail *trail, size_t n)
 static void write_series(struct writer *w, const struct couples *couples, size_t group, const struct trail *trail)
 {
     size_t n = couples->models;
-    double values[64];
+    double values[64] = {0};
 
     write_figures(w, "step_norm", "step_norm_reason", trail->steps, n - 1, nothing);
     write_figures(w, "relative_step_norm", "relative_step_norm_reason", trail->relative, n - 1,

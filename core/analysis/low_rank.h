@@ -1,0 +1,61 @@
+/* The rank of Δ, decided by its singular values. A matrix whose smaller side is short, or whose exact work is
+ * affordable, is measured exactly; any other by a random sketch, which tells a rank only up to its own width. */
+#ifndef CORE_ANALYSIS_LOW_RANK_H
+#define CORE_ANALYSIS_LOW_RANK_H
+
+#include "core/compare.h"
+
+enum {
+    LOW_RANK_SKETCH = 80,       /* columns of the sketch of Δ's rows: the highest rank it can tell is below */
+    LOW_RANK_COSKETCH = 168,    /* rows of the sketch of its columns: what measures what the first one misses */
+    LOW_RANK_EXACT_SIDE = 1024, /* longest smaller side that is measured exactly */
+    LOW_RANK_VALUES = 32,       /* singular values kept */
+};
+
+enum low_rank_method { LOW_RANK_EXACT, LOW_RANK_BY_SKETCH };
+
+struct low_rank_matrix {
+    uint32_t pair;
+    enum low_rank_method method;
+    uint64_t rows, columns;
+    double squares;     /* ΣΔ² */
+    uint32_t rank;      /* smallest r whose r largest singular values hold the energy asked for; 0: none was found */
+    const char *reason; /* of rank 0 */
+    double energy;      /* Σσ² of those ÷ ΣΔ²; with rank 0, the share that the sketch holds (an estimate) */
+    /* Share of ΣΔ² that the singular values may lack: 0 ≤ (σᵢ² of Δ) − (σᵢ² told) ≤ error_bound · ΣΔ². */
+    double error_bound;
+    uint32_t value_count;
+    double values[LOW_RANK_VALUES];
+};
+
+/* Elements [first, first + count) of Δ, row-major; 0 where a side is not finite. */
+struct low_rank_source {
+    int (*read)(void *context, uint64_t first, size_t count, double *ret_values, struct error *err);
+    void *context;
+    const atomic_bool *cancel; /* optional; read once per block */
+};
+
+/* Measures one matrix: rows, columns, method, rank … of *ret_matrix. energy: the share that decides the rank. work:
+ * what the exact way may cost, in multiplications; lowered by what was spent. ERROR_LIMIT is not among its errors: a
+ * matrix too large for either way has rank 0 and a reason. */
+int low_rank_measure_matrix(const struct low_rank_source *source, uint64_t rows, uint64_t columns, double energy,
+                            uint64_t *work, struct low_rank_matrix *ret_matrix, struct error *err);
+
+struct low_rank {
+    struct low_rank_matrix *items; /* largest ΣΔ² first */
+    size_t count;
+    uint64_t candidates;  /* changed 2-D (and 4-D: outputs × rest) float tensors */
+    uint64_t elements;    /* read */
+    uint64_t over_budget; /* tensors left out: too many elements */
+    uint64_t not_plain;   /* tensors left out: not stored as plain elements */
+};
+
+/* Reads the changed 2-D and 4-D float tensors with the largest ΣΔ² again, options.low_rank_elements of them at most. */
+int low_rank_measure(const struct comparison *comparison, const struct compare_env *env, struct low_rank **ret_low_rank,
+                     struct error *err);
+void low_rank_free(struct low_rank *low_rank);
+
+/* The member low_rank. */
+void low_rank_write(const struct comparison *comparison, const struct low_rank *low_rank, struct writer *w);
+
+#endif

@@ -1,0 +1,219 @@
+/* Which tensors' Δ is measured, read again from both files in blocks, and how the findings are written. */
+#include "core/analysis/low_rank.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/scan/decode.h"
+
+/* Multiplications that the exact way may spend in one comparison: some seconds. */
+#define EXACT_WORK (UINT64_C(1) << 32)
+
+/* Δ of one pair. */
+struct delta_reader {
+    struct {
+        struct source *source;
+        uint64_t offset;
+        enum dtype dtype;
+    } sides[2];
+    uint8_t *stored;
+    double *values; /* of the baseline */
+    size_t capacity;
+};
+
+static int reserve(struct delta_reader *reader, size_t count, struct error *err)
+{
+    uint8_t *stored;
+    double *values;
+
+    if (count <= reader->capacity)
+        return 0;
+    stored = reallocarray(reader->stored, count, 8);
+    if (stored)
+        reader->stored = stored;
+    values = reallocarray(reader->values, count, sizeof(*values));
+    if (values)
+        reader->values = values;
+    if (!stored || !values)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory");
+    reader->capacity = count;
+    return 0;
+}
+
+static int read_side(struct delta_reader *reader, int side, uint64_t first, size_t count, double *out,
+                     struct error *err)
+{
+    enum dtype dtype = reader->sides[side].dtype;
+    uint64_t element_bytes = dtype_traits(dtype)->bits / 8;
+    int rc = source_read_at(reader->sides[side].source, reader->sides[side].offset + first * element_bytes,
+                            reader->stored, count * element_bytes, err);
+
+    if (rc == 0)
+        decode_f64(dtype, reader->stored, 0, count, out);
+    return rc;
+}
+
+static int read_delta(void *context, uint64_t first, size_t count, double *ret_values, struct error *err)
+{
+    struct delta_reader *reader = context;
+    int rc = reserve(reader, count, err);
+
+    if (rc == 0)
+        rc = read_side(reader, 0, first, count, reader->values, err);
+    if (rc == 0)
+        rc = read_side(reader, 1, first, count, ret_values, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        bool is_pair = isfinite(reader->values[i]) && isfinite(ret_values[i]);
+
+        ret_values[i] = is_pair ? ret_values[i] - reader->values[i] : 0;
+    }
+    return rc;
+}
+
+static bool is_plain(const struct tensor *tensor)
+{
+    return tensor_is_decodable(tensor) && !tensor->storage && dtype_traits(tensor->dtype)->bits >= 8;
+}
+
+struct candidate {
+    double squares;
+    uint32_t pair;
+};
+
+static int compare_candidates(const void *left, const void *right)
+{
+    const struct candidate *a = left, *b = right;
+
+    if (a->squares != b->squares)
+        return a->squares > b->squares ? -1 : 1;
+    return a->pair < b->pair ? -1 : 1;
+}
+
+/* A convolution is a matrix of its output channels, as its adapters see it. */
+static bool is_candidate(const struct comparison *c, size_t pair)
+{
+    const struct tensor *a = comparison_tensor(c, pair, 0), *b = comparison_tensor(c, pair, c->model_count - 1);
+
+    return c->status[pair] == STATUS_CHANGED && comparison_is_summed(c, pair) &&
+           (a->shape.rank == 2 || a->shape.rank == 4) && dtype_traits(a->dtype)->kind == DTYPE_KIND_FLOAT &&
+           dtype_traits(b->dtype)->kind == DTYPE_KIND_FLOAT && delta_squares_value(comparison_delta(c, pair)) > 0;
+}
+
+static int measure_pair(const struct comparison *c, const struct compare_env *env, size_t pair,
+                        struct delta_reader *reader, uint64_t *work, struct low_rank_matrix *m, struct error *err)
+{
+    struct low_rank_source source = {.read = read_delta, .context = reader, .cancel = env->scan.cancel};
+    const struct shape *shape = &comparison_tensor(c, pair, 0)->shape;
+
+    for (int side = 0; side < 2; side++) {
+        size_t model = side ? c->model_count - 1 : 0;
+        const struct tensor *tensor = comparison_tensor(c, pair, model);
+
+        reader->sides[side].source = c->models[model]->files[tensor->extent.source].source;
+        reader->sides[side].offset = tensor->extent.offset;
+        reader->sides[side].dtype = tensor->dtype;
+    }
+    m->pair = (uint32_t)pair;
+    return low_rank_measure_matrix(&source, shape->dims[0], shape->elements / shape->dims[0],
+                                   c->request->options.low_rank_energy, work, m, err);
+}
+
+static int measure_all(const struct comparison *c, const struct compare_env *env, const struct candidate *candidates,
+                       struct low_rank *low_rank, struct error *err)
+{
+    uint64_t left = c->request->options.low_rank_elements, work = EXACT_WORK;
+    struct delta_reader reader = {0};
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < low_rank->candidates; i++) {
+        size_t pair = candidates[i].pair;
+        uint64_t elements = comparison_tensor(c, pair, 0)->shape.elements;
+
+        if (!is_plain(comparison_tensor(c, pair, 0)) || !is_plain(comparison_tensor(c, pair, c->model_count - 1))) {
+            low_rank->not_plain++;
+        } else if (elements > left) {
+            low_rank->over_budget++;
+        } else {
+            left -= elements;
+            low_rank->elements += elements;
+            rc = measure_pair(c, env, pair, &reader, &work, &low_rank->items[low_rank->count++], err);
+        }
+    }
+    free(reader.stored);
+    free(reader.values);
+    return rc;
+}
+
+int low_rank_measure(const struct comparison *c, const struct compare_env *env, struct low_rank **ret_low_rank,
+                     struct error *err)
+{
+    struct low_rank *low_rank = calloc(1, sizeof(*low_rank));
+    struct candidate *candidates = calloc(c->pairing->pairs + 1, sizeof(*candidates));
+    int rc;
+
+    if (!low_rank || !candidates) {
+        rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
+        goto out;
+    }
+    for (size_t pair = 0; pair < c->pairing->pairs; pair++)
+        if (is_candidate(c, pair))
+            candidates[low_rank->candidates++] =
+                (struct candidate){delta_squares_value(comparison_delta(c, pair)), (uint32_t)pair};
+    qsort(candidates, low_rank->candidates, sizeof(*candidates), compare_candidates);
+    low_rank->items = calloc(low_rank->candidates + 1, sizeof(*low_rank->items));
+    rc = low_rank->items ? measure_all(c, env, candidates, low_rank, err)
+                         : error_set(err, ERROR_NO_MEMORY, "out of memory");
+    if (rc)
+        goto out;
+    *ret_low_rank = low_rank;
+    low_rank = NULL;
+out:
+    low_rank_free(low_rank);
+    free(candidates);
+    return rc;
+}
+
+void low_rank_free(struct low_rank *low_rank)
+{
+    if (!low_rank)
+        return;
+    free(low_rank->items);
+    free(low_rank);
+}
+
+static void write_matrix(const struct comparison *c, const struct low_rank_matrix *m, struct writer *w)
+{
+    write_begin_object(w);
+    write_named(w, "tensor", pairing_name(c->pairing, (const struct model *const *)c->models, m->pair));
+    if (m->rank)
+        write_u64(w, "rank", m->rank);
+    else
+        write_null(w, "rank", m->reason);
+    write_figure(w, "energy", m->squares > 0 ? m->energy : NAN, m->reason);
+    write_figure(w, "error_bound", m->squares > 0 ? m->error_bound : NAN, m->reason);
+    write_u64(w, "rows", m->rows);
+    write_u64(w, "columns", m->columns);
+    write_text(w, "method", m->method == LOW_RANK_EXACT ? "exact" : "sketch");
+    write_u64(w, "sketch_size", m->method == LOW_RANK_EXACT ? 0 : LOW_RANK_SKETCH);
+    write_array(w, "singular_values");
+    for (uint32_t i = 0; i < m->value_count; i++)
+        w->ops->f64(w, m->values[i]);
+    write_end(w);
+    write_end(w);
+}
+
+void low_rank_write(const struct comparison *c, const struct low_rank *low_rank, struct writer *w)
+{
+    write_object(w, "low_rank");
+    write_u64(w, "candidates", low_rank->candidates);
+    write_u64(w, "measured", low_rank->count);
+    write_u64(w, "measured_elements", low_rank->elements);
+    write_u64(w, "budget_elements", c->request->options.low_rank_elements);
+    write_u64(w, "skipped_over_budget", low_rank->over_budget);
+    write_u64(w, "skipped_not_plain", low_rank->not_plain);
+    write_array(w, "tensors");
+    for (size_t i = 0; i < low_rank->count; i++)
+        write_matrix(c, &low_rank->items[i], w);
+    write_end(w);
+    write_end(w);
+}

@@ -32,7 +32,7 @@ static bool is_weight(const struct pairing *pairing, const struct model *const *
 
         if (!tensor)
             continue;
-        if (role_of(models[m], tensor, NULL) != ROLE_WEIGHT)
+        if (gradient_role_of(models[m], tensor, NULL) != ROLE_WEIGHT)
             return false;
         is_float = is_float || dtype_is_parameter(tensor->dtype);
     }
@@ -115,7 +115,7 @@ static void gather_sides(const struct comparison *c, struct couples *couples)
 
             if (!tensor || !dtype_is_parameter(tensor->dtype))
                 continue;
-            if (role_of(c->models[m], tensor, NULL) != ROLE_WEIGHT) {
+            if (gradient_role_of(c->models[m], tensor, NULL) != ROLE_WEIGHT) {
                 add_side(&couples->left_out[m], side, tensor);
                 continue;
             }

@@ -79,7 +79,7 @@ static bool is_member(const struct comparison *c, size_t pair, enum gradient_sou
 
     if (!tensor || !dtype_is_parameter(tensor->dtype))
         return false;
-    role = role_of(c->models[model], tensor, &owner);
+    role = gradient_role_of(c->models[model], tensor, &owner);
     if (source == SOURCE_PROXY) {
         *ret_member = (struct member){layer_of(tensor->name), (uint32_t)pair, false};
         return role == ROLE_WEIGHT && comparison_is_summed(c, pair);
@@ -97,7 +97,7 @@ static void count_found(const struct comparison *c, struct gradient *state)
     for (size_t pair = 0; pair < c->pairing->pairs; pair++) {
         const struct tensor *tensor = comparison_tensor(c, pair, model);
         enum role role =
-            tensor && dtype_is_parameter(tensor->dtype) ? role_of(c->models[model], tensor, NULL) : ROLE_WEIGHT;
+            tensor && dtype_is_parameter(tensor->dtype) ? gradient_role_of(c->models[model], tensor, NULL) : ROLE_WEIGHT;
 
         for (int source = 0; source < SOURCE_PROXY; source++)
             state->found[source] += role == source_roles[source];

@@ -153,7 +153,7 @@ static size_t find_moments(const struct comparison *c, size_t model, struct mome
         const struct tensor *tensor = comparison_tensor(c, pair, model), *second, *weight;
         struct role_owner owner;
 
-        if (!tensor || role_of(from, tensor, &owner) != ROLE_FIRST_MOMENT)
+        if (!tensor || gradient_role_of(from, tensor, &owner) != ROLE_FIRST_MOMENT)
             continue;
         second = second_of(from, tensor, &owner);
         if (!second)

@@ -139,7 +139,7 @@ static void own(struct name name, struct name component, struct role_owner *owne
         owner->base = head;
 }
 
-enum role role_of(const struct model *model, const struct tensor *tensor, struct role_owner *ret_owner)
+enum role gradient_role_of(const struct model *model, const struct tensor *tensor, struct role_owner *ret_owner)
 {
     enum role role = ROLE_WEIGHT;
     struct name component;
@@ -181,7 +181,7 @@ const struct tensor *role_weight(const struct model *model, const struct role_ow
             text[bytes++] = separator;
         memcpy(text + bytes, owner->base.text, owner->base.bytes);
         weight = model_find(model, (struct name){text, (uint32_t)bytes + owner->base.bytes});
-        if (weight && role_of(model, weight, NULL) == ROLE_WEIGHT)
+        if (weight && gradient_role_of(model, weight, NULL) == ROLE_WEIGHT)
             return weight;
     }
     return NULL;

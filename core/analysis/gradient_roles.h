@@ -24,7 +24,7 @@ struct role_owner {
 };
 
 /* ret_owner may be NULL; it is set for gradients and moments only. */
-enum role role_of(const struct model *model, const struct tensor *tensor, struct role_owner *ret_owner);
+enum role gradient_role_of(const struct model *model, const struct tensor *tensor, struct role_owner *ret_owner);
 
 /* The weight that owner belongs to, or NULL: by its base, then below the names that wrap a model's weights. */
 const struct tensor *role_weight(const struct model *model, const struct role_owner *owner);

@@ -74,7 +74,8 @@ const char *const sqlite_texts[SQL_COUNT] = {
     [SQL_UPLOAD_REMOVE] = "DELETE FROM upload WHERE seq = ?1",
     [SQL_UPLOAD_EXPIRED] = "SELECT seq, id, bytes FROM upload u WHERE create_ms < ?1 "
                            "AND NOT EXISTS (SELECT 1 FROM job_upload WHERE upload = u.seq) ORDER BY create_ms LIMIT ?2",
-    [SQL_IS_KNOWN] = "SELECT EXISTS (SELECT 1 FROM job WHERE id = ?1) OR EXISTS (SELECT 1 FROM upload WHERE id = ?1)",
+    [SQL_HAS_FILES] = "SELECT EXISTS (SELECT 1 FROM job WHERE id = ?1 AND state <= 2) "
+                      "OR EXISTS (SELECT 1 FROM upload WHERE id = ?1)",
 };
 
 static const char schema[] =

@@ -64,7 +64,14 @@ struct submission {
     size_t upload_count;
 };
 
-enum representation { REPRESENTATION_JSON, REPRESENTATION_INDEX, REPRESENTATION_TEXT, REPRESENTATION_COUNT };
+enum representation {
+    REPRESENTATION_JSON,
+    REPRESENTATION_INDEX,
+    REPRESENTATION_TEXT,
+    REPRESENTATION_MARKDOWN,
+    REPRESENTATION_JUNIT,
+    REPRESENTATION_COUNT
+};
 
 /* One file of a finished result: a descriptor (owned; −1 when data is used) or bytes (owned). */
 struct blob {

@@ -8,10 +8,17 @@
 #include "api/prefer.h"
 #include "api/resources/record_index.h"
 
-enum result_form { FORM_JSON, FORM_NDJSON, FORM_TEXT, FORM_COUNT };
-static const char *const media_types[FORM_COUNT] = {"application/json", "application/x-ndjson", "text/plain"};
+enum result_form { FORM_JSON, FORM_NDJSON, FORM_TEXT, FORM_MARKDOWN, FORM_JUNIT, FORM_COUNT };
+static const char *const media_types[FORM_COUNT] = {"application/json", "application/x-ndjson", "text/plain",
+                                                    "text/markdown", "application/junit+xml"};
 static const char *const content_types[FORM_COUNT] = {"application/json", "application/x-ndjson",
-                                                      "text/plain; charset=utf-8"};
+                                                      "text/plain; charset=utf-8", "text/markdown; charset=utf-8",
+                                                      "application/junit+xml"};
+static const enum representation files[FORM_COUNT] = {
+    [FORM_JSON] = REPRESENTATION_JSON,         [FORM_NDJSON] = REPRESENTATION_JSON,
+    [FORM_TEXT] = REPRESENTATION_TEXT,         [FORM_MARKDOWN] = REPRESENTATION_MARKDOWN,
+    [FORM_JUNIT] = REPRESENTATION_JUNIT,
+};
 
 void reply_no_result(struct response *response, const struct request *request, struct backend *backend,
                      const struct error *cause)
@@ -98,13 +105,14 @@ void results_get(const struct request *request, struct backend *backend, struct 
     form = accept_choose(request_header(request, "Accept"), media_types, FORM_COUNT);
     if (form < 0) {
         problem_reply(response, request, PROBLEM_NOT_ACCEPTABLE,
-                      "there are application/json, application/x-ndjson and text/plain");
+                      "there are application/json, application/x-ndjson, text/plain, text/markdown and "
+                      "application/junit+xml");
         return;
     }
     err.code = ERROR_NOT_FOUND;
     if (!id_is_valid(request->parameters[0]) ||
         backend->ops->open_result(backend, request->parameters[0],
-                                  form == FORM_TEXT ? REPRESENTATION_TEXT : REPRESENTATION_JSON, &blob, &err)) {
+                                  files[form], &blob, &err)) {
         reply_no_result(response, request, backend, &err);
         return;
     }

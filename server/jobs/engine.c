@@ -114,11 +114,15 @@ static int render_to(const struct renderer *renderer, const struct comparison *c
 
 static int render(const struct worker_task *task, const struct comparison *comparison, struct error *err)
 {
+    static const struct renderer *const others[REPRESENTATION_COUNT] = {[REPRESENTATION_TEXT] = &text_renderer,
+                                                                        [REPRESENTATION_MARKDOWN] = &markdown_renderer,
+                                                                        [REPRESENTATION_JUNIT] = &junit_renderer};
     int rc = render_to(&json_renderer, comparison, task->outputs[REPRESENTATION_JSON],
                        task->outputs[REPRESENTATION_INDEX], err);
 
-    if (!rc && task->outputs[REPRESENTATION_TEXT] >= 0)
-        rc = render_to(&text_renderer, comparison, task->outputs[REPRESENTATION_TEXT], -1, err);
+    for (int i = REPRESENTATION_TEXT; !rc && i < REPRESENTATION_COUNT; i++)
+        if (task->outputs[i] >= 0)
+            rc = render_to(others[i], comparison, task->outputs[i], -1, err);
     return rc;
 }
 

@@ -149,7 +149,7 @@ static int insert_result(struct connection *c, int64_t seq, const struct job_end
     for (int i = 0; i < REPRESENTATION_COUNT; i++) {
         if (end->is_inline)
             sqlite3_bind_blob64(statement, 3 + i, end->bytes[i] ? end->data[i] : "", end->bytes[i], SQLITE_STATIC);
-        sqlite3_bind_int64(statement, 6 + i, (int64_t)end->bytes[i]);
+        sqlite3_bind_int64(statement, 3 + REPRESENTATION_COUNT + i, (int64_t)end->bytes[i]);
         bytes += end->bytes[i];
     }
     *ret_used = (int64_t)bytes;

@@ -399,7 +399,7 @@ static int sqlite_result(struct job_store *base, const char *id, enum representa
         *ret_is_inline = true;
     } else {
         *ret_data = NULL;
-        *ret_bytes = (uint64_t)sqlite3_column_int64(row, 5 + (int)representation);
+        *ret_bytes = (uint64_t)sqlite3_column_int64(row, 2 + REPRESENTATION_COUNT + (int)representation);
         *ret_is_inline = false;
     }
 out:

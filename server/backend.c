@@ -88,6 +88,8 @@ static int backend_cancel(struct backend *backend, const char *id, struct job *r
         return rc;
     if (ret->state == JOB_RUNNING)
         dispatcher_cancel(service->dispatcher, id);
+    else if (ret->state == JOB_CANCELLED) /* files of an attempt that a crash cut off before its last commit */
+        result_remove(service->results, id);
     tell_changed(service, id);
     add_progress(service, ret);
     return 0;

@@ -402,7 +402,6 @@ void jobs_list(const struct request *request, struct backend *backend, struct re
     static const char *const known[] = {"state", "label", "page_size", "page_token", NULL};
     struct job_list list = {.count = 0};
     struct error err = {.code = ERROR_NONE};
-    char token[PAGE_TOKEN_BYTES] = "";
     uint64_t filter_hash = page_filter(request), cursor;
     struct job_filter filter;
     struct json_text json;
@@ -416,20 +415,12 @@ void jobs_list(const struct request *request, struct backend *backend, struct re
         problem_reply_error(response, request, &err);
         goto out;
     }
-    if (list.next)
-        page_token_write(list.next, filter_hash, token);
     json_text_init(&json);
     write_begin_object(&json.writer);
     write_array(&json.writer, "jobs");
     for (size_t i = 0; i < list.count; i++)
         job_write(&list.jobs[i], &json);
-    write_end(&json.writer);
-    write_text(&json.writer, "next_page_token", token);
-    write_end(&json.writer);
-    reply_json(response, 200, &json);
-    response_header(response, "Cache-Control", "private, no-cache");
-    if (*token)
-        page_link(request, token, response);
+    reply_list(request, list.next, filter_hash, &json, response);
 out:
     job_list_done(&list);
     free(label);

@@ -142,3 +142,19 @@ void page_link(const struct request *request, const char *token, struct response
     if (used + 8 < sizeof(query))
         response_header_format(response, "Link", "<%s?%spage_token=%s>; rel=\"next\"", request->path, query, token);
 }
+
+void reply_list(const struct request *request, uint64_t next, uint64_t filter, struct json_text *json,
+                struct response *response)
+{
+    char token[PAGE_TOKEN_BYTES] = "";
+
+    if (next)
+        page_token_write(next, filter, token);
+    write_end(&json->writer);
+    write_text(&json->writer, "next_page_token", token);
+    write_end(&json->writer);
+    reply_json(response, 200, json);
+    response_header(response, "Cache-Control", "private, no-cache");
+    if (*token)
+        page_link(request, token, response);
+}

@@ -204,7 +204,6 @@ void uploads_list(const struct request *request, struct backend *backend, struct
     static const char *const known[] = {"page_size", "page_token", NULL};
     struct upload_list list = {.count = 0};
     struct error err = {.code = ERROR_NONE};
-    char token[PAGE_TOKEN_BYTES] = "";
     uint64_t filter = page_filter(request), cursor;
     struct json_text json;
     size_t size;
@@ -216,20 +215,12 @@ void uploads_list(const struct request *request, struct backend *backend, struct
         problem_reply_error(response, request, &err);
         return;
     }
-    if (list.next)
-        page_token_write(list.next, filter, token);
     json_text_init(&json);
     write_begin_object(&json.writer);
     write_array(&json.writer, "uploads");
     for (size_t i = 0; i < list.count; i++)
         upload_write(&list.uploads[i], &json);
-    write_end(&json.writer);
-    write_text(&json.writer, "next_page_token", token);
-    write_end(&json.writer);
-    reply_json(response, 200, &json);
-    response_header(response, "Cache-Control", "private, no-cache");
-    if (*token)
-        page_link(request, token, response);
+    reply_list(request, list.next, filter, &json, response);
     upload_list_done(&list);
 }
 

@@ -137,6 +137,7 @@ static enum MHD_Result prepare_body(struct exchange *exchange)
     if (route->body == TAKES_STREAM) {
         if (route->stream->begin(&exchange->request, exchange->http->backend, &exchange->stream, &exchange->response))
             return answer_early(exchange);
+        atomic_store(&exchange->connection->is_streaming, has_body(exchange));
         return MHD_YES;
     }
     if (exchange->framing.length > config->body_bytes) {
@@ -337,6 +338,7 @@ static enum MHD_Result finish(struct exchange *exchange)
 {
     struct connection *c = exchange->connection;
 
+    atomic_store(&c->is_streaming, false);
     /* PHASE_ACTIVE already, when there was no body or after a suspension. */
     if (!connection_enter(c, PHASE_BODY, PHASE_ACTIVE) && atomic_load(&c->phase) != PHASE_ACTIVE)
         return MHD_NO;

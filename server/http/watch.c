@@ -47,6 +47,17 @@ static int64_t header_deadline(struct http *http, struct connection *c, int64_t 
     return c->next_deadline_ms;
 }
 
+/* libmicrohttpd 0.9.75 takes a short read for the end of what there is, and epoll's edge for the end of the stream is gone
+ * when that came along with the last bytes: it would wait for more until the idle timeout. A shutdown of what the peer has
+ * shut down already changes nothing but makes the edge anew. */
+static void poke_when_ended(const struct connection *c)
+{
+    char byte;
+
+    if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        shutdown(c->fd, SHUT_RD);
+}
+
 static void check_connections(struct http *http, int64_t now)
 {
     struct connection *next;
@@ -67,8 +78,13 @@ static void check_connections(struct http *http, int64_t now)
             deadline = atomic_load(&c->deadline_ms);
             if (deadline && now >= deadline)
                 connection_cut(http, c, PHASE_BODY, atomic_load(&c->farewell));
+            else
+                poke_when_ended(c);
             break;
         case PHASE_ACTIVE:
+            if (atomic_load(&c->is_streaming))
+                poke_when_ended(c);
+            break;
         case PHASE_CUT:
             break;
         }

@@ -64,7 +64,13 @@ static enum outcome commit_batch(struct committer *c, struct commit_op *batch, s
     bool is_full = atomic_load(&c->is_full);
     uint64_t queued = atomic_load(&c->queued), used = atomic_load(&c->used_bytes);
     bool has_changes = false;
+    int has_moved = 0;
 
+    /* SQLite goes on writing a file that has lost its name: everything would be accepted and nothing kept. */
+    if (sqlite3_file_control(c->connection.db, NULL, SQLITE_FCNTL_HAS_MOVED, &has_moved) == SQLITE_OK && has_moved) {
+        error_set(err, ERROR_BUSY, "the job store's file is gone from the state directory");
+        return BATCH_FAILED;
+    }
     if (!is_ok(c, "BEGIN IMMEDIATE"))
         return failure(c, err);
     for (struct commit_op *op = batch; op; op = op->next) {

@@ -195,6 +195,8 @@ int result_open(struct job_store *store, struct blob_store *blobs, const char *i
     if (!is_inline) {
         final_name(id, (int)representation, name);
         rc = blobs->ops->open(blobs, name, &blob.fd, &file_bytes, err);
+        if (rc == ERROR_NOT_FOUND && store->ops->has_files(store, id, NULL) == 0)
+            rc = error_set(err, ERROR_INTERNAL, "a result's file is gone"); /* not deleted along with its job */
         if (!rc && file_bytes != blob.bytes)
             rc = error_set(err, ERROR_INTERNAL, "a result's file has %" PRIu64 " bytes, its row says %" PRIu64,
                            file_bytes, blob.bytes);

@@ -42,10 +42,10 @@ struct job_claim {
 void job_claim_done(struct job_claim *claim);
 
 struct job_end {
-    enum job_state state; /* succeeded, failed or cancelled */
-    const char *error;    /* failed: JSON */
-    const char *summary;  /* succeeded: JSON */
-    const char *run;      /* succeeded: JSON */
+    enum job_state state;         /* succeeded, failed or cancelled */
+    const char *error;            /* failed: JSON */
+    const char *summary;          /* succeeded: JSON */
+    const char *run;              /* succeeded: JSON */
     struct job_progress progress; /* as it was at the end */
     /* succeeded: */
     bool is_inline; /* the bytes are in data; else in files, already durable */
@@ -106,8 +106,8 @@ struct job_store_ops {
     /* Forgets what ended, or was uploaded and is not in use, before that time: at most STORE_BATCH a call. */
     int (*expire_jobs)(struct job_store *, int64_t before_ms, struct id_batch *ret, struct error *);
     int (*expire_uploads)(struct job_store *, int64_t before_ms, struct id_batch *ret, struct error *);
-    /* 0, or ERROR_NOT_FOUND: no job and no upload has this id. */
-    int (*is_known)(struct job_store *, const char *id, struct error *);
+    /* 0, or ERROR_NOT_FOUND: no upload has this id, and no job that has a result or may still get one. */
+    int (*has_files)(struct job_store *, const char *id, struct error *);
 
     void (*status)(struct job_store *, struct store_status *ret);
     /* Somebody else met a full disk: gives the reserve up, as if the store itself had. */

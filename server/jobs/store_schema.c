@@ -18,7 +18,7 @@ const char sqlite_probe[] = "PRAGMA user_version = " SPELLED(SCHEMA_VERSION);
     "j.request, "                                                                                                      \
     "j.labels, j.error, j.run, j.summary, j.bytes_done, j.bytes_total, j.tensors_done, j.tensors_total"
 /* Of one result; its columns stand in the order of enum representation. */
-#define RESULT_BYTES "json_bytes + idx_bytes + text_bytes + markdown_bytes + junit_bytes"
+#define RESULT_BYTES   "json_bytes + idx_bytes + text_bytes + markdown_bytes + junit_bytes"
 #define UPLOAD_COLUMNS "u.seq, u.id, u.name, u.bytes, u.sha256, u.create_ms"
 
 /* States as numbers: 0 queued, 1 running, 2 succeeded, 3 failed, 4 cancelled (enum job_state). */
@@ -72,9 +72,11 @@ const char *const sqlite_texts[SQL_COUNT] = {
     [SQL_UPLOAD_LIST] = "SELECT " UPLOAD_COLUMNS " FROM upload u WHERE u.seq < ?1 ORDER BY u.seq DESC LIMIT ?2",
     [SQL_UPLOAD_IN_USE] = "SELECT 1 FROM job_upload WHERE upload = ?1 LIMIT 1",
     [SQL_UPLOAD_REMOVE] = "DELETE FROM upload WHERE seq = ?1",
-    [SQL_UPLOAD_EXPIRED] = "SELECT seq, id, bytes FROM upload u WHERE create_ms < ?1 "
-                           "AND NOT EXISTS (SELECT 1 FROM job_upload WHERE upload = u.seq) ORDER BY create_ms LIMIT ?2",
-    [SQL_IS_KNOWN] = "SELECT EXISTS (SELECT 1 FROM job WHERE id = ?1) OR EXISTS (SELECT 1 FROM upload WHERE id = ?1)",
+    [SQL_UPLOAD_EXPIRED] =
+        ("SELECT seq, id, bytes FROM upload u WHERE create_ms < ?1 "
+         "AND NOT EXISTS (SELECT 1 FROM job_upload WHERE upload = u.seq) ORDER BY create_ms LIMIT ?2"),
+    [SQL_HAS_FILES] = "SELECT EXISTS (SELECT 1 FROM job WHERE id = ?1 AND state <= 2) "
+                      "OR EXISTS (SELECT 1 FROM upload WHERE id = ?1)",
 };
 
 static const char schema[] =

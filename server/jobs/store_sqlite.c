@@ -407,7 +407,7 @@ out:
     return rc;
 }
 
-static int sqlite_is_known(struct job_store *base, const char *id, struct error *err)
+static int sqlite_has_files(struct job_store *base, const char *id, struct error *err)
 {
     struct sqlite_store *store = sqlite_store_of(base);
     struct reader *reader;
@@ -417,7 +417,7 @@ static int sqlite_is_known(struct job_store *base, const char *id, struct error 
     rc = sqlite_reader_take(store, &reader, err);
     if (rc)
         return rc;
-    row = connection_statement(&reader->connection, SQL_IS_KNOWN, err);
+    row = connection_statement(&reader->connection, SQL_HAS_FILES, err);
     if (!row) {
         rc = ERROR_BUSY;
     } else {
@@ -485,7 +485,7 @@ static const struct job_store_ops sqlite_ops = {
     .upload_remove = sqlite_upload_remove,
     .expire_jobs = sqlite_expire_jobs,
     .expire_uploads = sqlite_expire_uploads,
-    .is_known = sqlite_is_known,
+    .has_files = sqlite_has_files,
     .status = sqlite_status,
     .report_full = sqlite_report_full,
     .stop_waiting = sqlite_stop_waiting,

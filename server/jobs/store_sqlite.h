@@ -38,7 +38,7 @@ enum statement {
     SQL_UPLOAD_IN_USE,
     SQL_UPLOAD_REMOVE,
     SQL_UPLOAD_EXPIRED,
-    SQL_IS_KNOWN,
+    SQL_HAS_FILES,
     SQL_COUNT,
 };
 extern const char *const sqlite_texts[SQL_COUNT];

@@ -47,8 +47,9 @@ bool clock_guard_agrees(struct clock_guard *guard, int64_t wall_ms, int64_t stea
     return guard->steady_since == INT64_MIN || steady_ms - guard->steady_since >= DAY_MS;
 }
 
-/* Removes names whose id no row has. Temporary files are nobody's by now: their writers ended with the last process,
- * and attempts are numbered on, so that no name comes twice. */
+/* Removes names that no row speaks for. A process that is killed between renaming a result and noting its job's end
+ * leaves the files of a job that is cancelled or failed afterwards: those have a row, and go as well. Temporary files are
+ * nobody's by now: their writers ended with the last process, and attempts are numbered on, so that no name comes twice. */
 static void sweep_names(struct sweeper *sweeper, struct blob_store *blobs, struct blob_names *names)
 {
     size_t removed = 0;
@@ -61,7 +62,7 @@ static void sweep_names(struct sweeper *sweeper, struct blob_store *blobs, struc
         snprintf(id, sizeof(id), "%s", name);
         if (!id_is_valid(id))
             continue; /* not ours */
-        if (!is_temporary && sweeper->store->ops->is_known(sweeper->store, id, NULL) != ERROR_NOT_FOUND)
+        if (!is_temporary && sweeper->store->ops->has_files(sweeper->store, id, NULL) != ERROR_NOT_FOUND)
             continue;
         blobs->ops->remove(blobs, name);
         removed++;

@@ -127,6 +127,15 @@ expect 2 "$diffai" --path 'w\E' "$work/a.safetensors" "$work/b.safetensors" && e
 expect 2 "$diffai" --format nonsense "$work/a.safetensors" "$work/b.safetensors" && err 'auto, safetensors' && one_line_error
 expect 0 "$diffaid" --version
 
+# Names that are hostile or long stay on their line.
+long=$work/$(printf 'x%.0s' {1..200})/$(printf 'y%.0s' {1..200})/$(printf 'z%.0s' {1..200})/$(printf 'v%.0s' {1..200})/$(printf 'w%.0s' {1..200})
+mkdir -p "$long" && cp "$work/a.safetensors" "$long/a.safetensors"
+expect 0 "$diffaid" inspect "$long/a.safetensors" && out '1 tensors|1 tensor' && out '^  w: shape='
+cp "$work/a.safetensors" "$work/"$'es\x1b[31m\ncape.safetensors'
+expect 0 "$diffaid" inspect "$work/"$'es\x1b[31m\ncape.safetensors' && out 'es.x1b\[31m.x0acape'
+expect 2 "$diffaid" inspect "$work/"$'no\x1b[31m\nsuch' && one_line_error
+grep -q $'\x1b' "$work/err" && fail "a path acts on the terminal"
+
 # A file that shrinks while it is read fails the comparison by name; it does not kill the program.
 "$diffaid" compare --progress --json "$work/big.a.safetensors" "$work/big.b.safetensors" 2>"$work/started" >/dev/null &
 pid=$!

@@ -124,8 +124,7 @@ static const struct {
     {"fields twice", BYTES("GET " JOB " HTTP/1.1\r\n" HOST "Accept: a/b\r\nAccept: */*\r\n\r\n"), 200},
     {"an unknown method", BYTES("BREW " JOB " HTTP/1.1\r\n" HOST "\r\n"), 405},
     {"chunked",
-     BYTES("POST /v1/jobs HTTP/1.1\r\n" HOST
-           "Content-Type: application/json\r\nTransfer-Encoding: "
+     BYTES("POST /v1/jobs HTTP/1.1\r\n" HOST "Content-Type: application/json\r\nTransfer-Encoding: "
            "chunked\r\n\r\n4\r\n{\"mo\r\n11;x=y\r\ndels\":[\"a\",\"b\"]}\r\n0\r\n\r\n"),
      202},
 };

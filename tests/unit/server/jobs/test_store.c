@@ -417,6 +417,33 @@ START_TEST(an_upload_in_use_stays_until_its_job_ends)
 }
 END_TEST
 
+START_TEST(files_belong_to_jobs_that_have_a_result_or_may_get_one)
+{
+    struct job_end failure = {.state = JOB_FAILED, .error = "{}"};
+    char good[JOB_ID_BYTES], bad[JOB_ID_BYTES], stopped[JOB_ID_BYTES];
+    struct job_claim claim;
+    enum job_state state;
+    struct job job;
+
+    submit(NULL, good);
+    submit(NULL, bad);
+    submit(NULL, stopped);
+    claim_one(&claim);
+    ck_assert_int_eq(store->ops->has_files(store, good, NULL), 0);
+    ck_assert_int_eq(store->ops->finish(store, good, claim.token, &success, &state, NULL), 0);
+    job_claim_done(&claim);
+    claim_one(&claim);
+    ck_assert_int_eq(store->ops->finish(store, bad, claim.token, &failure, &state, NULL), 0);
+    job_claim_done(&claim);
+    ck_assert_int_eq(store->ops->has_files(store, stopped, NULL), 0);
+    ck_assert_int_eq(store->ops->cancel(store, stopped, &job, NULL), 0);
+    job_done(&job);
+    ck_assert_int_eq(store->ops->has_files(store, good, NULL), 0);
+    ck_assert_int_eq(store->ops->has_files(store, bad, NULL), ERROR_NOT_FOUND);
+    ck_assert_int_eq(store->ops->has_files(store, stopped, NULL), ERROR_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(what_is_old_expires_and_what_lives_stays)
 {
     char ended[JOB_ID_BYTES], waiting[JOB_ID_BYTES], upload[JOB_ID_BYTES];
@@ -434,9 +461,9 @@ START_TEST(what_is_old_expires_and_what_lives_stays)
     ck_assert_int_eq(store->ops->expire_jobs(store, clock_wall_ms() + 100000, &ids, NULL), 0);
     ck_assert_uint_eq(ids.count, 1);
     ck_assert_str_eq(ids.ids[0], ended);
-    ck_assert_int_eq(store->ops->is_known(store, ended, NULL), ERROR_NOT_FOUND);
-    ck_assert_int_eq(store->ops->is_known(store, waiting, NULL), 0);
-    ck_assert_int_eq(store->ops->is_known(store, upload, NULL), 0);
+    ck_assert_int_eq(store->ops->has_files(store, ended, NULL), ERROR_NOT_FOUND);
+    ck_assert_int_eq(store->ops->has_files(store, waiting, NULL), 0);
+    ck_assert_int_eq(store->ops->has_files(store, upload, NULL), 0);
     ck_assert_int_eq(store->ops->expire_uploads(store, clock_wall_ms() + 100000, &ids, NULL), 0);
     ck_assert_uint_eq(ids.count, 1);
     ck_assert_str_eq(ids.ids[0], upload);
@@ -624,6 +651,7 @@ int main(void)
     tcase_add_test(tcase, places_in_the_queue_follow_what_happens_in_front);
     tcase_add_test(tcase, lists_are_filtered_by_state_and_label);
     tcase_add_test(tcase, an_upload_in_use_stays_until_its_job_ends);
+    tcase_add_test(tcase, files_belong_to_jobs_that_have_a_result_or_may_get_one);
     tcase_add_test(tcase, what_is_old_expires_and_what_lives_stays);
     tcase_add_test(tcase, a_newer_schema_is_refused);
     tcase_add_test(tcase, a_store_that_cannot_write_says_so_and_comes_back_by_itself);

@@ -122,6 +122,24 @@ void response_text(struct response *response, int status, const char *media_type
     response_header(response, "Content-Type", media_type);
 }
 
+void response_segments(struct response *response, const char *media_type, struct blob *blob, struct segment *segments,
+                       size_t count, const char *before, const char *between, const char *after)
+{
+    body_done(response);
+    response->status = 200;
+    response->kind = BODY_SEGMENTS;
+    response->blob = *blob;
+    response->segments = segments;
+    response->segment_count = count;
+    response->before = strdup(before);
+    response->between = between;
+    response->after = strdup(after);
+    if (response->before && response->after)
+        response_header(response, "Content-Type", media_type);
+    else
+        response_text(response, 503, "", NULL, 0);
+}
+
 uint64_t response_length(const struct response *response)
 {
     uint64_t length = 0;

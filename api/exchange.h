@@ -108,6 +108,11 @@ const char *response_header_value(const struct response *response, const char *n
 void response_text(struct response *response, int status, const char *media_type, char *text, size_t bytes);
 void response_fixed(struct response *response, int status, const char *media_type, const char *text, size_t bytes);
 
+/* The body: segments of blob, with `between` (static) between them. Takes blob and segments, copies the rest; without
+ * memory the answer says so and its status is 503. */
+void response_segments(struct response *response, const char *media_type, struct blob *blob, struct segment *segments,
+                       size_t count, const char *before, const char *between, const char *after);
+
 uint64_t response_length(const struct response *response);
 
 /* Reads a body from front to back. */

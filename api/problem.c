@@ -81,6 +81,8 @@ const struct problem_type problem_types[PROBLEM_COUNT] = {
                                    "The job ran longer than --job-timeout allows."},
     [PROBLEM_MEMORY_EXCEEDED] = {"memory-exceeded", 422, "Memory limit exceeded",
                                  "The job needed more memory than --job-memory allows."},
+    [PROBLEM_INTERRUPTED] = {"interrupted", 500, "Interrupted",
+                             "The service ended during each of the job's attempts, as often as it is tried."},
     [PROBLEM_INTERNAL] = {"internal", 500, "Internal error",
                           "The service failed. The log has the cause under the request's id."},
 };

@@ -66,7 +66,7 @@ static void init(struct http *http, const struct http_config *config, struct bac
     http->config = *config;
     http->backend = backend;
     http->guard = (struct guard){.is_loopback = config->is_loopback, .allowed_hosts = config->allowed_hosts};
-    http->listener = http->wake = http->waiters.epoll = -1;
+    http->listener = http->wake = http->greeting_epoll = http->waiters.epoll = -1;
     must(pthread_mutex_init(&http->registry.lock, NULL));
     clock_steady_condition(&http->registry.closed);
     must(pthread_mutex_init(&http->flight.lock, NULL));
@@ -74,10 +74,27 @@ static void init(struct http *http, const struct http_config *config, struct bac
     atomic_init(&http->is_watching, true);
 }
 
+/* What the two threads sleep on. */
+static int open_epolls(struct http *http, struct error *err)
+{
+    struct epoll_event watch_wake = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
+    struct epoll_event accept_wake = {.events = EPOLLIN, .data.ptr = &http->wake};
+    struct epoll_event accept_new = {.events = EPOLLIN, .data.ptr = &http->listener};
+
+    http->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    http->greeting_epoll = epoll_create1(EPOLL_CLOEXEC);
+    http->waiters.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (http->wake < 0 || http->greeting_epoll < 0 || http->waiters.epoll < 0 ||
+        epoll_ctl(http->waiters.epoll, EPOLL_CTL_ADD, http->wake, &watch_wake) != 0 ||
+        epoll_ctl(http->greeting_epoll, EPOLL_CTL_ADD, http->wake, &accept_wake) != 0 ||
+        epoll_ctl(http->greeting_epoll, EPOLL_CTL_ADD, http->listener, &accept_new) != 0)
+        return error_set(err, ERROR_INTERNAL, "no descriptor: %s", strerrordesc_np(errno));
+    return 0;
+}
+
 int http_start(const struct http_config *config, struct backend *backend, struct http **ret_http, struct error *err)
 {
     struct http *http = calloc(1, sizeof(*http));
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
     int rc;
 
     if (!http)
@@ -89,13 +106,9 @@ int http_start(const struct http_config *config, struct backend *backend, struct
     rc = pool_new(config->pool_threads, config->pool_queue, &http->pool, err);
     if (rc)
         goto out;
-    http->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    http->waiters.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (http->wake < 0 || http->waiters.epoll < 0 ||
-        epoll_ctl(http->waiters.epoll, EPOLL_CTL_ADD, http->wake, &event) != 0) {
-        rc = error_set(err, ERROR_INTERNAL, "no descriptor: %s", strerror(errno));
+    rc = open_epolls(http, err);
+    if (rc)
         goto out;
-    }
     /* libmicrohttpd splits its own limit among its threads and lets what is beyond it hang, so it never gets there. */
     http->api = start_daemon(http, API_MEMORY_BYTES, API_THREADS, 2 * config->max_connections + 64);
     http->uploads = start_daemon(http, UPLOAD_MEMORY_BYTES, 1, config->max_uploads + 64);
@@ -187,6 +200,8 @@ void http_stop(struct http *http)
         close(http->listener);
     if (http->wake >= 0)
         close(http->wake);
+    if (http->greeting_epoll >= 0)
+        close(http->greeting_epoll);
     if (http->waiters.epoll >= 0)
         close(http->waiters.epoll);
     if (!is_pool_free)

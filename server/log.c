@@ -139,7 +139,6 @@ unsigned log_render(enum log_format format, int64_t wall_ms, enum log_level leve
         put_escaped(&line, event, false);
     }
     for (unsigned i = 0; i < count; i++) {
-        unsigned before = line.used;
         unsigned room = line.size - 2 - line.used;
         size_t need = strlen(fields[i].key) + 48;
 
@@ -152,8 +151,6 @@ unsigned log_render(enum log_format format, int64_t wall_ms, enum log_level leve
                 cut.text = "(too long to log)";
             if (room > 128)
                 put_field(&line, &cut, is_json);
-            else
-                line.used = before;
             continue;
         }
         put_field(&line, &fields[i], is_json);

@@ -14,27 +14,24 @@ static bool is_terminal(const struct job *job)
     return job->state == JOB_SUCCEEDED || job->state == JOB_FAILED || job->state == JOB_CANCELLED;
 }
 
-/* A failure as stored, {code, status, title, detail}, becomes a problem: its type is made from the code. */
-static void write_failure(const char *error, struct json_text *json)
+char *job_failure_text(const char *stored)
 {
-    struct json_object *stored = json_tokener_parse(error), *code = NULL;
+    struct json_object *failure = stored ? json_tokener_parse(stored) : NULL, *code = NULL;
+    const struct problem_type *known;
+    char type[96], *text;
 
-    if (!stored || json_object_get_type(stored) != json_type_object) {
-        json_text_member_raw(json, "error",
-                             "{\"type\":\"/problems/internal\",\"title\":\"Internal error\",\"status\":500}");
-        json_object_put(stored);
-        return;
+    if (!json_object_is_type(failure, json_type_object)) {
+        json_object_put(failure);
+        return strdup("{\"type\":\"/problems/internal\",\"title\":\"Internal error\",\"status\":500}");
     }
-    if (json_object_object_get_ex(stored, "code", &code) && !json_object_object_get_ex(stored, "type", NULL)) {
-        char type[96];
-        const struct problem_type *known = problem_by_slug(json_object_get_string(code));
-
+    if (json_object_object_get_ex(failure, "code", &code)) {
+        known = problem_by_slug(json_object_get_string(code));
         snprintf(type, sizeof(type), "/problems/%s", known ? known->slug : "job-failed");
-        json_object_object_add(stored, "type", json_object_new_string(type));
+        json_object_object_add(failure, "type", json_object_new_string(type));
     }
-    json_text_member_raw(
-        json, "error", json_object_to_json_string_ext(stored, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(stored);
+    text = strdup(json_object_to_json_string_ext(failure, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(failure);
+    return text;
 }
 
 static double fraction(const struct job *job)
@@ -87,8 +84,12 @@ void job_write(const struct job *job, struct json_text *json)
         snprintf(url, sizeof(url), "/v1/jobs/%s/tensors", job->id);
         write_text(w, "tensors_url", url);
     }
-    if (job->state == JOB_FAILED && job->error)
-        write_failure(job->error, json);
+    if (job->state == JOB_FAILED) {
+        char *failure = job_failure_text(job->error);
+
+        json_text_member_raw(json, "error", failure ? failure : "null");
+        free(failure);
+    }
     if (job->state == JOB_SUCCEEDED)
         json_text_member_raw(json, "run", job->run);
     write_end(w);
@@ -124,7 +125,7 @@ void reply_job_error(struct response *response, const struct request *request, c
 
 static bool has_id(const struct request *request, struct response *response)
 {
-    if (is_id(request->parameters[0]))
+    if (id_is_valid(request->parameters[0]))
         return true;
     problem_reply(response, request, PROBLEM_JOB_NOT_FOUND, "there is no job with this id");
     return false;
@@ -185,7 +186,7 @@ static int check_upload(struct backend *backend, const char *id, const char *poi
     struct upload upload;
     int rc = ERROR_NOT_FOUND;
 
-    if (is_id(id)) {
+    if (id_is_valid(id)) {
         rc = backend->ops->upload_get(backend, id, &upload, err);
         if (rc == 0)
             upload_done(&upload);

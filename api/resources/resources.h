@@ -36,12 +36,12 @@ uint64_t page_filter(const struct request *request);
 /* Adds Link: rel="next" for the token. */
 void page_link(const struct request *request, const char *token, struct response *response);
 
-/* Whether it looks like an id at all: what does not is unknown without asking. */
-bool is_id(const char *text);
-
 /* The answer to an id that the backend does not know, or to whatever else it said. */
 void reply_job_error(struct response *response, const struct request *request, const struct error *err);
 
 void job_write(const struct job *job, struct json_text *json);
+/* A failure as stored, {code, status, title, detail}, as a problem: its type is made from the code. malloc'ed; NULL
+ * without memory. */
+char *job_failure_text(const char *stored);
 
 #endif

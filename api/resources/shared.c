@@ -142,14 +142,3 @@ void page_link(const struct request *request, const char *token, struct response
     if (used + 8 < sizeof(query))
         response_header_format(response, "Link", "<%s?%spage_token=%s>; rel=\"next\"", request->path, query, token);
 }
-
-bool is_id(const char *text)
-{
-    for (size_t i = 0; i < JOB_ID_BYTES - 1; i++) {
-        char c = text[i];
-
-        if (i == 8 || i == 13 || i == 18 || i == 23 ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-    }
-    return text[JOB_ID_BYTES - 1] == '\0';
-}

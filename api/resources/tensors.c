@@ -185,17 +185,9 @@ static int reply_page(const struct request *request, struct blob *json, const st
     if (first + page < count)
         page_token_write(first + page, query->filter, token);
     snprintf(after, sizeof(after), "],\"next_page_token\":\"%s\",\"total_size\":%zu}", token, count);
-    response->before = strdup("{\"tensors\":[");
-    response->after = strdup(after);
-    response->segments = segments;
-    if (!response->before || !response->after)
-        return error_set(err, ERROR_NO_MEMORY, "out of memory");
-    response->status = 200;
-    response->kind = BODY_SEGMENTS;
-    response->between = ",";
-    response->segment_count = page;
-    response->blob = *json;
-    response_header(response, "Content-Type", "application/json");
+    response_segments(response, "application/json", json, segments, page, "{\"tensors\":[", ",", after);
+    if (response->status != 200)
+        return 0;
     /* Of the result, the filter and the page: all that the body depends on. */
     response_header_format(response, "ETag", "%.*s-%" PRIx64 "-%" PRIx64 "-%zx\"", (int)strlen(json->etag) - 1,
                            json->etag, query->filter, query->place, query->page_size);
@@ -214,7 +206,7 @@ void tensors_list(const struct request *request, struct backend *backend, struct
 
     if (!read_query(request, &query, response))
         return;
-    if (!is_id(request->parameters[0]) ||
+    if (!id_is_valid(request->parameters[0]) ||
         backend->ops->open_result(backend, request->parameters[0], REPRESENTATION_JSON, &json, &err)) {
         reply_no_result(response, request, backend, &err);
     } else if (record_index_open(backend, request->parameters[0], json.bytes, &index, &err) ||

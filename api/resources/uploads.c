@@ -238,7 +238,8 @@ void uploads_get(const struct request *request, struct backend *backend, struct 
     struct error err = {.code = ERROR_NOT_FOUND};
     struct upload upload;
 
-    if (!is_id(request->parameters[0]) || backend->ops->upload_get(backend, request->parameters[0], &upload, &err)) {
+    if (!id_is_valid(request->parameters[0]) ||
+        backend->ops->upload_get(backend, request->parameters[0], &upload, &err)) {
         reply_upload_error(response, request, &err);
         return;
     }
@@ -250,7 +251,7 @@ void uploads_delete(const struct request *request, struct backend *backend, stru
 {
     struct error err = {.code = ERROR_NOT_FOUND};
 
-    if (!is_id(request->parameters[0]) || backend->ops->upload_delete(backend, request->parameters[0], &err))
+    if (!id_is_valid(request->parameters[0]) || backend->ops->upload_delete(backend, request->parameters[0], &err))
         reply_upload_error(response, request, &err);
     else
         response->status = 204;

@@ -53,6 +53,7 @@ struct run {
     } timings[8];
     size_t timing_count;
     unsigned threads;
+    enum isa isa;
 };
 
 static void begin_phase(void *context, const char *phase)
@@ -82,7 +83,7 @@ static void write_run(void *context, struct writer *w)
     write_figure(w, "elapsed_seconds", monotonic_seconds() - run->started, NULL);
     write_object(w, "engine");
     write_text(w, "version", DIFFAID_VERSION);
-    write_text(w, "isa", isa_name(isa_best()));
+    write_text(w, "isa", isa_name(run->isa == ISA_AUTO ? isa_best() : run->isa));
     write_u64(w, "threads", run->threads);
     write_end(w);
     write_object(w, "timings");
@@ -129,54 +130,70 @@ static int open_models(const struct arguments *a, struct model **models, struct 
     return 0;
 }
 
-/* Opens where the result goes: standard output, an existing device, or a temporary file beside the one asked for. */
-static int open_output(const struct arguments *a, int *ret_fd, struct error *err)
+/* Opens where a rendering goes: standard output (path NULL), an existing device, or a temporary file beside path. */
+static int open_output(const char *path, int *ret_fd, struct error *err)
 {
     struct stat status;
     int fd;
 
-    if (!a->out) {
+    if (!path) {
         *ret_fd = STDOUT_FILENO;
         return 0;
     }
-    if (stat(a->out, &status) == 0 && !S_ISREG(status.st_mode)) {
-        fd = open(a->out, O_WRONLY | O_CLOEXEC);
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        fd = open(path, O_WRONLY | O_CLOEXEC);
     } else {
-        if ((size_t)snprintf(temporary_path, sizeof(temporary_path), "%s.%ld.tmp", a->out, (long)getpid()) >=
+        if ((size_t)snprintf(temporary_path, sizeof(temporary_path), "%s.%ld.tmp", path, (long)getpid()) >=
             sizeof(temporary_path)) {
             temporary_path[0] = '\0';
-            return error_set(err, ERROR_WRITE, "%s: path is too long", a->out);
+            return error_set(err, ERROR_WRITE, "%s: path is too long", path);
         }
         fd = open(temporary_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd < 0)
             temporary_path[0] = '\0';
     }
     if (fd < 0)
-        return error_set(err, ERROR_WRITE, "%s: cannot be written: %s", a->out, strerror(errno));
+        return error_set(err, ERROR_WRITE, "%s: cannot be written: %s", path, strerror(errno));
     *ret_fd = fd;
     return 0;
 }
 
-static int close_output(const struct arguments *a, int fd, int rc, struct error *err)
+static int close_output(const char *path, int fd, int rc, struct error *err)
 {
-    if (!a->out)
+    if (!path)
         return rc;
     if (close(fd) != 0 && rc == 0)
-        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", a->out, strerror(errno));
+        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", path, strerror(errno));
     if (!temporary_path[0])
         return rc;
-    if (rc == 0 && rename(temporary_path, a->out) != 0)
-        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", a->out, strerror(errno));
+    if (rc == 0 && rename(temporary_path, path) != 0)
+        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", path, strerror(errno));
     if (rc)
         unlink(temporary_path);
     temporary_path[0] = '\0';
     return rc;
 }
 
+static int render_to(const char *path, const struct renderer *renderer, const struct comparison *comparison,
+                     const struct render_options *options, struct error *err)
+{
+    static struct output output; /* 64 KB: not for the stack */
+    int fd = -1, rc;
+
+    rc = open_output(path, &fd, err);
+    if (rc)
+        return rc;
+    output_init(&output, fd);
+    renderer->render(comparison, options, &output);
+    rc = output_finish(&output, err);
+    if (rc)
+        error_prefix(err, rc, "%s: ", path ? path : "standard output");
+    return close_output(path, fd, rc, err);
+}
+
 static int render(struct run *run, const struct comparison *comparison, struct error *err)
 {
     const struct arguments *a = run->arguments;
-    static struct output output; /* 64 KB: not for the stack */
     struct render_options options = {
         .is_quiet = a->is_quiet,
         .is_brief = a->is_brief,
@@ -185,19 +202,14 @@ static int render(struct run *run, const struct comparison *comparison, struct e
         .run = write_run,
         .run_context = run,
     };
-    int fd = -1, rc;
+    int rc;
 
     is_writing = 1;
-    rc = open_output(a, &fd, err);
-    if (rc)
-        return rc;
-    output_init(&output, fd);
     begin_phase(run, NULL);
-    a->renderer->render(comparison, &options, &output);
-    rc = output_finish(&output, err);
-    if (rc)
-        error_prefix(err, rc, "%s: ", a->out ? a->out : "standard output");
-    return close_output(a, fd, rc, err);
+    rc = render_to(a->out, a->renderer, comparison, &options, err);
+    if (rc == 0 && a->junit)
+        rc = render_to(a->junit, &junit_renderer, comparison, &options, err);
+    return rc;
 }
 
 static int compare(struct run *run, struct model **models, struct comparison **ret_comparison, struct error *err)
@@ -214,8 +226,9 @@ static int compare(struct run *run, struct model **models, struct comparison **r
         return rc;
     env.scan.threads = run->threads;
     env.scan.cancel = &is_cancelled;
-    if (isa && *isa && isa_by_name(isa, &env.scan.isa))
-        return error_set(err, ERROR_REQUEST, "DIFFAID_ISA=%s names no instruction set of this processor", isa);
+    if (isa && *isa && isa_by_name(isa, &run->isa))
+        return error_set(err, ERROR_REQUEST, "DIFFAID_ISA=%.40s names no instruction set of this processor", isa);
+    env.scan.isa = run->isa;
     progress_bar_init(&bar);
     if (a->has_progress || (!a->is_quiet && isatty(STDERR_FILENO))) {
         env.scan.progress = progress_bar_update;
@@ -261,6 +274,8 @@ static int run_command(enum personality personality, const char *name, int argc,
     if (rc) {
         fprintf(stderr, "%s: %s\n", name, error.text);
         status = exit_status_of(rc);
+    } else if (comparison->gate) {
+        status = comparison->gate->passed ? EXIT_SAME : EXIT_GATE;
     } else if (comparison->model_count > 1 &&
                (comparison->verdict == VERDICT_CHANGED || comparison->verdict == VERDICT_INCOMPARABLE)) {
         status = EXIT_DIFFERENT;

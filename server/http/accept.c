@@ -35,7 +35,7 @@ struct list {
 
 struct acceptor {
     struct http *http;
-    int epoll;
+    int epoll;                      /* borrowed */
     struct list waiting, lingering; /* for first bytes; for the end after a refusal */
     unsigned shed;                  /* of both: being refused */
     bool is_paused;
@@ -95,7 +95,7 @@ int acceptor_open(struct http *http, struct error *err)
         return error_set(err, ERROR_REQUEST, "%s is not a numeric address", http->config.address);
     fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        rc = error_set(err, ERROR_INTERNAL, "no socket: %s", strerror(errno));
+        rc = error_set(err, ERROR_INTERNAL, "no socket: %s", strerrordesc_np(errno));
     } else {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
         if (bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
@@ -104,9 +104,9 @@ int acceptor_open(struct http *http, struct error *err)
                            : errno == EACCES        ? ERROR_ACCESS
                            : errno == EADDRNOTAVAIL ? ERROR_REQUEST
                                                     : ERROR_INTERNAL,
-                           "%s port %s: %s", http->config.address, port, strerror(errno));
+                           "%s port %s: %s", http->config.address, port, strerrordesc_np(errno));
         else if (getsockname(fd, (struct sockaddr *)&bound, &bytes) != 0)
-            rc = error_set(err, ERROR_INTERNAL, "getsockname: %s", strerror(errno));
+            rc = error_set(err, ERROR_INTERNAL, "getsockname: %s", strerrordesc_np(errno));
     }
     freeaddrinfo(found);
     if (rc) {
@@ -293,18 +293,13 @@ static void event_on(struct acceptor *a, struct greeting *g)
 void *acceptor_run(void *context)
 {
     struct http *http = context;
-    struct acceptor a = {.http = http};
-    struct epoll_event events[128], event = {.events = EPOLLIN};
+    struct acceptor a = {.http = http, .epoll = http->greeting_epoll};
+    struct epoll_event events[128];
     unsigned tick = http->config.header_timeout_ms / 8;
     int64_t checked = clock_steady_ms();
     bool is_ending = false;
 
     tick = tick < 5 ? 5 : tick > 250 ? 250 : tick;
-    a.epoll = epoll_create1(EPOLL_CLOEXEC);
-    event.data.ptr = &http->listener;
-    epoll_ctl(a.epoll, EPOLL_CTL_ADD, http->listener, &event);
-    event.data.ptr = &http->wake;
-    epoll_ctl(a.epoll, EPOLL_CTL_ADD, http->wake, &event);
     while (!is_ending) {
         int count =
             epoll_wait(a.epoll, events, 128, a.waiting.first || a.lingering.first || a.is_paused ? (int)tick : -1);
@@ -338,6 +333,5 @@ void *acceptor_run(void *context)
         drop(&a, a.waiting.first);
     while (a.lingering.first)
         drop(&a, a.lingering.first);
-    close(a.epoll);
     return NULL;
 }

@@ -121,6 +121,7 @@ struct http {
     struct flight flight;
     struct waiters waiters;
     int listener, wake; /* wake: an eventfd in the epolls of both threads */
+    int greeting_epoll; /* of the acceptor: the listener and connections that have said nothing yet */
     uint16_t port;
     pthread_t acceptor, watcher;
     bool has_acceptor, has_watcher;

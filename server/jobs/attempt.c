@@ -243,7 +243,7 @@ static void finish(struct slot *slot, const struct job_claim *claim, struct job_
     else if (!rc)
         log_state(slot, claim, state, cause);
     if (rc || state != JOB_SUCCEEDED)
-        result_remove(slot->dispatcher->settings.results, claim->id, 0);
+        result_remove(slot->dispatcher->settings.results, claim->id);
 }
 
 static void fail(struct slot *slot, const struct job_claim *claim, char *error, const char *cause)
@@ -284,7 +284,7 @@ static bool settle_stop(struct slot *slot, const struct job_claim *claim, enum r
     case STOP_DEADLINE:
         snprintf(detail, sizeof(detail), "the attempt took longer than %.0f s (--job-timeout)",
                  (double)slot->dispatcher->settings.job_timeout_ms / 1000);
-        fail(slot, claim, job_error_of_fault(FAULT_DEADLINE, detail), "deadline");
+        fail(slot, claim, job_error_of_problem(PROBLEM_DEADLINE_EXCEEDED, detail), "deadline");
         break;
     case STOP_CANCEL:
         finish(slot, claim, &cancelled, NULL);
@@ -295,14 +295,16 @@ static bool settle_stop(struct slot *slot, const struct job_claim *claim, enum r
     return true;
 }
 
-/* One more attempt is used up: another one, or the end. is_hopeless: another would end the same way. */
-static void settle_crash(struct slot *slot, const struct job_claim *claim, enum job_fault fault, int code,
-                         const char *crash, const char *detail, bool is_hopeless)
+/* One more attempt is used up: another one, or the end. code: the error it told, or 0. is_hopeless: another would end
+ * the same way. */
+static void settle_crash(struct slot *slot, const struct job_claim *claim, int code, const char *crash,
+                         const char *detail, bool is_hopeless)
 {
     LOG_LINE(LEVEL_WARNING, "attempt failed", log_text("job", claim->id), log_u64("attempt", claim->attempt),
              log_text("cause", crash), log_text("detail", detail));
     if (is_hopeless || claim->crashes + 1 >= CRASHES_MAX)
-        fail(slot, claim, code ? job_error_of(code, detail) : job_error_of_fault(fault, detail), crash);
+        fail(slot, claim, code ? job_error_of(code, detail) : job_error_of_problem(PROBLEM_WORKER_CRASHED, detail),
+             crash);
     else
         release(slot, claim, RELEASE_CRASHED, crash);
 }
@@ -324,7 +326,7 @@ static void settle_failed(struct slot *slot, const struct job_claim *claim, cons
     case ERROR_READ:
     case ERROR_WRITE:
         snprintf(crash, sizeof(crash), "%s", error_code_name(ending->code));
-        settle_crash(slot, claim, FAULT_CRASHED, ending->code, crash, ending->detail, false);
+        settle_crash(slot, claim, ending->code, crash, ending->detail, false);
         return;
     default:
         fail(slot, claim, job_error_of(ending->code, ending->detail), error_code_name(ending->code));
@@ -347,7 +349,7 @@ static void settle_gone(struct slot *slot, const struct job_claim *claim, const 
     else
         snprintf(crash, sizeof(crash), "exit %d in %s", WEXITSTATUS(ending->status), phase[0] ? phase : "start");
     snprintf(detail, sizeof(detail), "the job's process ended by %s, attempt %u", crash, claim->attempt);
-    settle_crash(slot, claim, FAULT_CRASHED, 0, crash, detail, is_defect && strcmp(crash, claim->last_crash) == 0);
+    settle_crash(slot, claim, 0, crash, detail, is_defect && strcmp(crash, claim->last_crash) == 0);
 }
 
 static void settle_done(struct slot *slot, const struct job_claim *claim, struct result_files *files,

@@ -13,7 +13,6 @@
 #include "core/decimal.h"
 #include "core/format/format.h"
 #include "server/clock.h"
-#include "server/jobs/uuid.h"
 #include "server/sigbus.h"
 
 enum { PHASES_MAX = 16, URI_BYTES = 512 };
@@ -56,7 +55,7 @@ static void tell_progress(void *context, const struct scan_progress *scan)
 static int find_upload(const struct worker_task *task, const char *id, struct place *ret, char uri[URI_BYTES],
                        struct error *err)
 {
-    if (!uuid_is_valid(id, strlen(id)))
+    if (!id_is_valid(id))
         return error_set(err, ERROR_NOT_FOUND, "no such upload");
     for (size_t i = 0; i < task->upload_count; i++) {
         if (strcmp(task->uploads[i].id, id) != 0)
@@ -115,11 +114,15 @@ static int render_to(const struct renderer *renderer, const struct comparison *c
 
 static int render(const struct worker_task *task, const struct comparison *comparison, struct error *err)
 {
+    static const struct renderer *const others[REPRESENTATION_COUNT] = {[REPRESENTATION_TEXT] = &text_renderer,
+                                                                        [REPRESENTATION_MARKDOWN] = &markdown_renderer,
+                                                                        [REPRESENTATION_JUNIT] = &junit_renderer};
     int rc = render_to(&json_renderer, comparison, task->outputs[REPRESENTATION_JSON],
                        task->outputs[REPRESENTATION_INDEX], err);
 
-    if (!rc && task->outputs[REPRESENTATION_TEXT] >= 0)
-        rc = render_to(&text_renderer, comparison, task->outputs[REPRESENTATION_TEXT], -1, err);
+    for (int i = REPRESENTATION_TEXT; !rc && i < REPRESENTATION_COUNT; i++)
+        if (task->outputs[i] >= 0)
+            rc = render_to(others[i], comparison, task->outputs[i], -1, err);
     return rc;
 }
 

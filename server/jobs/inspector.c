@@ -188,7 +188,7 @@ int inspector_start(const struct child_settings *settings, int64_t limit_ms, str
     must(pthread_cond_init(&inspector->asked, NULL));
     clock_steady_condition(&inspector->answered);
     if (pthread_create(&inspector->thread, NULL, inspector_main, inspector) != 0) {
-        free(inspector);
+        inspector_free(inspector);
         return error_set(err, ERROR_NO_MEMORY, "cannot start a thread");
     }
     *ret = inspector;

@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/clock.h"
 #include "server/jobs/results.h"
-#include "server/jobs/uuid.h"
 #include "server/log.h"
 #include "server/must.h"
 
@@ -55,13 +55,12 @@ static void sweep_names(struct sweeper *sweeper, struct blob_store *blobs, struc
 
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->items[i], *suffix = strrchr(name, '.');
-        char id[UUID_TEXT_BYTES];
+        char id[JOB_ID_BYTES];
         bool is_temporary = suffix && strcmp(suffix, ".tmp") == 0;
 
-        if (strlen(name) < UUID_TEXT_BYTES - 1 || !uuid_is_valid(name, UUID_TEXT_BYTES - 1))
+        snprintf(id, sizeof(id), "%s", name);
+        if (!id_is_valid(id))
             continue; /* not ours */
-        memcpy(id, name, UUID_TEXT_BYTES - 1);
-        id[UUID_TEXT_BYTES - 1] = '\0';
         if (!is_temporary && sweeper->store->ops->is_known(sweeper->store, id, NULL) != ERROR_NOT_FOUND)
             continue;
         blobs->ops->remove(blobs, name);
@@ -86,7 +85,7 @@ void sweeper_sweep_expired(struct sweeper *sweeper, int64_t wall_ms)
 
     while (store->ops->expire_jobs(store, before_ms, &sweeper->ids, NULL) == 0 && sweeper->ids.count) {
         for (size_t i = 0; i < sweeper->ids.count; i++)
-            result_remove(sweeper->results, sweeper->ids.ids[i], 0);
+            result_remove(sweeper->results, sweeper->ids.ids[i]);
         jobs += sweeper->ids.count;
     }
     while (store->ops->expire_uploads(store, before_ms, &sweeper->ids, NULL) == 0 && sweeper->ids.count) {

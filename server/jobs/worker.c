@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/request.h"
 #include "server/clock.h"
 #include "server/jobs/channel.h"
 #include "server/must.h"
@@ -46,15 +47,13 @@ static _Noreturn void leave(int status)
     _exit(status);
 }
 
-static int send_message(struct worker *worker, struct json_object *message)
+/* Takes message. A closed line is the reader's to notice. */
+static void send_message(struct worker *worker, struct json_object *message)
 {
-    int rc;
-
     must(pthread_mutex_lock(&worker->send_lock));
-    rc = channel_send(&worker->channel, message, NULL, 0, NULL);
+    channel_send(&worker->channel, message, NULL, 0, NULL);
     must(pthread_mutex_unlock(&worker->send_lock));
     json_object_put(message);
-    return rc;
 }
 
 void worker_tell(struct worker *worker, const struct job_progress *progress)
@@ -74,7 +73,7 @@ void worker_tell(struct worker *worker, const struct job_progress *progress)
         message_add_u64(message, "bytes_total", progress->bytes_total);
         message_add_u64(message, "tensors_done", progress->tensors_done);
         message_add_u64(message, "tensors_total", progress->tensors_total);
-        channel_send(&worker->channel, message, NULL, 0, NULL); /* a closed line is the reader's to notice */
+        channel_send(&worker->channel, message, NULL, 0, NULL);
     }
     must(pthread_mutex_unlock(&worker->send_lock));
     json_object_put(message);
@@ -146,7 +145,7 @@ static struct json_object *success(const struct worker_report *report)
 static void run_task(struct worker *worker, struct json_object *message, int outputs[REPRESENTATION_COUNT])
 {
     bool is_inspect = strcmp(message_text(message, "type"), "inspect") == 0;
-    struct worker_upload uploads[REPRESENTATION_COUNT + 64];
+    struct worker_upload uploads[REQUEST_MODELS_MAX];
     struct worker_task task = {
         .request = is_inspect ? NULL : message_text(message, "request"),
         .path = is_inspect ? message_text(message, "path") : NULL,
@@ -192,8 +191,8 @@ static void wall_in(uint64_t memory_bytes)
 
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setrlimit(RLIMIT_CORE, &none);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadows take terabytes of address space   \
-                                                                     */
+/* The sanitizers' shadows take terabytes of address space. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     if (memory_bytes)
         setrlimit(RLIMIT_AS, &memory);
 #endif

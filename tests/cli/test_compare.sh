@@ -117,7 +117,14 @@ expect 0 "$diffaid" compare --help && out '--quantization-analysis' && out '--ep
 expect 0 "$diffai" --help && out '--ignore-keys-regex'
 expect 0 "$diffaid" analyses && out 'layer_impact'
 expect 0 "$diffaid" analyses stats && out 'quantiles'
-expect 2 "$diffaid" analyses nonsense
+expect 2 "$diffaid" analyses nonsense && err 'no analysis "nonsense"' && one_line_error
+expect 2 "$diffaid" analyses stats more && err 'one name at most' && one_line_error
+expect 0 "$diffaid" analyses --help && out '^usage: diffaid analyses'
+DIFFAID_ISA=nonsense expect 2 "$diffaid" compare "$work/a.safetensors" "$work/b.safetensors"
+err 'DIFFAID_ISA=nonsense' && one_line_error
+DIFFAID_ISA=scalar expect 1 "$diffaid" compare --json "$work/a.safetensors" "$work/b.safetensors" && out '"isa":"scalar"'
+expect 2 "$diffai" --path 'w\E' "$work/a.safetensors" "$work/b.safetensors" && err 'may not hold' && one_line_error
+expect 2 "$diffai" --format nonsense "$work/a.safetensors" "$work/b.safetensors" && err 'auto, safetensors' && one_line_error
 expect 0 "$diffaid" --version
 
 # A file that shrinks while it is read fails the comparison by name; it does not kill the program.

@@ -32,7 +32,7 @@ static const char fake_json[] = "{\"schema\":\"diffaid.result/v1\",\"tensors\":[
                                 "{\"name\":\"c.bias\",\"status\":\"changed\"}\n"
                                 "]}\n";
 
-struct gate {
+struct turnstile {
     pthread_mutex_t lock;
     pthread_cond_t moved;
     bool is_open;
@@ -48,10 +48,11 @@ struct fake {
     pthread_mutex_t lock;
     char last_request[4096], last_labels[512]; /* guarded by lock */
     bool is_file;                              /* results lie in files */
-    bool is_index_broken;
-    int fail_append;   /* upload_append answers this */
-    struct gate *gate; /* get waits here when set */
-    struct gate *append_gate;
+    bool is_index_broken;                      /* one record points beyond the result */
+    bool is_index_foreign;                     /* it is no index at all */
+    int fail_append;                           /* upload_append answers this */
+    struct turnstile *gate;                    /* get waits here when set */
+    struct turnstile *append_gate;
 };
 
 struct upload_sink {
@@ -59,7 +60,7 @@ struct upload_sink {
     uint64_t bytes;
 };
 
-static inline void gate_init(struct gate *gate)
+static inline void turnstile_init(struct turnstile *gate)
 {
     pthread_mutex_init(&gate->lock, NULL);
     pthread_cond_init(&gate->moved, NULL);
@@ -67,7 +68,7 @@ static inline void gate_init(struct gate *gate)
     gate->waiting = 0;
 }
 
-static inline void gate_pass(struct gate *gate)
+static inline void turnstile_pass(struct turnstile *gate)
 {
     pthread_mutex_lock(&gate->lock);
     gate->waiting++;
@@ -78,7 +79,7 @@ static inline void gate_pass(struct gate *gate)
 }
 
 /* Returns when count threads stand before the gate. */
-static inline void gate_await(struct gate *gate, int count)
+static inline void turnstile_await(struct turnstile *gate, int count)
 {
     pthread_mutex_lock(&gate->lock);
     while (gate->waiting < count)
@@ -86,7 +87,7 @@ static inline void gate_await(struct gate *gate, int count)
     pthread_mutex_unlock(&gate->lock);
 }
 
-static inline void gate_open(struct gate *gate)
+static inline void turnstile_open(struct turnstile *gate)
 {
     pthread_mutex_lock(&gate->lock);
     gate->is_open = true;
@@ -160,7 +161,7 @@ static int fake_get(struct backend *backend, const char *id, struct job *ret, st
 
     atomic_fetch_add(&fake->gets, 1);
     if (fake->gate)
-        gate_pass(fake->gate);
+        turnstile_pass(fake->gate);
     if (rc)
         return rc;
     if (!fake_knows(id))
@@ -234,6 +235,8 @@ static char *fake_index(struct fake *fake, size_t *ret_bytes)
     }
     if (fake->is_index_broken)
         records[2].offset = 1u << 30;
+    if (fake->is_index_foreign)
+        memset(data, 0, bytes);
     *ret_bytes = bytes;
     return data;
 }
@@ -255,7 +258,7 @@ static int fake_open_result(struct backend *backend, const char *id, enum repres
     if (representation == REPRESENTATION_JSON) {
         ret->data = strdup(fake_json);
         bytes = strlen(fake_json);
-    } else if (representation == REPRESENTATION_TEXT) {
+    } else if (representation >= REPRESENTATION_TEXT) {
         ret->data = strdup("  ~ a.weight\n");
         bytes = strlen(ret->data);
     } else {
@@ -303,7 +306,7 @@ static int fake_upload_append(struct upload_sink *sink, const void *data, size_t
 {
     (void)data;
     if (sink->fake->append_gate)
-        gate_pass(sink->fake->append_gate);
+        turnstile_pass(sink->fake->append_gate);
     if (sink->fake->fail_append)
         return error_set(err, (enum error_code)sink->fake->fail_append, "the disk is full");
     sink->bytes += bytes;

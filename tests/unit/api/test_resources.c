@@ -1,6 +1,8 @@
 /* Handlers with a backend in memory and no socket. */
 #include "tests/unit/api/ask.h"
 
+#include <fcntl.h>
+
 #include "api/prefer.h"
 
 static struct fake fake;
@@ -338,6 +340,7 @@ START_TEST(there_is_no_result_until_the_job_has_succeeded)
     expect(&fake, "GET", target, NULL, NULL, 409, "/problems/job-not-finished");
     snprintf(target, sizeof(target), JOB(ID_FAILED) "%s", ends[_i]);
     expect(&fake, "GET", target, NULL, NULL, 409, "\"error\":{\"code\":\"malformed-model\"");
+    expect(&fake, "GET", target, NULL, NULL, 409, "\"type\":\"/problems/malformed-model\"");
     snprintf(target, sizeof(target), JOB(ID_CANCELLED) "%s", ends[_i]);
     expect(&fake, "GET", target, NULL, NULL, 409, "/problems/job-cancelled");
     snprintf(target, sizeof(target), JOB(ID_UNKNOWN) "%s", ends[_i]);
@@ -418,10 +421,17 @@ END_TEST
 
 START_TEST(an_index_that_lies_is_not_believed)
 {
+    int spare = open("/dev/null", O_RDONLY); /* so that descriptor 0 is surely there */
+
     fake.is_index_broken = true;
     expect(&fake, "GET", TENSORS, NULL, NULL, 500, "/problems/internal");
     expect(&fake, "GET", RESULT, "Accept: application/x-ndjson", NULL, 500, "/problems/internal");
     expect(&fake, "GET", RESULT, NULL, NULL, 200, NULL);
+    fake.is_index_foreign = true;
+    expect(&fake, "GET", TENSORS, NULL, NULL, 500, "/problems/internal");
+    expect(&fake, "GET", RESULT, "Accept: application/x-ndjson", NULL, 500, "/problems/internal");
+    ck_assert_msg(fcntl(0, F_GETFD) >= 0, "somebody else's descriptor was closed");
+    close(spare);
 }
 END_TEST
 

@@ -18,7 +18,7 @@
 static struct fake fake;
 static struct http_config config;
 static struct http *front;
-static struct gate gate;
+static struct turnstile gate;
 
 static struct {
     pthread_mutex_t lock;
@@ -41,7 +41,7 @@ static inline void keep_log(void *context, const struct http_access *access)
 static inline void prepare(void)
 {
     fake_init(&fake);
-    gate_init(&gate);
+    turnstile_init(&gate);
     http_config_init(&config);
     config.port = 0;
     config.log = keep_log;

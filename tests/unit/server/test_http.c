@@ -272,9 +272,9 @@ START_TEST(a_job_that_ends_while_it_is_submitted_is_not_missed)
     start();
     fd = client();
     client_send(fd, SUBMIT("Prefer: wait=60\r\n"));
-    gate_await(&gate, 1); /* asked again after the registration, and about to look */
+    turnstile_await(&gate, 1); /* asked again after the registration, and about to look */
     atomic_store(&fake.submitted_state, JOB_SUCCEEDED);
-    gate_open(&gate);
+    turnstile_open(&gate);
     ck_assert_int_eq(client_read_response(fd, text, sizeof(text), true), 200);
     close(fd);
     stop();
@@ -332,7 +332,7 @@ START_TEST(a_handler_that_hangs_does_not_take_the_rest_along)
     for (int i = 0; i < 4; i++) {
         stuck[i] = client();
         client_send(stuck[i], GET(RUNNING));
-        gate_await(&gate, i + 1); /* the queue is short */
+        turnstile_await(&gate, i + 1); /* the queue is short */
     }
     for (int i = 0; i < 4; i++) {
         ck_assert_int_eq(client_read_response(stuck[i], text, sizeof(text), true), 503);
@@ -351,7 +351,7 @@ START_TEST(a_handler_that_hangs_does_not_take_the_rest_along)
     client_send(stuck[2], GET(RUNNING));
     client_read_response(stuck[2], text, sizeof(text), true);
     ck_assert_ptr_nonnull(strstr(text, " 503 "));
-    gate_open(&gate);
+    turnstile_open(&gate);
     for (int i = 0; i < 4; i++)
         close(stuck[i]);
     close(fd);

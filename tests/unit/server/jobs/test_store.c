@@ -80,8 +80,8 @@ static void claim_one(struct job_claim *claim)
 static const struct job_end success = {.state = JOB_SUCCEEDED,
                                        .run = "{\"elapsed_seconds\":1}",
                                        .is_inline = true,
-                                       .data = {"{\"a\":1}", "index", "text\n"},
-                                       .bytes = {7, 5, 5}};
+                                       .data = {"{\"a\":1}", "index", "text\n", "# a\n", "<a/>"},
+                                       .bytes = {7, 5, 5, 4, 4}};
 
 START_TEST(a_submitted_job_is_there_after_a_restart)
 {
@@ -143,7 +143,7 @@ END_TEST
 
 START_TEST(a_result_in_the_row_survives_a_restart)
 {
-    static const char *const expected[] = {"{\"a\":1}", "index", "text\n"};
+    static const char *const expected[] = {"{\"a\":1}", "index", "text\n", "# a\n", "<a/>"};
     char id[JOB_ID_BYTES], *data;
     struct job_claim claim;
     enum job_state state;
@@ -165,7 +165,7 @@ START_TEST(a_result_in_the_row_survives_a_restart)
         free(data);
     }
     store->ops->status(store, &status);
-    ck_assert_uint_eq(status.used_bytes, 17);
+    ck_assert_uint_eq(status.used_bytes, 25);
     job_claim_done(&claim);
 }
 END_TEST

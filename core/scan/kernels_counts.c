@@ -3,25 +3,36 @@
 
 #include "core/scan/vectors.h"
 
-/* x is exactly an F16 value: a normal one that needs 11 bits at most, or a multiple of 2^-24 below 2^-14, which adding
- * and taking away 1/2 (whose last bit is worth 2^-24) leaves as it is. */
-INLINE i32v is_f16(i32v magnitude)
+/* Whether values are exactly F16 ones (of what is not finite: anything). Without instructions for it: a normal one that
+ * needs 11 bits at most, or a multiple of 2^-24 below 2^-14, which adding and taking away 1/2 (whose last bit is worth
+ * 2^-24) leaves as it is. */
+INLINE i32v is_not_f16(f32v value)
 {
-    f32v value = (f32v)magnitude;
+#if defined(__AVX512F__)
+    return (i32v)((f32v)_mm512_cvtph_ps(_mm512_cvtps_ph((__m512)value, _MM_FROUND_TO_NEAREST_INT)) != value);
+#elif defined(__F16C__) && defined(__AVX2__)
+    return (i32v)((f32v)_mm256_cvtph_ps(_mm256_cvtps_ph((__m256)value, _MM_FROUND_TO_NEAREST_INT)) != value);
+#else
+    i32v magnitude = (i32v)value & INT32_MAX;
+    f32v positive = (f32v)magnitude;
     i32v is_small = (i32v)(magnitude < 0x38800000);
-    i32v is_multiple = (i32v)((value + 0.5f) - 0.5f == value);
+    i32v is_multiple = (i32v)((positive + 0.5f) - 0.5f == positive);
     i32v is_short = (i32v)((magnitude & 0x1fff) == 0) & (i32v)(magnitude < 0x47800000);
 
-    return (is_small & is_multiple) | (~is_small & is_short);
+    return ~((is_small & is_multiple) | (~is_small & is_short));
+#endif
 }
 
-INLINE void profile_f32v(i32v bits, i32v min_normal, i32v *subnormals, i32v *not_bf16, i32v *not_f16)
+INLINE void profile_f32v(enum block_format format, f32v value, i32v min_normal, i32v *subnormals, i32v *not_bf16,
+                         i32v *not_f16)
 {
-    i32v magnitude = bits & INT32_MAX, is_finite = (i32v)(magnitude < 0x7f800000);
+    i32v magnitude = (i32v)value & INT32_MAX, is_finite = (i32v)(magnitude < 0x7f800000);
 
     *subnormals -= (i32v)(magnitude < min_normal) & (i32v)(magnitude > 0);
-    *not_bf16 -= (i32v)((magnitude & 0xffff) != 0) & is_finite;
-    *not_f16 -= ~is_f16(magnitude) & is_finite;
+    if (format != BLOCK_BF16)
+        *not_bf16 -= (i32v)((magnitude & 0xffff) != 0) & is_finite;
+    if (format != BLOCK_F16)
+        *not_f16 -= is_not_f16(value) & is_finite;
 }
 
 static uint32_t count_of(const i32v *counts)
@@ -46,15 +57,15 @@ INLINE void profile_narrow(enum block_format format, const uint8_t *x, size_t el
     memcpy(&bits, &least, sizeof(bits));
     least_bits += bits;
     for (i = 0; i + F32_WIDTH <= elements; i += F32_WIDTH)
-        profile_f32v((i32v)load_f32v(format, x + i * bytes), least_bits, &subnormals, &not_bf16, &not_f16);
+        profile_f32v(format, load_f32v(format, x + i * bytes), least_bits, &subnormals, &not_bf16, &not_f16);
     if (i < elements) { /* the rest, beside zeros, which count nowhere */
         float rest[F32_WIDTH] = {0};
-        i32v last;
+        f32v last;
 
         for (size_t j = i; j < elements; j++)
             rest[j - i] = (float)load_one(format, x + j * bytes);
         memcpy(&last, rest, sizeof(last));
-        profile_f32v(last, least_bits, &subnormals, &not_bf16, &not_f16);
+        profile_f32v(format, last, least_bits, &subnormals, &not_bf16, &not_f16);
     }
     ret->subnormals = count_of(&subnormals);
     ret->not_bf16 = count_of(&not_bf16);

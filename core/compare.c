@@ -57,7 +57,7 @@ bool comparison_is_summed(const struct comparison *c, size_t pair)
     const struct tensor *b = comparison_tensor(c, pair, c->model_count - 1);
 
     return c->model_count > 1 && comparison_delta(c, pair) && dtype_is_parameter(a->dtype) &&
-           dtype_is_parameter(b->dtype);
+           dtype_is_parameter(b->dtype) && c->pairing->rule[pair] != PAIRED_AS_COPY;
 }
 
 bool comparison_is_within_epsilon(const struct comparison *c, size_t pair)
@@ -161,6 +161,28 @@ static int align(struct comparison *c, struct error *err)
         rc = selector.error.code;
     }
     selector_close(&selector);
+    if (rc == 0 && options->align == ALIGN_AUTO)
+        rc = pairing_add_prefixed((const struct model *const *)c->models, c->pairing, err);
+    return rc;
+}
+
+static bool is_content_sought(const struct comparison *c)
+{
+    return c->model_count > 1 && c->request->options.align == ALIGN_AUTO && !c->request->options.headers_only;
+}
+
+/* Pairs by content what names left unequal. */
+static int align_content(struct comparison *c, const struct compare_env *env, struct error *err)
+{
+    const struct scan_plan plan = {
+        .models = (const struct model *const *)c->models, .model_count = c->model_count, .pairing = c->pairing};
+    int rc;
+
+    if (!is_content_sought(c))
+        return 0;
+    rc = settle_by_content(&plan, &env->scan, c->pairing, c->scan, &c->settlement, err);
+    for (size_t m = 0; rc == 0 && c->settlement->confirmed_bytes && m < c->model_count; m++)
+        rc = model_check_unchanged(c->models[m], err);
     return rc;
 }
 
@@ -184,6 +206,8 @@ static int scan(struct comparison *c, const struct compare_env *env, struct erro
             if (analyses[i]->needs_for)
                 plan.needs |= analyses[i]->needs_for(&c->request->options);
         }
+    if (is_content_sought(c))
+        plan.needs |= NEED_SIDE;
     if (plan.needs == 0)
         return 0;
     if (plan.needs & NEED_COUPLES)
@@ -226,7 +250,20 @@ static enum tensor_status status_of(const struct comparison *c, size_t pair)
     return STATUS_NOT_COMPARED;
 }
 
-/* The verdict, by the table of the result document: equal < within epsilon < cannot be told < changed. */
+static void count_renamed(struct comparison *c)
+{
+    for (size_t pair = 0; pair < c->pairing->pairs; pair++) {
+        if (!comparison_tensor(c, pair, 0) || !comparison_tensor(c, pair, c->model_count - 1))
+            continue;
+        if (c->pairing->rule[pair] == PAIRED_AS_COPY)
+            c->copied++;
+        else
+            c->renamed += c->pairing->rule[pair] != PAIRED_BY_NAME;
+    }
+}
+
+/* The verdict, by the table of the result document: equal < within epsilon < cannot be told < changed. A model in which
+ * a layer was doubled is another model, though every tensor of it has its equal. */
 static void settle_verdict(struct comparison *c)
 {
     const uint64_t *counts = c->status_counts;
@@ -236,7 +273,7 @@ static void settle_verdict(struct comparison *c)
     for (size_t pair = 0; has_epsilon && pair < c->pairing->pairs; pair++)
         within += comparison_is_within_epsilon(c, pair);
     is_changed = counts[STATUS_CHANGED] > within || counts[STATUS_SHAPE_CHANGED] || counts[STATUS_ADDED] ||
-                 counts[STATUS_REMOVED];
+                 counts[STATUS_REMOVED] || c->copied;
     c->because = NULL;
     if (is_changed) {
         c->verdict = VERDICT_CHANGED;
@@ -245,6 +282,9 @@ static void settle_verdict(struct comparison *c)
     } else if (within || counts[STATUS_VALUE_EQUAL]) {
         c->verdict = VERDICT_EQUIVALENT;
         c->because = within ? "epsilon" : "values";
+    } else if (c->renamed) {
+        c->verdict = VERDICT_EQUIVALENT;
+        c->because = "renamed";
     } else {
         c->verdict = VERDICT_IDENTICAL;
     }
@@ -292,6 +332,7 @@ static int settle(struct comparison *c, struct error *err)
     if (c->model_count == 1)
         return 0;
     settle_totals(c);
+    count_renamed(c);
     settle_verdict(c);
     c->is_metadata_changed = is_metadata_changed(c->models[0], last);
     one_sided = c->status_counts[STATUS_ADDED] + c->status_counts[STATUS_REMOVED];
@@ -357,6 +398,10 @@ int compare_run(const struct compare_request *request, struct model *const *mode
     rc = scan(c, env, err);
     if (rc)
         goto out;
+    tell_phase(env, "settle");
+    rc = align_content(c, env, err);
+    if (rc)
+        goto out;
     tell_phase(env, "analyse");
     rc = settle(c, err);
     if (rc == 0)
@@ -382,6 +427,7 @@ void comparison_free(struct comparison *c)
         if (analyses[i]->free)
             analyses[i]->free(c->states[i]);
     free(c->states);
+    settlement_free(c->settlement);
     for (size_t i = 0; i < c->warning_count; i++)
         free(c->warnings[i].message);
     free(c->warnings);

@@ -7,6 +7,7 @@
 #include "core/model/model.h"
 #include "core/options.h"
 #include "core/scan/scan.h"
+#include "core/scan/settle.h"
 #include "core/writer.h"
 
 struct compare_env {
@@ -54,7 +55,9 @@ struct comparison {
     uint8_t *status;          /* [pair]: enum tensor_status; meaningless for one model */
     uint64_t status_counts[STATUS_COUNT];
     enum verdict verdict;
-    const char *because; /* of equivalent: "values" or "epsilon"; NULL otherwise */
+    const char *because; /* of equivalent: "values", "renamed" or "epsilon"; NULL otherwise */
+    struct settlement *settlement; /* NULL: pairs were not sought by content */
+    uint64_t renamed, copied;      /* pairs of baseline and candidate by prefix or content; copies of tensors paired elsewhere */
     bool is_metadata_changed;
     struct delta_record total; /* model-level, over float pairs in canonical order */
     uint64_t parameters_compared, parameters_changed;
@@ -93,7 +96,8 @@ const struct tensor *comparison_tensor(const struct comparison *c, size_t pair, 
 const struct side_record *comparison_side(const struct comparison *c, size_t pair, size_t model); /* NULL: not read */
 const struct delta_record *comparison_delta(const struct comparison *c, size_t pair); /* NULL: not compared */
 
-/* Whether the pair counts in model-level sums: compared, and of a float or complex type on both sides. */
+/* Whether the pair counts in model-level sums: compared, and of a float or complex type on both sides. A tensor's second
+ * pair, as a copy, does not. */
 bool comparison_is_summed(const struct comparison *c, size_t pair);
 /* Whether an epsilon was given and the pair, though changed, stays within it everywhere. */
 bool comparison_is_within_epsilon(const struct comparison *c, size_t pair);

@@ -266,6 +266,12 @@ static size_t append_counts(const struct comparison *c, char *out, size_t size, 
                       plural(count), words[i]);
         is_first = false;
     }
+    if (c->renamed)
+        used = append(out, size, used, is_first ? "%llu %s renamed" : ", %llu %.0srenamed",
+                      (unsigned long long)c->renamed, plural(c->renamed));
+    if (c->copied)
+        used = append(out, size, used, is_first && !c->renamed ? "%llu %s copied" : ", %llu %.0scopied",
+                      (unsigned long long)c->copied, plural(c->copied));
     return used;
 }
 
@@ -287,6 +293,9 @@ void comparison_headline(const struct comparison *c, char *out, size_t size)
         if (strcmp(c->because, "epsilon") == 0)
             used = append(out, size, used, "Equivalent: every difference in %llu %s lies within epsilon", all,
                           plural(all));
+        else if (strcmp(c->because, "renamed") == 0)
+            used = append(out, size, used, "Equivalent: all %llu %s are equal byte for byte, %llu under other names",
+                          all, plural(all), (unsigned long long)c->renamed);
         else
             used = append(out, size, used, "Equivalent: all values in %llu %s are equal, stored in other bytes", all,
                           plural(all));
@@ -341,9 +350,38 @@ void comparison_write_summary(const struct comparison *c, struct writer *w)
     write_end(w);
 }
 
+/* A pair of other names, and by which rule. Returns whether that was a prefix. */
+static bool write_renamed(const struct comparison *c, size_t pair, struct writer *w)
+{
+    const struct tensor *a = comparison_tensor(c, pair, 0);
+    const struct tensor *b = comparison_tensor(c, pair, c->model_count - 1);
+    const uint16_t rule = c->pairing->rule[pair];
+
+    if (rule == PAIRED_BY_NAME || !a || !b)
+        return false;
+    write_begin_object(w);
+    write_named(w, "baseline", a->name);
+    write_named(w, "candidate", b->name);
+    write_text(w, "rule", pairing_rule_names[rule]);
+    write_end(w);
+    return rule == PAIRED_BY_PREFIX;
+}
+
+static void write_ambiguity(const struct comparison *c, const struct ambiguity *ambiguity, struct writer *w)
+{
+    write_begin_object(w);
+    write_named(w, "candidate", c->models[c->model_count - 1]->tensors[ambiguity->tensor].name);
+    write_array(w, "baseline");
+    for (size_t i = 0; i < ambiguity->candidate_count; i++)
+        write_name(w, c->models[0]->tensors[ambiguity->candidates[i]].name);
+    write_end(w);
+    write_end(w);
+}
+
 static void write_alignment(const struct comparison *c, struct writer *w)
 {
     uint64_t matched = 0;
+    bool has_prefix = false;
 
     for (int s = 0; s < STATUS_COUNT; s++)
         if (s != STATUS_ADDED && s != STATUS_REMOVED)
@@ -351,9 +389,13 @@ static void write_alignment(const struct comparison *c, struct writer *w)
     write_object(w, "alignment");
     write_u64(w, "matched", matched);
     write_array(w, "renamed");
+    for (size_t pair = 0; pair < c->pairing->pairs; pair++)
+        has_prefix |= write_renamed(c, pair, w);
     write_end(w);
-    write_text(w, "mapping", "none");
+    write_text(w, "mapping", has_prefix ? "prefix" : "none");
     write_array(w, "ambiguous");
+    for (size_t i = 0; c->settlement && i < c->settlement->ambiguity_count; i++)
+        write_ambiguity(c, &c->settlement->ambiguities[i], w);
     write_end(w);
     write_end(w);
 }

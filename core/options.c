@@ -23,6 +23,7 @@ const char *const sort_names[SORT_COUNT + 1] = {
 };
 
 static const char *const across_names[] = {"none", "within", "between", NULL};
+static const char *const align_names[] = {[ALIGN_AUTO] = "auto", [ALIGN_NONE] = "none", NULL};
 static const char *const order_names[] = {"default", "ascending", "descending", NULL};
 
 #define FIELD(field) offsetof(struct options, field)
@@ -43,6 +44,8 @@ const struct option options_table[] = {
      "Leave out tensors whose name matches (PCRE2; may be repeated)."},
     {"epsilon", NULL, OPTION_NUMBER, FIELD(epsilon), 0, HUGE_VAL, NAN, NULL, "X",
      "Count elements with |delta| > X; the verdict is equivalent when there are none."},
+    {"align", NULL, OPTION_CHOICE, FIELD(align), 0, 0, ALIGN_AUTO, align_names, "HOW",
+     "How tensors are paired: auto (names, known prefixes, content) or none (equal names only)."},
     {"headers_only", NULL, OPTION_FLAG, FIELD(headers_only), 0, 0, 0, NULL, NULL,
      "Compare names, shapes and dtypes; read no weights."},
     {"only_changed", NULL, OPTION_FLAG, FIELD(only_changed), 0, 0, 0, NULL, NULL,

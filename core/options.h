@@ -34,6 +34,8 @@ enum sort_key {
 enum similarity_across { ACROSS_NONE, ACROSS_WITHIN, ACROSS_BETWEEN };
 extern const char *const sort_names[SORT_COUNT + 1]; /* as requests spell them; NULL-terminated */
 
+enum align_choice { ALIGN_AUTO, ALIGN_NONE };
+
 struct options {
     struct patterns include, exclude;
     double epsilon; /* NAN: none given */
@@ -41,6 +43,7 @@ struct options {
     uint64_t top;   /* 0: all */
     unsigned sort;  /* enum sort_key */
     unsigned order; /* 0: the sort's own, 1: ascending, 2: descending */
+    unsigned align; /* enum align_choice */
     /* quantization_analysis */
     double precision_minimal_db, precision_low_db, precision_moderate_db, precision_high_db;
     uint64_t most_damaged;

@@ -225,7 +225,8 @@ static void write_blocks(struct writer *w, const struct block_ranges *blocks, ui
         else
             write_null(w, "structure", "more structures than are told apart");
         if (is_one)
-            snprintf(text, sizeof(text), "layer %" PRIu64 ": a structure of its own among its neighbours", range->from);
+            snprintf(text, sizeof(text), "layer %" PRIu64 ": %" PRIu64 " %s", range->from, range->tensors,
+                     range->tensors == 1 ? "tensor" : "tensors");
         else
             snprintf(text, sizeof(text), "layers %" PRIu64 "–%" PRIu64 ": identical structure", range->from, range->to);
         write_text(w, "text", text);

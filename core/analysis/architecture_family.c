@@ -48,27 +48,41 @@ static const struct {
     {"self_attn.q_proj.", "mlp.gate_proj.", "llama"},
 };
 
-static bool any_holds(const struct model *model, const char *part)
+enum { BLOCKS_LOOKED_AT = 8 }; /* later blocks are named like the first ones */
+
+enum { FAMILIES = sizeof(families) / sizeof(families[0]) };
+
+static const char *family_by_names(const struct model *model)
 {
-    for (size_t t = 0; t < model->tensor_count; t++)
-        if (name_holds(model->tensors[t].name, part))
-            return true;
-    return false;
+    bool has_first[FAMILIES] = {false}, has_second[FAMILIES] = {false};
+
+    for (size_t t = 0; t < model->tensor_count; t++) {
+        struct name name = model->tensors[t].name;
+        struct block_name block;
+
+        if (block_name_of(name, &block) && block.number >= BLOCKS_LOOKED_AT)
+            continue;
+        for (size_t i = 0; i < FAMILIES; i++) {
+            has_first[i] = has_first[i] || name_holds(name, families[i].first);
+            has_second[i] = has_second[i] || !families[i].second || name_holds(name, families[i].second);
+        }
+    }
+    for (size_t i = 0; i < FAMILIES; i++)
+        if (has_first[i] && has_second[i])
+            return families[i].family;
+    return NULL;
 }
 
 void architecture_tell_family(const struct model *model, const struct config *config, struct architecture *a)
 {
     static const char *const keys[] = {"model_type", "_class_name", "architecture", "architectures.0", NULL};
+    const char *family;
 
     a->family_source = "config";
     for (size_t i = 0; keys[i]; i++)
         if (config_text(config, keys[i], &a->family) && a->family.bytes > 0)
             return;
-    a->family = (struct name){0};
+    family = family_by_names(model);
+    a->family = family ? name_of(family) : (struct name){0};
     a->family_source = "names";
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-        if (any_holds(model, families[i].first) && (!families[i].second || any_holds(model, families[i].second))) {
-            a->family = name_of(families[i].family);
-            return;
-        }
 }

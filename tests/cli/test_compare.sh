@@ -9,7 +9,7 @@ model "$work/a.safetensors" "$one" '\x00\x00\x80\x3f\x00\x00\x00\x40'
 model "$work/b.safetensors" "$one" '\x00\x00\x80\x3f\x00\x00\x40\x40'
 cp "$work/a.safetensors" "$work/same.safetensors"
 model "$work/half.safetensors" '{"w":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}' '\x00\x3c\x00\x40'
-model "$work/other.safetensors" '{"v":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}' '\x00\x00\x80\x3f\x00\x00\x00\x40'
+model "$work/other.safetensors" '{"v":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}' '\x00\x00\x40\x40\x00\x00\x00\x40'
 model "$work/odd.safetensors" '{"w":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}}' '\x00\x00\x80\x3f\x00\x00\x00\x40'
 
 # Verdicts and their exit statuses.

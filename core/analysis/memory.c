@@ -107,7 +107,7 @@ static int gather_side(const struct comparison *c, const struct compare_env *env
 {
     const struct model *m = c->models[model];
     bool *is_first = memory_first_uses(c, model);
-    uint64_t covered, all = 0;
+    uint64_t covered = 0, all = 0;
     int rc = is_first ? covered_bytes(m, &covered, err) : error_set(err, ERROR_NO_MEMORY, "out of memory");
 
     if (rc) {

@@ -38,6 +38,10 @@ void savings_done(struct savings *savings);
 /* The member opportunities, and what was not measured. */
 void savings_write(const struct comparison *comparison, const struct savings *savings, struct writer *w);
 
+struct what_if;
+/* The member low_precision: of the first model, for each tensor the smallest type that keeps precision_low_db. */
+void memory_precision_write(const struct comparison *comparison, const struct what_if *what_if, struct writer *w);
+
 /* Whether this pair is the first that holds the model's tensor: one tensor may stand in several pairs. */
 bool *memory_first_uses(const struct comparison *comparison, size_t model);
 

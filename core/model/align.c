@@ -1,9 +1,19 @@
 /* Pairs by name: the models' tensors are in canonical order already, so the union is one merge of sorted lists, and the
- * pairs come out in canonical order. */
+ * pairs come out in canonical order. What is left over is paired without prefixes, through a hash of the stripped
+ * names; a pair keeps the name of its first model, and so its place. */
 #include "core/model/align.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/model/name_index.h"
+
+const char *const pairing_rule_names[] = {
+    [PAIRED_BY_NAME] = "name",
+    [PAIRED_BY_PREFIX] = "prefix",
+    [PAIRED_BY_CONTENT] = "content",
+    [PAIRED_AS_COPY] = "copy",
+};
 
 void pairing_free(struct pairing *pairing)
 {
@@ -100,6 +110,256 @@ out:
     pairing_free(pairing);
     free(next);
     free(is_same);
+    return rc;
+}
+
+/* Pairs left over: `left` lack the model at hand, `right` begin with it. */
+struct leftover {
+    size_t *pair;
+    struct name *name; /* as it was, then as it is stripped */
+    size_t count;
+};
+
+static void leftover_done(struct leftover *side)
+{
+    free(side->pair);
+    free(side->name);
+}
+
+static int leftover_init(struct leftover *side, size_t room, struct error *err)
+{
+    *side =
+        (struct leftover){.pair = calloc(room + 1, sizeof(*side->pair)), .name = calloc(room + 1, sizeof(*side->name))};
+    return side->pair && side->name ? 0 : error_set(err, ERROR_NO_MEMORY, "out of memory for pairs");
+}
+
+static size_t first_model(const struct pairing *pairing, size_t pair)
+{
+    size_t m = 0;
+
+    while (m < pairing->models && pairing->side[pair * pairing->models + m] == PAIRING_NONE)
+        m++;
+    return m;
+}
+
+static void leftover_fill(struct leftover *side, const struct model *const *models, const struct pairing *pairing,
+                          size_t model, bool is_right)
+{
+    side->count = 0;
+    for (size_t pair = 0; pair < pairing->pairs; pair++) {
+        size_t first = first_model(pairing, pair);
+        bool lacks = pairing->side[pair * pairing->models + model] == PAIRING_NONE;
+
+        if (is_right ? first != model : first >= model || !lacks)
+            continue;
+        side->pair[side->count] = pair;
+        side->name[side->count++] = pairing_name(pairing, models, pair);
+    }
+}
+
+static bool strip(struct name *name, struct name prefix)
+{
+    if (name->bytes <= prefix.bytes || memcmp(name->text, prefix.text, prefix.bytes) != 0)
+        return false;
+    name->text += prefix.bytes;
+    name->bytes -= prefix.bytes;
+    return true;
+}
+
+static struct name without_known(struct name name)
+{
+    static const char *const known[] = {"model.", "module.", "_orig_mod."};
+    bool is_stripped = true;
+
+    while (is_stripped) {
+        is_stripped = false;
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+            is_stripped |= strip(&name, name_of(known[i]));
+    }
+    return name;
+}
+
+/* The name up to and including its first dot; empty where there is none. */
+static struct name first_component(struct name name)
+{
+    const char *dot = memchr(name.text, '.', name.bytes);
+
+    return (struct name){name.text, dot ? (uint32_t)(dot - name.text) + 1 : 0};
+}
+
+/* Index of side's names; those that appear twice are emptied, so that nothing finds them. */
+static struct name_index *index_of(struct leftover *side)
+{
+    struct name_index *index = name_index_new(side->count + 1);
+    const struct name_records records = {side->name, sizeof(*side->name)};
+    bool *is_double = calloc(side->count + 1, sizeof(*is_double));
+
+    for (size_t i = 0; index && is_double && i < side->count; i++) {
+        uint32_t at = name_index_add(index, records, (uint32_t)i);
+
+        if (at != i)
+            is_double[at] = is_double[i] = true;
+    }
+    for (size_t i = 0; index && is_double && i < side->count; i++)
+        if (is_double[i])
+            side->pair[i] = SIZE_MAX;
+    if (!is_double) {
+        name_index_free(index);
+        index = NULL;
+    }
+    free(is_double);
+    return index;
+}
+
+/* Joins pair right into pair left, unless both hold a tensor of some model. */
+static bool join(struct pairing *pairing, size_t left, size_t right)
+{
+    uint32_t *into = pairing->side + left * pairing->models, *from = pairing->side + right * pairing->models;
+
+    for (size_t m = 0; m < pairing->models; m++)
+        if (into[m] != PAIRING_NONE && from[m] != PAIRING_NONE)
+            return false;
+    for (size_t m = 0; m < pairing->models; m++) {
+        if (from[m] != PAIRING_NONE)
+            into[m] = from[m];
+        from[m] = PAIRING_NONE;
+    }
+    pairing->rule[left] = PAIRED_BY_PREFIX;
+    return true;
+}
+
+/* Joins what has the same name on both sides now. */
+static int join_equal(struct pairing *pairing, struct leftover *left, struct leftover *right, struct error *err)
+{
+    struct name_index *index_left = index_of(left), *index_right = index_of(right);
+    const struct name_records records = {right->name, sizeof(*right->name)};
+    int rc = 0;
+
+    if (!index_left || !index_right)
+        rc = error_set(err, ERROR_NO_MEMORY, "out of memory for pairs");
+    for (size_t i = 0; rc == 0 && i < left->count; i++) {
+        uint32_t at = name_index_find(index_right, records, left->name[i]);
+
+        if (left->pair[i] != SIZE_MAX && at != NAME_INDEX_NONE && right->pair[at] != SIZE_MAX)
+            join(pairing, left->pair[i], right->pair[at]);
+    }
+    name_index_free(index_left);
+    name_index_free(index_right);
+    return rc;
+}
+
+/* How many names of side, without prefix, are names opposite. */
+static size_t count_matches(const struct leftover *side, const struct leftover *opposite,
+                            const struct name_index *index, struct name prefix, size_t *ret_prefixed)
+{
+    const struct name_records records = {opposite->name, sizeof(*opposite->name)};
+    size_t matches = 0;
+
+    *ret_prefixed = 0;
+    for (size_t i = 0; i < side->count; i++) {
+        struct name name = side->name[i];
+
+        if (!strip(&name, prefix))
+            continue;
+        ++*ret_prefixed;
+        matches += name_index_find(index, records, name) != NAME_INDEX_NONE;
+    }
+    return matches;
+}
+
+/* The first component whose loss makes most of its names, or most names opposite, names opposite. Names lie in
+ * canonical order, so equal components follow one another but for odd cases, which only cost time: hence the bound. */
+static int find_component(const struct leftover *side, const struct leftover *opposite, struct name *ret_component,
+                          size_t *ret_matches, struct error *err)
+{
+    enum { COMPONENTS_MAX = 16 };
+    const struct name_records records = {opposite->name, sizeof(*opposite->name)};
+    struct name_index *index = name_index_new(opposite->count + 1);
+    struct name component = {"", 0};
+    size_t tried = 0;
+
+    *ret_matches = 0;
+    if (!index)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for pairs");
+    for (size_t i = 0; i < opposite->count; i++)
+        name_index_add(index, records, (uint32_t)i);
+    for (size_t i = 0; i < side->count && tried < COMPONENTS_MAX; i++) {
+        struct name next = first_component(side->name[i]);
+        size_t matches, prefixed;
+
+        if (next.bytes == 0 || name_equal(next, component))
+            continue;
+        component = next;
+        tried++;
+        matches = count_matches(side, opposite, index, component, &prefixed);
+        if (matches > *ret_matches && (2 * matches >= prefixed || 2 * matches >= opposite->count)) {
+            *ret_matches = matches;
+            *ret_component = component;
+        }
+    }
+    name_index_free(index);
+    return 0;
+}
+
+static int join_component(const struct model *const *models, struct pairing *pairing, size_t model,
+                          struct leftover *left, struct leftover *right, struct error *err)
+{
+    struct name component_left = {"", 0}, component_right = {"", 0};
+    size_t matches_left, matches_right;
+    struct leftover *side;
+    int rc;
+
+    leftover_fill(left, models, pairing, model, false);
+    leftover_fill(right, models, pairing, model, true);
+    rc = find_component(left, right, &component_left, &matches_left, err);
+    if (rc == 0)
+        rc = find_component(right, left, &component_right, &matches_right, err);
+    if (rc || (matches_left == 0 && matches_right == 0))
+        return rc;
+    side = matches_left >= matches_right ? left : right;
+    for (size_t i = 0; i < side->count; i++)
+        strip(&side->name[i], side == left ? component_left : component_right);
+    return join_equal(pairing, left, right, err);
+}
+
+/* Takes out the pairs that were joined into others. */
+static void drop_empty(struct pairing *pairing)
+{
+    const size_t models = pairing->models;
+    size_t kept = 0;
+
+    for (size_t pair = 0; pair < pairing->pairs; pair++) {
+        if (first_model(pairing, pair) == models)
+            continue;
+        memmove(pairing->side + kept * models, pairing->side + pair * models, models * sizeof(*pairing->side));
+        pairing->rule[kept++] = pairing->rule[pair];
+    }
+    pairing->pairs = kept;
+}
+
+int pairing_add_prefixed(const struct model *const *models, struct pairing *pairing, struct error *err)
+{
+    struct leftover left = {0}, right = {0};
+    int rc = leftover_init(&left, pairing->pairs, err);
+
+    if (rc == 0)
+        rc = leftover_init(&right, pairing->pairs, err);
+    for (size_t m = 1; rc == 0 && m < pairing->models; m++) {
+        leftover_fill(&left, models, pairing, m, false);
+        leftover_fill(&right, models, pairing, m, true);
+        if (left.count == 0 || right.count == 0)
+            continue;
+        for (size_t i = 0; i < left.count; i++)
+            left.name[i] = without_known(left.name[i]);
+        for (size_t i = 0; i < right.count; i++)
+            right.name[i] = without_known(right.name[i]);
+        rc = join_equal(pairing, &left, &right, err);
+        if (rc == 0)
+            rc = join_component(models, pairing, m, &left, &right, err);
+        drop_empty(pairing);
+    }
+    leftover_done(&left);
+    leftover_done(&right);
     return rc;
 }
 

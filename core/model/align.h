@@ -10,7 +10,13 @@
 
 #define PAIRING_NONE UINT32_MAX
 
-enum pairing_rule { PAIRED_BY_NAME = 0, PAIRED_BY_PREFIX, PAIRED_BY_CONTENT };
+enum pairing_rule {
+    PAIRED_BY_NAME = 0,
+    PAIRED_BY_PREFIX,
+    PAIRED_BY_CONTENT,
+    PAIRED_AS_COPY, /* by content, where one of the two stands in another pair too: a layer that was doubled, or one of two */
+};
+extern const char *const pairing_rule_names[]; /* "name", "prefix", "content", "copy" */
 
 struct pairing {
     size_t pairs, models;
@@ -29,6 +35,11 @@ struct selection {
 int pairing_align(const struct model *const *models, size_t model_count, const struct selection *selection,
                   struct pairing **ret_pairing, struct error *err);
 void pairing_free(struct pairing *pairing);
+
+/* Pairs names left over by pairing_align that are equal without known prefixes ("model.", "module.", "_orig_mod.", any
+ * of them, nested too), or without a first component that one side's names have in common ("bert."). Names that become
+ * equal to one another are left alone. */
+int pairing_add_prefixed(const struct model *const *models, struct pairing *pairing, struct error *err);
 
 /* Model m's tensor of the pair, or NULL. */
 const struct tensor *pairing_tensor(const struct pairing *pairing, const struct model *const *models, size_t pair,

@@ -520,16 +520,6 @@ static void pair_pass(struct measure *m, const struct opposite *pair, size_t com
         delta_rescale(m, a, b, common, abs_max, ret);
 }
 
-/* Where every byte is equal, the side's squares are the pair's: the bits that the kernels would have given. */
-static void delta_of_equal(const struct side_record *side, struct delta_record *ret)
-{
-    delta_record_init(ret);
-    ret->elements = side->elements;
-    ret->finite = side->finite;
-    ret->aa = ret->bb = ret->ab = side->squares;
-    ret->exponent_a = ret->exponent_b = side->exponent;
-}
-
 static bool is_bytes_equal(const struct stored *a, const struct stored *b)
 {
     unsigned bits = dtype_traits(a->dtype)->bits;
@@ -571,8 +561,7 @@ void measure_pair(struct measure *m, const struct opposite *pair, struct side_re
         *ret_b = *ret_a;
         if (pair->survey_b)
             survey_copy(m, pair->survey_b, pair->survey_a, b);
-        delta_of_equal(ret_a, ret_delta);
-        ret_delta->has_row_fit = false; /* equal dtypes: never a float beside codes */
+        delta_record_of_equal(ret_delta, ret_a);
         return;
     }
     delta_begin(ret_delta, common);
@@ -609,7 +598,7 @@ void measure_couple(struct measure *m, const struct stored *a, const struct stor
     const struct opposite pair = {.a = a, .b = b};
 
     if (is_bytes_equal(a, b)) {
-        delta_of_equal(side_a, &ret->delta);
+        delta_record_of_equal(&ret->delta, side_a);
     } else {
         delta_begin(&ret->delta, a->elements);
         if (is_measured_plainly(a) || is_measured_plainly(b))

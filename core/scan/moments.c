@@ -44,6 +44,18 @@ void delta_record_init(struct delta_record *record)
     *record = (struct delta_record){.is_bytes_equal = true, .has_row_fit = true};
 }
 
+/* The side's squares are the pair's: the bits that the kernels would have given. No row is fitted: equal dtypes are never
+ * a float beside codes. */
+void delta_record_of_equal(struct delta_record *record, const struct side_record *side)
+{
+    delta_record_init(record);
+    record->has_row_fit = false;
+    record->elements = side->elements;
+    record->finite = side->finite;
+    record->aa = record->bb = record->ab = side->squares;
+    record->exponent_a = record->exponent_b = side->exponent;
+}
+
 enum extreme_kind { EXTREME_NONE, EXTREME_F64, EXTREME_I64, EXTREME_U64 };
 
 static enum extreme_kind extreme_kind(enum dtype dtype)

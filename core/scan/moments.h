@@ -61,6 +61,8 @@ struct delta_record {
 
 void side_record_init(struct side_record *record, enum dtype dtype);
 void delta_record_init(struct delta_record *record);
+/* What lies between a side and its equal. */
+void delta_record_of_equal(struct delta_record *record, const struct side_record *side);
 
 /* Appends next, which follows in element (or tensor) order. Model-level records use the same two. */
 void side_record_merge(struct side_record *into, const struct side_record *next);

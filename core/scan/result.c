@@ -51,15 +51,13 @@ static bool make(void *array, bool is_needed, size_t count, size_t item_bytes)
 
 #define MAKE(array, is_needed, count) make(&(array), is_needed, count, sizeof(*(array)))
 
-int scan_result_new(const struct scan_plan *plan, struct scan_result **ret_result, struct error *err)
+/* The arrays that a result of these needs has, but for the couples. */
+static int result_make(size_t pairs, size_t models, unsigned needs, struct scan_result **ret_result, struct error *err)
 {
-    const size_t pairs = plan->pairing->pairs, models = plan->model_count;
-    const unsigned needs = plan->needs;
     struct scan_result *result = calloc(1, sizeof(*result));
-    size_t sides, couples;
+    size_t sides;
 
-    if (!result || __builtin_mul_overflow(pairs, models, &sides) ||
-        __builtin_mul_overflow(plan->group_count, couple_count(models), &couples))
+    if (!result || __builtin_mul_overflow(pairs, models, &sides))
         goto no_memory;
     result->pairs = pairs;
     result->models = models;
@@ -67,22 +65,8 @@ int scan_result_new(const struct scan_plan *plan, struct scan_result **ret_resul
         !MAKE(result->coverage, true, pairs) || !MAKE(result->quantiles, needs & NEED_QUANTILES, sides) ||
         !MAKE(result->profiles, needs & NEED_PROFILE, sides) || !MAKE(result->rows, needs & NEED_ROWS, sides) ||
         !MAKE(result->columns, needs & NEED_COLUMNS, sides) || !MAKE(result->flips, needs & NEED_FLIPS, pairs) ||
-        !MAKE(result->couples, needs & NEED_COUPLES, couples) || !MAKE(result->digests, needs & NEED_DIGEST, sides))
+        !MAKE(result->digests, needs & NEED_DIGEST, sides))
         goto no_memory;
-    for (size_t i = 0; result->quantiles && i < sides; i++)
-        quantiles_init(&result->quantiles[i]);
-    if (result->couples)
-        result->group_count = plan->group_count;
-    for (size_t i = 0; result->couples && i < couples; i++)
-        couple_record_init(&result->couples[i]);
-    for (size_t pair = 0; pair < pairs; pair++) {
-        for (size_t m = 0; m < models; m++) {
-            const struct tensor *tensor = pairing_tensor(plan->pairing, plan->models, pair, m);
-
-            side_record_init(&result->sides[pair * models + m], tensor ? tensor->dtype : DTYPE_UNKNOWN);
-        }
-        delta_record_init(&result->deltas[pair]);
-    }
     *ret_result = result;
     return 0;
 
@@ -91,6 +75,63 @@ no_memory:
     return error_set(err, ERROR_NO_MEMORY, "no memory for the records of %zu tensors of %zu models", pairs, models);
 }
 
+int scan_result_new(const struct scan_plan *plan, struct scan_result **ret_result, struct error *err)
+{
+    const size_t pairs = plan->pairing->pairs, models = plan->model_count;
+    struct scan_result *result = NULL;
+    size_t couples = 0;
+    int rc = result_make(pairs, models, plan->needs, &result, err);
+
+    if (rc)
+        return rc;
+    if (plan->needs & NEED_COUPLES) {
+        if (!__builtin_mul_overflow(plan->group_count, couple_count(models), &couples))
+            MAKE(result->couples, true, couples);
+        if (!result->couples) {
+            scan_result_free(result);
+            return error_set(err, ERROR_NO_MEMORY, "no memory for %zu groups of %zu models", plan->group_count, models);
+        }
+        result->group_count = plan->group_count;
+    }
+    for (size_t i = 0; i < couples; i++)
+        couple_record_init(&result->couples[i]);
+    for (size_t pair = 0; pair < pairs; pair++) {
+        for (size_t m = 0; m < models; m++) {
+            const struct tensor *tensor = pairing_tensor(plan->pairing, plan->models, pair, m);
+            const size_t side = pair * models + m;
+
+            side_record_init(&result->sides[side], tensor ? tensor->dtype : DTYPE_UNKNOWN);
+            if (result->quantiles)
+                quantiles_init(&result->quantiles[side]);
+        }
+        delta_record_init(&result->deltas[pair]);
+    }
+    *ret_result = result;
+    return 0;
+}
+
+int scan_result_like(const struct scan_result *result, size_t pairs, struct scan_result **ret_result, struct error *err)
+{
+    const unsigned needs = (result->quantiles ? NEED_QUANTILES : 0u) | (result->profiles ? NEED_PROFILE : 0u) |
+                           (result->rows ? NEED_ROWS : 0u) | (result->columns ? NEED_COLUMNS : 0u) |
+                           (result->flips ? NEED_FLIPS : 0u) | (result->digests ? NEED_DIGEST : 0u);
+
+    return result_make(pairs, result->models, needs, ret_result, err);
+}
+
+void scan_result_swap(struct scan_result *a, struct scan_result *b)
+{
+    const struct scan_result kept = *a;
+
+    *a = *b;
+    *b = kept;
+    b->couples = a->couples;
+    b->group_count = a->group_count;
+    a->couples = kept.couples;
+    a->group_count = kept.group_count;
+}
+
+/* What a pair's record says before its first unit. */
 void scan_result_begin(struct scan_result *result, const struct layout *layout, size_t pair)
 {
     struct delta_record *delta = &result->deltas[pair];

@@ -34,6 +34,13 @@ void yield_done(struct yield *yield);
 
 int scan_result_new(const struct scan_plan *plan, struct scan_result **ret_result, struct error *err);
 
+/* An empty result for another number of pairs, with the same arrays; couples stay with the old one. */
+int scan_result_like(const struct scan_result *result, size_t pairs, struct scan_result **ret_result,
+                     struct error *err);
+
+/* Exchanges the figures of pairs; couples stay where they are. */
+void scan_result_swap(struct scan_result *a, struct scan_result *b);
+
 /* What a pair's record says before its first unit. */
 void scan_result_begin(struct scan_result *result, const struct layout *layout, size_t pair);
 

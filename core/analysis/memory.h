@@ -26,6 +26,7 @@ struct saving {
 struct savings {
     struct saving *items; /* largest saving first */
     size_t count;
+    size_t model;
     uint32_t *equal;   /* pairs of equal content, group after group */
     uint64_t saveable; /* the largest saving of each tensor, summed: the savings do not add up */
     bool has_values, has_profiles, has_rows;

@@ -85,7 +85,7 @@ static bool is_fine_tune(const struct comparison *c, const struct change_figures
 {
     const struct options *o = &c->request->options;
 
-    return f->changed_tensors > 0 && f->unrelated_matrices == 0 && f->changed.nonfinite_changed == 0 &&
+    return f->changed_tensors > 0 && f->changed.nonfinite_changed == 0 &&
            delta_relative_l2(&f->changed) <= o->fine_tune_relative_l2 &&
            delta_cosine(&f->changed) >= o->fine_tune_cosine;
 }

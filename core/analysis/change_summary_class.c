@@ -21,9 +21,6 @@ const char *const change_class_names[CHANGE_CLASS_COUNT] = {
     [CHANGE_UNDETERMINED] = "undetermined",
 };
 
-/* A matrix whose smaller side is shorter says nothing by its rank. */
-enum { LOW_RANK_SIDE_MIN = 8 };
-
 static bool is_cast(const struct comparison *c, const struct change_figures *f)
 {
     (void)c;
@@ -55,10 +52,8 @@ double change_low_rank_share(const struct comparison *c, const struct change_fig
     *ret_rank = 0;
     for (size_t i = 0; low_rank && i < low_rank->count; i++) {
         const struct low_rank_matrix *m = &low_rank->items[i];
-        uint64_t side = m->rows < m->columns ? m->rows : m->columns;
 
-        if (m->rank == 0 || side < LOW_RANK_SIDE_MIN ||
-            (double)m->rank > c->request->options.low_rank_ratio * (double)side)
+        if (!low_rank_is_low(m, &c->request->options))
             continue;
         low += m->squares;
         if (m->rank > *ret_rank)
@@ -90,7 +85,7 @@ static bool is_fine_tune(const struct comparison *c, const struct change_figures
 {
     const struct options *o = &c->request->options;
 
-    return f->changed_tensors > 0 && f->unrelated_matrices == 0 && f->changed.nonfinite_changed == 0 &&
+    return f->changed_tensors > 0 && f->changed.nonfinite_changed == 0 &&
            delta_relative_l2(&f->changed) <= o->fine_tune_relative_l2 &&
            delta_cosine(&f->changed) >= o->fine_tune_cosine;
 }

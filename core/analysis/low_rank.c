@@ -219,31 +219,52 @@ static int sketch_init(struct sketch *s, uint64_t rows, uint64_t columns, struct
     return 0;
 }
 
-/* One row of Δ into Y's row and W. */
-static void sketch_row(struct sketch *s, uint64_t row, const double *delta, size_t columns)
+/* Rows of Δ into Y's rows and W. */
+static void sketch_rows(struct sketch *s, uint64_t first, const double *delta, size_t count, size_t columns)
 {
-    struct signs psi = signs_of(SEED_ROWS, row, LOW_RANK_COSKETCH);
-    double *y = s->y + row * LOW_RANK_SKETCH;
+    for (uint64_t row = first; row < first + count; row++, delta += columns) {
+        struct signs psi = signs_of(SEED_ROWS, row, LOW_RANK_COSKETCH);
+        double *y = s->y + row * LOW_RANK_SKETCH;
 
-    for (size_t c = 0; c < columns; c++) {
-        const struct signs *omega = &s->omega[c];
+        for (size_t c = 0; c < columns; c++) {
+            const struct signs *omega = &s->omega[c];
 
+            for (unsigned i = 0; i < SIGNS; i++)
+                y[omega->at[i]] += omega->is_negative[i] ? -delta[c] : delta[c];
+        }
         for (unsigned i = 0; i < SIGNS; i++)
-            y[omega->at[i]] += omega->is_negative[i] ? -delta[c] : delta[c];
+            add_scaled(s->w + psi.at[i] * columns, delta, psi.is_negative[i] ? -1 : 1, columns);
     }
-    for (unsigned i = 0; i < SIGNS; i++)
-        add_scaled(s->w + psi.at[i] * columns, delta, psi.is_negative[i] ? -1 : 1, columns);
 }
 
-/* B's part of one row: B += Q[row]ᵀ · Δ[row]. */
-static void project_row(struct sketch *s, uint64_t row, const double *delta, size_t columns)
+/* into += Σ factors[i · stride] · rows[i], four rows a time: each element's sum runs in the order of the rows. */
+static void add_rows(double *restrict into, const double *restrict rows, const double *factors, size_t stride,
+                     size_t count, size_t columns)
+{
+    size_t i = 0;
+
+    for (; i + 4 <= count; i += 4) {
+        const double *restrict row = rows + i * columns;
+        double p = factors[i * stride], q = factors[(i + 1) * stride], r = factors[(i + 2) * stride],
+               t = factors[(i + 3) * stride];
+
+        for (size_t c = 0; c < columns; c++)
+            into[c] =
+                (((into[c] + p * row[c]) + q * row[columns + c]) + r * row[2 * columns + c]) + t * row[3 * columns + c];
+    }
+    for (; i < count; i++)
+        add_scaled(into, rows + i * columns, factors[i * stride], columns);
+}
+
+/* B's part of some rows: B += Q[rows]ᵀ · Δ[rows]. */
+static void project_rows(struct sketch *s, uint64_t first, const double *delta, size_t count, size_t columns)
 {
     for (size_t k = 0; k < LOW_RANK_SKETCH; k++)
-        add_scaled(s->w + k * columns, delta, s->y[row * LOW_RANK_SKETCH + k], columns);
+        add_rows(s->w + k * columns, delta, s->y + first * LOW_RANK_SKETCH + k, LOW_RANK_SKETCH, count, columns);
 }
 
 static int each_row(const struct low_rank_source *source, struct sketch *s, const struct low_rank_matrix *m,
-                    void (*take)(struct sketch *, uint64_t, const double *, size_t), double *ret_squares,
+                    void (*take)(struct sketch *, uint64_t, const double *, size_t, size_t), double *ret_squares,
                     struct error *err)
 {
     struct sum squares = {0};
@@ -256,13 +277,9 @@ static int each_row(const struct low_rank_source *source, struct sketch *s, cons
             rc = source->read(source->context, row * m->columns, taken * m->columns, s->buffer, err);
         if (rc)
             return rc;
-        for (size_t i = 0; i < taken; i++) {
-            const double *delta = s->buffer + i * m->columns;
-
-            for (size_t c = 0; ret_squares && c < m->columns; c++)
-                sum_add(&squares, delta[c] * delta[c]);
-            take(s, row + i, delta, (size_t)m->columns);
-        }
+        for (size_t i = 0; ret_squares && i < taken * m->columns; i++)
+            sum_add(&squares, s->buffer[i] * s->buffer[i]);
+        take(s, row, s->buffer, taken, (size_t)m->columns);
     }
     if (ret_squares)
         *ret_squares = sum_value(&squares);
@@ -324,7 +341,7 @@ static int measure_sketch(const struct low_rank_source *source, double wanted, s
     if (rc)
         return rc;
     m->method = LOW_RANK_BY_SKETCH;
-    rc = each_row(source, &s, m, sketch_row, &m->squares, err);
+    rc = each_row(source, &s, m, sketch_rows, &m->squares, err);
     if (rc || !(m->squares > 0) || !isfinite(m->squares))
         goto out;
     svd_orthonormalise(s.y, (size_t)m->rows, LOW_RANK_SKETCH, NULL, s.scratch);
@@ -337,7 +354,7 @@ static int measure_sketch(const struct low_rank_source *source, double wanted, s
         goto out;
     }
     memset(s.w, 0, LOW_RANK_SKETCH * m->columns * sizeof(*s.w));
-    rc = each_row(source, &s, m, project_row, NULL, err);
+    rc = each_row(source, &s, m, project_rows, NULL, err);
     if (rc == 0)
         rc = values_of_core(&s, m, energies, err);
     if (rc)

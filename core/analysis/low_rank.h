@@ -10,15 +10,18 @@ enum {
     LOW_RANK_COSKETCH = 168,    /* rows of the sketch of its columns: what measures what the first one misses */
     LOW_RANK_EXACT_SIDE = 1024, /* longest smaller side that is measured exactly */
     LOW_RANK_VALUES = 32,       /* singular values kept */
+    LOW_RANK_SAMPLE = 192,      /* rows and columns of a sample */
+    LOW_RANK_SAMPLES_MAX = 1024,
 };
 
-enum low_rank_method { LOW_RANK_EXACT, LOW_RANK_BY_SKETCH };
+/* A sample is a block of the matrix: its rank is a lower bound of the whole's. */
+enum low_rank_method { LOW_RANK_EXACT, LOW_RANK_BY_SKETCH, LOW_RANK_BY_SAMPLE };
 
 struct low_rank_matrix {
     uint32_t pair;
     enum low_rank_method method;
     uint64_t rows, columns;
-    double squares;     /* ΣΔ² */
+    double squares;     /* ΣΔ²; of the sampled, as the pass found it */
     uint32_t rank;      /* smallest r whose r largest singular values hold the energy asked for; 0: none was found */
     const char *reason; /* of rank 0 */
     double energy;      /* Σσ² of those ÷ ΣΔ²; with rank 0, the share that the sketch holds (an estimate) */
@@ -43,14 +46,19 @@ int low_rank_measure_matrix(const struct low_rank_source *source, uint64_t rows,
 
 struct low_rank {
     struct low_rank_matrix *items; /* largest ΣΔ² first */
-    size_t count;
-    uint64_t candidates;  /* changed 2-D (and 4-D: outputs × rest) float tensors */
-    uint64_t elements;    /* read */
-    uint64_t over_budget; /* tensors left out: too many elements */
-    uint64_t not_plain;   /* tensors left out: not stored as plain elements */
+    size_t count;                  /* measured, then sampled */
+    uint64_t sampled;              /* of them */
+    uint64_t candidates;           /* changed 2-D (and 4-D: outputs × rest) float tensors */
+    uint64_t elements;             /* read */
+    uint64_t over_budget;          /* tensors left out: too many elements */
+    uint64_t not_plain;            /* tensors left out: not stored as plain elements */
 };
 
-/* Reads the changed 2-D and 4-D float tensors with the largest ΣΔ² again, options.low_rank_elements of them at most. */
+/* Whether its rank is low: at most low_rank_ratio of its smaller side, which must not be tiny. */
+bool low_rank_is_low(const struct low_rank_matrix *matrix, const struct options *options);
+
+/* Reads the changed 2-D and 4-D float tensors with the largest ΣΔ² again, options.low_rank_elements of them at most.
+ * Where what was measured is of low rank, blocks of the others are sampled, 192 rows by 192 columns each. */
 int low_rank_measure(const struct comparison *comparison, const struct compare_env *env, struct low_rank **ret_low_rank,
                      struct error *err);
 void low_rank_free(struct low_rank *low_rank);

@@ -99,12 +99,8 @@ static bool is_candidate(const struct comparison *c, size_t pair)
            dtype_traits(b->dtype)->kind == DTYPE_KIND_FLOAT && delta_squares_value(comparison_delta(c, pair)) > 0;
 }
 
-static int measure_pair(const struct comparison *c, const struct compare_env *env, size_t pair,
-                        struct delta_reader *reader, uint64_t *work, struct low_rank_matrix *m, struct error *err)
+static void point_at(const struct comparison *c, size_t pair, struct delta_reader *reader)
 {
-    struct low_rank_source source = {.read = read_delta, .context = reader, .cancel = env->scan.cancel};
-    const struct shape *shape = &comparison_tensor(c, pair, 0)->shape;
-
     for (int side = 0; side < 2; side++) {
         size_t model = side ? c->model_count - 1 : 0;
         const struct tensor *tensor = comparison_tensor(c, pair, model);
@@ -113,12 +109,87 @@ static int measure_pair(const struct comparison *c, const struct compare_env *en
         reader->sides[side].offset = tensor->extent.offset;
         reader->sides[side].dtype = tensor->dtype;
     }
+}
+
+static int measure_pair(const struct comparison *c, const struct compare_env *env, size_t pair,
+                        struct delta_reader *reader, uint64_t *work, struct low_rank_matrix *m, struct error *err)
+{
+    struct low_rank_source source = {.read = read_delta, .context = reader, .cancel = env->scan.cancel};
+    const struct shape *shape = &comparison_tensor(c, pair, 0)->shape;
+
+    point_at(c, pair, reader);
     m->pair = (uint32_t)pair;
     return low_rank_measure_matrix(&source, shape->dims[0], shape->elements / shape->dims[0],
                                    c->request->options.low_rank_energy, work, m, err);
 }
 
-static int measure_all(const struct comparison *c, const struct compare_env *env, const struct candidate *candidates,
+/* Evenly spread rows, and the columns in their middle, of a larger matrix. */
+struct block {
+    struct delta_reader *reader;
+    uint64_t rows, columns; /* of the whole */
+    uint64_t taken_rows, taken_columns;
+};
+
+static int read_block(void *context, uint64_t first, size_t count, double *ret_values, struct error *err)
+{
+    const struct block *block = context;
+    int rc = 0;
+
+    /* The exact way asks for whole rows, or for parts of one. */
+    while (rc == 0 && count > 0) {
+        uint64_t row = first / block->taken_columns, column = first % block->taken_columns;
+        size_t run = (size_t)(block->taken_columns - column < count ? block->taken_columns - column : count);
+        uint64_t at = row * block->rows / block->taken_rows * block->columns;
+
+        rc = read_delta(block->reader, at + (block->columns - block->taken_columns) / 2 + column, run, ret_values, err);
+        first += run;
+        ret_values += run;
+        count -= run;
+    }
+    return rc;
+}
+
+static int sample_pair(const struct comparison *c, const struct compare_env *env, size_t pair,
+                       struct delta_reader *reader, struct low_rank_matrix *m, struct error *err)
+{
+    const struct shape *shape = &comparison_tensor(c, pair, 0)->shape;
+    struct block block = {.reader = reader, .rows = shape->dims[0], .columns = shape->elements / shape->dims[0]};
+    struct low_rank_source source = {.read = read_block, .context = &block, .cancel = env->scan.cancel};
+    uint64_t work = UINT64_MAX;
+    int rc;
+
+    point_at(c, pair, reader);
+    block.taken_rows = block.rows < LOW_RANK_SAMPLE ? block.rows : LOW_RANK_SAMPLE;
+    block.taken_columns = block.columns < LOW_RANK_SAMPLE ? block.columns : LOW_RANK_SAMPLE;
+    m->pair = (uint32_t)pair;
+    rc = low_rank_measure_matrix(&source, block.taken_rows, block.taken_columns, c->request->options.low_rank_energy,
+                                 &work, m, err);
+    m->method = LOW_RANK_BY_SAMPLE;
+    m->squares = delta_squares_value(comparison_delta(c, pair));
+    return rc;
+}
+
+bool low_rank_is_low(const struct low_rank_matrix *m, const struct options *options)
+{
+    enum { SIDE_MIN = 8 }; /* a matrix whose smaller side is shorter says nothing by its rank */
+    uint64_t side = m->rows < m->columns ? m->rows : m->columns;
+
+    return m->rank > 0 && side >= SIDE_MIN && (double)m->rank <= options->low_rank_ratio * (double)side;
+}
+
+/* Whether what was measured leaves the change a chance to be of low rank. */
+static bool is_worth_sampling(const struct comparison *c, const struct low_rank *low_rank)
+{
+    double low = 0, total = 0;
+
+    for (size_t i = 0; i < low_rank->count; i++) {
+        total += low_rank->items[i].squares;
+        low += low_rank_is_low(&low_rank->items[i], &c->request->options) ? low_rank->items[i].squares : 0;
+    }
+    return low > 0 && low >= c->request->options.low_rank_share * total;
+}
+
+static int measure_all(const struct comparison *c, const struct compare_env *env, struct candidate *candidates,
                        struct low_rank *low_rank, struct error *err)
 {
     uint64_t left = c->request->options.low_rank_elements, work = EXACT_WORK;
@@ -132,13 +203,18 @@ static int measure_all(const struct comparison *c, const struct compare_env *env
         if (!is_plain(comparison_tensor(c, pair, 0)) || !is_plain(comparison_tensor(c, pair, c->model_count - 1))) {
             low_rank->not_plain++;
         } else if (elements > left) {
-            low_rank->over_budget++;
+            candidates[low_rank->over_budget++] = candidates[i];
         } else {
             left -= elements;
             low_rank->elements += elements;
             rc = measure_pair(c, env, pair, &reader, &work, &low_rank->items[low_rank->count++], err);
         }
     }
+    if (rc == 0 && is_worth_sampling(c, low_rank))
+        for (size_t i = 0; rc == 0 && i < low_rank->over_budget && i < LOW_RANK_SAMPLES_MAX; i++) {
+            rc = sample_pair(c, env, candidates[i].pair, &reader, &low_rank->items[low_rank->count++], err);
+            low_rank->sampled++;
+        }
     free(reader.stored);
     free(reader.values);
     return rc;
@@ -181,6 +257,10 @@ void low_rank_free(struct low_rank *low_rank)
     free(low_rank);
 }
 
+static const char *const method_names[] = {
+    [LOW_RANK_EXACT] = "exact", [LOW_RANK_BY_SKETCH] = "sketch", [LOW_RANK_BY_SAMPLE] = "sample"};
+
+/* Of the sampled, rows, columns and figures are those of the block. */
 static void write_matrix(const struct comparison *c, const struct low_rank_matrix *m, struct writer *w)
 {
     write_begin_object(w);
@@ -193,8 +273,8 @@ static void write_matrix(const struct comparison *c, const struct low_rank_matri
     write_figure(w, "error_bound", m->squares > 0 ? m->error_bound : NAN, m->reason);
     write_u64(w, "rows", m->rows);
     write_u64(w, "columns", m->columns);
-    write_text(w, "method", m->method == LOW_RANK_EXACT ? "exact" : "sketch");
-    write_u64(w, "sketch_size", m->method == LOW_RANK_EXACT ? 0 : LOW_RANK_SKETCH);
+    write_text(w, "method", method_names[m->method]);
+    write_u64(w, "sketch_size", m->method == LOW_RANK_BY_SKETCH ? LOW_RANK_SKETCH : 0);
     write_array(w, "singular_values");
     for (uint32_t i = 0; i < m->value_count; i++)
         w->ops->f64(w, m->values[i]);
@@ -206,10 +286,11 @@ void low_rank_write(const struct comparison *c, const struct low_rank *low_rank,
 {
     write_object(w, "low_rank");
     write_u64(w, "candidates", low_rank->candidates);
-    write_u64(w, "measured", low_rank->count);
+    write_u64(w, "measured", low_rank->count - low_rank->sampled);
+    write_u64(w, "sampled", low_rank->sampled);
     write_u64(w, "measured_elements", low_rank->elements);
     write_u64(w, "budget_elements", c->request->options.low_rank_elements);
-    write_u64(w, "skipped_over_budget", low_rank->over_budget);
+    write_u64(w, "skipped_over_budget", low_rank->over_budget - low_rank->sampled);
     write_u64(w, "skipped_not_plain", low_rank->not_plain);
     write_array(w, "tensors");
     for (size_t i = 0; i < low_rank->count; i++)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/analysis/analysis.h"
+#include "core/analysis/what_if.h"
 #include "core/model/layers.h"
 
 enum { SIDES = 2 };
@@ -37,6 +38,7 @@ struct memory_side {
 struct memory_state {
     struct memory_side sides[SIDES]; /* the last model's is sides[1]; of one model only that is used */
     struct tallies dtypes, layers, modules;
+    struct what_if *what_if; /* NULL unless asked for */
 };
 
 static size_t model_of(const struct comparison *c, size_t side)
@@ -205,6 +207,7 @@ static void memory_free(void *opaque)
         return;
     for (size_t side = 0; side < SIDES; side++)
         savings_done(&state->sides[side].savings);
+    what_if_free(state->what_if);
     free(state->dtypes.items);
     free(state->layers.items);
     free(state->modules.items);
@@ -224,6 +227,8 @@ static int prepare(const struct comparison *c, const struct compare_env *env, vo
         rc = tally(c, key_layer, &state->layers, err);
     if (rc == 0)
         rc = tally(c, key_module, &state->modules, err);
+    if (rc == 0 && c->request->options.what_if)
+        rc = what_if_measure(c, env, &state->what_if, err);
     if (rc) {
         memory_free(state);
         return rc;
@@ -346,6 +351,8 @@ static void write(const struct comparison *c, const void *opaque, struct writer 
         write_side(c, b, w);
         write_end(w);
     }
+    if (state->what_if)
+        memory_precision_write(c, state->what_if, w);
     write_tallies(c, w, "dtypes", "dtype", &state->dtypes);
     write_tallies(c, w, "layers", "layer", &state->layers);
     write_tallies(c, w, "module_types", "module_type", &state->modules);

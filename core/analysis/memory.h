@@ -26,6 +26,7 @@ struct saving {
 struct savings {
     struct saving *items; /* largest saving first */
     size_t count;
+    size_t model;
     uint32_t *equal;   /* pairs of equal content, group after group */
     uint64_t saveable; /* the largest saving of each tensor, summed: the savings do not add up */
     bool has_values, has_profiles, has_rows;
@@ -37,6 +38,10 @@ int savings_find(const struct comparison *comparison, const struct compare_env *
 void savings_done(struct savings *savings);
 /* The member opportunities, and what was not measured. */
 void savings_write(const struct comparison *comparison, const struct savings *savings, struct writer *w);
+
+struct what_if;
+/* The member low_precision: of the first model, for each tensor the smallest type that keeps precision_low_db. */
+void memory_precision_write(const struct comparison *comparison, const struct what_if *what_if, struct writer *w);
 
 /* Whether this pair is the first that holds the model's tensor: one tensor may stand in several pairs. */
 bool *memory_first_uses(const struct comparison *comparison, size_t model);

@@ -269,7 +269,8 @@ int savings_find(const struct comparison *c, const struct compare_env *env, size
     size_t capacity = 0;
     int rc = best && is_first ? 0 : error_set(err, ERROR_NO_MEMORY, "out of memory");
 
-    *s = (struct savings){.has_values = c->scan != NULL,
+    *s = (struct savings){.model = model,
+                          .has_values = c->scan != NULL,
                           .has_profiles = c->scan && c->scan->profiles,
                           .has_rows = c->scan && c->scan->rows};
     if (rc == 0 && s->has_values)
@@ -296,11 +297,10 @@ static void write_saving(const struct comparison *c, const struct savings *s, co
                          struct writer *w)
 {
     enum { COPIES_MAX = 10 };
-    const struct model *const *models = (const struct model *const *)c->models;
 
     write_begin_object(w);
     write_text(w, "kind", saving_kind_names[saving->kind]);
-    write_named(w, "tensor", pairing_name(c->pairing, models, saving->pair));
+    write_named(w, "tensor", comparison_tensor(c, saving->pair, s->model)->name);
     write_u64(w, "bytes", saving->bytes);
     write_u64(w, "bytes_saved", saving->saved);
     if (saving->kind == SAVING_ZERO_ROWS)
@@ -309,7 +309,7 @@ static void write_saving(const struct comparison *c, const struct savings *s, co
         write_u64(w, "copies", saving->count - 1);
         write_array(w, "equal");
         for (uint32_t i = 1; i < saving->count && i <= COPIES_MAX; i++)
-            write_name(w, pairing_name(c->pairing, models, s->equal[saving->first + i]));
+            write_name(w, comparison_tensor(c, s->equal[saving->first + i], s->model)->name);
         write_end(w);
     }
     write_end(w);

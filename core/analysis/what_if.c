@@ -219,6 +219,21 @@ bool what_if_has(const struct what_if *what_if, size_t pair)
     return what_if->pairs[pair].elements > 0;
 }
 
+bool what_if_figures(const struct what_if *what_if, size_t pair, unsigned target, const char **ret_name,
+                     double *ret_sqnr_db, uint64_t *ret_bytes)
+{
+    const struct measured *m = &what_if->pairs[pair];
+
+    if (target >= TARGET_COUNT)
+        return false;
+    *ret_name = target_names[target];
+    *ret_bytes = m->bytes[target];
+    *ret_sqnr_db = m->noise[target] == 0                         ? HUGE_VAL
+                   : m->signal > 0 && isfinite(m->noise[target]) ? 10 * log10(m->signal / m->noise[target])
+                                                                 : NAN;
+    return true;
+}
+
 static void write_measured(const struct measured *m, struct writer *w)
 {
     write_u64(w, "measured_elements", m->elements);

@@ -337,9 +337,36 @@ START_TEST(a_merged_adapter_has_its_rank)
     }
     ck_assert_double_gt(made_number_at(result, "/evidence/low_rank_share"), 0.999999);
     json_object_put(result);
+    /* What the budget leaves out is sampled, and named so. */
+    result = made_analyse("change_summary", a, b, "low_rank_elements", 1024.0, NULL);
+    ck_assert_double_eq(made_number_at(result, "/low_rank/measured"), 1);
+    ck_assert_double_eq(made_number_at(result, "/low_rank/sampled"), 4 * LAYERS - 1);
+    ck_assert_str_eq(made_text_at(result, "/low_rank/tensors/1/method"), "sample");
+    ck_assert_str_eq(made_text_at(result, "/class"), "low_rank");
+    json_object_put(result);
     /* Without the budget nothing is measured, and nothing claimed. */
     result = made_analyse("change_summary", a, b, "low_rank_elements", 0.0, NULL);
     ck_assert_double_eq(made_number_at(result, "/low_rank/skipped_over_budget"), 4 * LAYERS);
+    ck_assert_str_eq(made_text_at(result, "/class"), "partial_fine_tune");
+    json_object_put(result);
+    made_free(a);
+    made_free(b);
+}
+END_TEST
+
+/* A sample that shows more than a low rank ends the claim. */
+START_TEST(samples_of_full_rank_are_seen)
+{
+    struct made *a = base(), *b = made_copy(a);
+    struct json_object *result;
+
+    merge_adapter(b);
+    made_disturb(b, "layers.0.mlp.down_proj", 0.02, 5);
+    result = made_analyse("change_summary", a, b, "low_rank_elements", 1024.0, NULL);
+    ck_assert_double_eq(made_number_at(result, "/low_rank/sampled"), 4 * LAYERS);
+    ck_assert_double_lt(made_number_at(result, "/evidence/low_rank_share"), 0.9999);
+    json_object_put(result);
+    result = made_analyse("change_summary", a, b, "low_rank_elements", 1024.0, "low_rank_share", 0.9999, NULL);
     ck_assert_str_eq(made_text_at(result, "/class"), "partial_fine_tune");
     json_object_put(result);
     made_free(a);
@@ -441,6 +468,7 @@ int main(void)
     tcase_add_loop_test(tcase, each_kind_of_change_has_its_class, 0, (int)(sizeof(kinds) / sizeof(kinds[0])));
     tcase_add_test(tcase, frozen_layers_are_listed);
     tcase_add_test(tcase, a_merged_adapter_has_its_rank);
+    tcase_add_test(tcase, samples_of_full_rank_are_seen);
     tcase_add_test(tcase, pruned_rows_are_structured_and_scattered_zeros_are_not);
     tcase_add_test(tcase, swapping_mirrors_the_layers);
     tcase_add_test(tcase, headers_alone_decide_nothing);

@@ -262,6 +262,24 @@ START_TEST(what_is_not_read_is_not_claimed)
 }
 END_TEST
 
+START_TEST(low_precision_is_told_when_asked_for)
+{
+    struct made *a = made_decoder(4, 1, 64, MADE_NORMAL, DTYPE_F32);
+    struct json_object *result = made_analyse("memory_analysis", a, NULL, "what_if", 1.0, NULL);
+    struct json_object *first = made_at(result, "/low_precision/candidates/0");
+
+    ck_assert_str_eq(made_text_at(first, "/to"), "INT8_per_row");
+    ck_assert_double_ge(made_number_at(first, "/sqnr_db"), 30);
+    /* 320 rows of 64: one byte an element and a scale of four a row, instead of four bytes an element. */
+    ck_assert_double_eq(made_number_at(first, "/bytes_saved"), 320 * 64 * 3 - 320 * 4);
+    json_object_put(result);
+    result = made_analyse("memory_analysis", a, NULL, NULL);
+    ck_assert_int_ne(json_pointer_get(result, "/low_precision", &first), 0);
+    json_object_put(result);
+    made_free(a);
+}
+END_TEST
+
 static struct json_object *analyse_with_config(const char *config)
 {
     char directory[] = "/tmp/diffaid-made-XXXXXX", path[96], weights[96], made_path[MADE_PATH];
@@ -377,6 +395,7 @@ int main(void)
     tcase_add_test(tcase, duplicates_are_equal_in_type_shape_and_content);
     tcase_add_test(tcase, equal_figures_are_no_proof);
     tcase_add_test(tcase, what_is_not_read_is_not_claimed);
+    tcase_add_test(tcase, low_precision_is_told_when_asked_for);
     tcase_add_loop_test(tcase, the_cache_is_read_from_the_config, 0, (int)(sizeof(cached) / sizeof(cached[0])));
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

@@ -85,7 +85,7 @@ static const struct {
     {"{" AB ",\"options\":[]}", "/options", "must be an object"},
     {"{" AB ",\"options\":{\"tpo\":1}}", "/options/tpo", "did you mean \"top\"?"},
     {"{" AB ",\"options\":{\"only-changed\":true}}", "/options/only-changed", "did you mean \"only_changed\"?"},
-    {"{" AB ",\"options\":{\"align\":\"auto\"}}", "/options/align", "unknown option"},
+    {"{" AB ",\"options\":{\"align\":\"aut\"}}", "/options/align", "must be one of auto, none"},
     {"{" AB ",\"options\":{\"top\":-1}}", "/options/top", "from 0"},
     {"{" AB ",\"options\":{\"top\":1.5}}", "/options/top", "whole number"},
     {"{" AB ",\"options\":{\"top\":1e300}}", "/options/top", "from 0"},

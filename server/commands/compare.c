@@ -2,6 +2,7 @@
  * whole or not at all. Nothing but the result goes to standard output. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 
 /* What an interrupt must reach: the pass in its cancel flag, and later the unfinished file. */
 static atomic_bool is_cancelled;
-static char temporary_path[4096];
+static char temporary_path[PATH_MAX + 32], out_path[PATH_MAX];
 static volatile sig_atomic_t is_writing;
 
 static void on_interrupt(int number)
@@ -129,6 +130,28 @@ static int open_models(const struct arguments *a, struct model **models, struct 
     return 0;
 }
 
+/* The result takes its file's place: that must not be a file of a model, by whatever name. */
+static int check_out(const struct arguments *a, struct model *const *models, struct error *err)
+{
+    struct stat out, named;
+
+    if (!a->out || stat(a->out, &out) != 0)
+        return 0;
+    for (size_t i = 0; i < a->model_count; i++) {
+        bool is_input = stat(a->models[i], &named) == 0 && named.st_dev == out.st_dev && named.st_ino == out.st_ino &&
+                        S_ISREG(named.st_mode);
+
+        for (size_t j = 0; j < models[i]->file_count; j++) {
+            const struct identity *identity = &models[i]->files[j].source->identity;
+
+            is_input |= identity->device == out.st_dev && identity->inode == out.st_ino;
+        }
+        if (is_input)
+            return error_set(err, ERROR_REQUEST, "--out %s: is a file of the model %s", a->out, a->models[i]);
+    }
+    return 0;
+}
+
 /* Opens where the result goes: standard output, an existing device, or a temporary file beside the one asked for. */
 static int open_output(const struct arguments *a, int *ret_fd, struct error *err)
 {
@@ -142,7 +165,10 @@ static int open_output(const struct arguments *a, int *ret_fd, struct error *err
     if (stat(a->out, &status) == 0 && !S_ISREG(status.st_mode)) {
         fd = open(a->out, O_WRONLY | O_CLOEXEC);
     } else {
-        if ((size_t)snprintf(temporary_path, sizeof(temporary_path), "%s.%ld.tmp", a->out, (long)getpid()) >=
+        /* A symbolic link stays one: the file that it names is replaced, not the link. */
+        if (!realpath(a->out, out_path) && (size_t)snprintf(out_path, sizeof(out_path), "%s", a->out) >= sizeof(out_path))
+            return error_set(err, ERROR_WRITE, "%s: path is too long", a->out);
+        if ((size_t)snprintf(temporary_path, sizeof(temporary_path), "%s.%ld.tmp", out_path, (long)getpid()) >=
             sizeof(temporary_path)) {
             temporary_path[0] = '\0';
             return error_set(err, ERROR_WRITE, "%s: path is too long", a->out);
@@ -165,7 +191,7 @@ static int close_output(const struct arguments *a, int fd, int rc, struct error 
         rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", a->out, strerror(errno));
     if (!temporary_path[0])
         return rc;
-    if (rc == 0 && rename(temporary_path, a->out) != 0)
+    if (rc == 0 && rename(temporary_path, out_path) != 0)
         rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", a->out, strerror(errno));
     if (rc)
         unlink(temporary_path);
@@ -210,6 +236,8 @@ static int compare(struct run *run, struct model **models, struct comparison **r
 
     begin_phase(run, "open");
     rc = open_models(a, models, err);
+    if (!rc)
+        rc = check_out(a, models, err);
     if (rc)
         return rc;
     env.scan.threads = run->threads;

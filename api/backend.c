@@ -5,11 +5,23 @@
 
 const char *const job_state_names[JOB_STATE_COUNT] = {"queued", "running", "succeeded", "failed", "cancelled"};
 
+bool id_is_valid(const char *text)
+{
+    for (size_t i = 0; i < JOB_ID_BYTES - 1; i++) {
+        char c = text[i];
+
+        if (i == 8 || i == 13 || i == 18 || i == 23 ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+    }
+    return text[JOB_ID_BYTES - 1] == '\0';
+}
+
 void job_done(struct job *job)
 {
     free(job->request);
     free(job->labels);
     free(job->error);
+    free(job->summary);
     free(job->run);
 }
 

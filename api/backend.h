@@ -13,6 +13,10 @@
 
 enum { JOB_ID_BYTES = 37 }; /* UUIDv7 as text, with its NUL */
 
+/* Whether it looks like the id of a job or an upload at all (lower-case hex and dashes): what does not is unknown
+ * without asking. */
+bool id_is_valid(const char *text);
+
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED, JOB_STATE_COUNT };
 extern const char *const job_state_names[JOB_STATE_COUNT]; /* "queued", … */
 
@@ -35,6 +39,7 @@ struct job {
     char *request; /* JSON as accepted: models, analyses, options */
     char *labels;  /* JSON object, or NULL */
     char *error;   /* failed: JSON {code, status, title, detail}; else NULL */
+    char *summary; /* succeeded: JSON {verdict, headline, …}, what the result's summary says in short; else NULL */
     char *run;     /* succeeded: JSON {elapsed_seconds, engine, timings}; else NULL */
 };
 void job_done(struct job *job);
@@ -59,7 +64,14 @@ struct submission {
     size_t upload_count;
 };
 
-enum representation { REPRESENTATION_JSON, REPRESENTATION_INDEX, REPRESENTATION_TEXT, REPRESENTATION_COUNT };
+enum representation {
+    REPRESENTATION_JSON,
+    REPRESENTATION_INDEX,
+    REPRESENTATION_TEXT,
+    REPRESENTATION_MARKDOWN,
+    REPRESENTATION_JUNIT,
+    REPRESENTATION_COUNT
+};
 
 /* One file of a finished result: a descriptor (owned; −1 when data is used) or bytes (owned). */
 struct blob {

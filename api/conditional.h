@@ -4,8 +4,8 @@
 
 #include "api/exchange.h"
 
-/* Turns a 200 of GET or HEAD into 304 when If-None-Match names its ETag, and a whole file of GET into 206 or 416 by Range
- * (one range; If-Range). Leaves every other response alone. */
+/* Turns a 200 of GET or HEAD into 304 when If-None-Match names its ETag, and a whole file of GET into 206 or 416 by
+ * Range (one range; If-Range). Leaves every other response alone. */
 void conditional_apply(const struct request *request, struct response *response);
 
 #endif

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 const char *const method_names[METHOD_COUNT] = {
-    [METHOD_GET] = "GET",       [METHOD_HEAD] = "HEAD",     [METHOD_POST] = "POST",       [METHOD_PUT] = "PUT",
-    [METHOD_PATCH] = "PATCH",   [METHOD_DELETE] = "DELETE", [METHOD_OPTIONS] = "OPTIONS", [METHOD_OTHER] = "",
+    [METHOD_GET] = "GET",     [METHOD_HEAD] = "HEAD",     [METHOD_POST] = "POST",       [METHOD_PUT] = "PUT",
+    [METHOD_PATCH] = "PATCH", [METHOD_DELETE] = "DELETE", [METHOD_OPTIONS] = "OPTIONS", [METHOD_OTHER] = "",
 };
 
 enum http_method method_by_name(const char *name)
@@ -120,6 +120,24 @@ void response_text(struct response *response, int status, const char *media_type
     response->text = text;
     response->bytes = bytes;
     response_header(response, "Content-Type", media_type);
+}
+
+void response_segments(struct response *response, const char *media_type, struct blob *blob, struct segment *segments,
+                       size_t count, const char *before, const char *between, const char *after)
+{
+    body_done(response);
+    response->status = 200;
+    response->kind = BODY_SEGMENTS;
+    response->blob = *blob;
+    response->segments = segments;
+    response->segment_count = count;
+    response->before = strdup(before);
+    response->between = between;
+    response->after = strdup(after);
+    if (response->before && response->after)
+        response_header(response, "Content-Type", media_type);
+    else
+        response_text(response, 503, "", NULL, 0);
 }
 
 uint64_t response_length(const struct response *response)

@@ -91,7 +91,7 @@ struct response {
         char job_id[JOB_ID_BYTES];
         unsigned seconds; /* 0: do not wait. Else ask again when the job has ended or the time is up */
     } wait;
-    bool is_last;                      /* close the connection afterwards */
+    bool is_last;                     /* close the connection afterwards */
     char cause[RESPONSE_CAUSE_BYTES]; /* for the log only: what the client is not told */
 };
 
@@ -108,14 +108,19 @@ const char *response_header_value(const struct response *response, const char *n
 void response_text(struct response *response, int status, const char *media_type, char *text, size_t bytes);
 void response_fixed(struct response *response, int status, const char *media_type, const char *text, size_t bytes);
 
+/* The body: segments of blob, with `between` (static) between them. Takes blob and segments, copies the rest; without
+ * memory the answer says so and its status is 503. */
+void response_segments(struct response *response, const char *media_type, struct blob *blob, struct segment *segments,
+                       size_t count, const char *before, const char *between, const char *after);
+
 uint64_t response_length(const struct response *response);
 
 /* Reads a body from front to back. */
 struct body_reader {
     const struct response *response;
-    size_t part;     /* of BODY_SEGMENTS: 0 before, 2i+1 segment i, 2i+2 what follows it */
-    uint64_t at;     /* in the part */
-    char *window;    /* of the file, so that neighbouring segments cost one read */
+    size_t part;  /* of BODY_SEGMENTS: 0 before, 2i+1 segment i, 2i+2 what follows it */
+    uint64_t at;  /* in the part */
+    char *window; /* of the file, so that neighbouring segments cost one read */
     uint64_t window_offset;
     size_t window_bytes;
 };

@@ -1,5 +1,5 @@
-/* Loopback is no protection from a browser: any page may send requests there, and a name that resolves to 127.0.0.1 makes
- * it same-origin. Host and Origin tell; JSON as the only type keeps form posts out. */
+/* Loopback is no protection from a browser: any page may send requests there, and a name that resolves to 127.0.0.1
+ * makes it same-origin. Host and Origin tell; JSON as the only type keeps form posts out. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>

@@ -1,5 +1,4 @@
-/* Implements the writer over one growing buffer. Text is valid JSON whatever it is fed: invalid UTF-8 becomes U+FFFD,
- * control and bidirectional characters are escaped, so that a hostile tensor name or label stays inert in a terminal. */
+/* Implements the writer over one growing buffer. Text is valid JSON whatever it is fed. */
 #include "api/json_text.h"
 
 #include <inttypes.h>
@@ -8,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "api/utf8.h"
+#include "api/json_string.h"
 #include "core/decimal.h"
 
 static void put(struct json_text *d, const char *text, size_t bytes)
@@ -44,40 +43,14 @@ static void before_value(struct json_text *d)
     d->has_member |= 1u << d->depth;
 }
 
+static void put_piece(void *context, const char *piece, size_t bytes)
+{
+    put(context, piece, bytes);
+}
+
 static void put_text(struct json_text *d, const char *text, size_t bytes)
 {
-    size_t plain = 0, at = 0; /* [plain, at) needs no escape and is not written yet */
-
-    put(d, "\"", 1);
-    while (at < bytes) {
-        unsigned char c = (unsigned char)text[at];
-        char escape[16];
-        uint32_t code;
-        size_t length;
-
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-            at++;
-            continue;
-        }
-        length = utf8_decode(text + at, bytes - at, &code);
-        if (length > 1 && !is_harmful_character(code)) {
-            at += length;
-            continue;
-        }
-        put(d, text + plain, at - plain);
-        if (length == 0)
-            put(d, "\xef\xbf\xbd", 3);
-        else if (c == '"' || c == '\\')
-            put(d, (const char[]){'\\', (char)c}, 2);
-        else if (c == '\n')
-            put(d, "\\n", 2);
-        else
-            put(d, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", (unsigned)code));
-        at += length ? length : 1;
-        plain = at;
-    }
-    put(d, text + plain, at - plain);
-    put(d, "\"", 1);
+    json_string_write(text, bytes, put_piece, d);
 }
 
 static void begin(struct writer *w, enum writer_scope scope)
@@ -169,8 +142,15 @@ static void null(struct writer *w, const char *reason)
     put(d, "null", 4);
 }
 
-static const struct writer_ops json_text_ops = {
-    .begin = begin, .end = end, .key = key, .f64 = f64, .u64 = u64, .i64 = i64, .text = text, .flag = flag, .null = null};
+static const struct writer_ops json_text_ops = {.begin = begin,
+                                                .end = end,
+                                                .key = key,
+                                                .f64 = f64,
+                                                .u64 = u64,
+                                                .i64 = i64,
+                                                .text = text,
+                                                .flag = flag,
+                                                .null = null};
 
 void json_text_init(struct json_text *json)
 {

@@ -1,4 +1,5 @@
-/* A small JSON document built in memory: the bodies of replies. Findings of any size stream through api/render instead. */
+/* A small JSON document built in memory: the bodies of replies. Findings of any size stream through api/render instead.
+ */
 #ifndef API_JSON_TEXT_H
 #define API_JSON_TEXT_H
 

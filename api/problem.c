@@ -7,12 +7,14 @@
 #include "api/json_text.h"
 
 const struct problem_type problem_types[PROBLEM_COUNT] = {
-    [PROBLEM_BAD_REQUEST] = {"bad-request", 400, "Bad request",
-                             "The request line, a header or the target is malformed or ambiguous. Nothing was done; the "
-                             "connection may have been closed."},
-    [PROBLEM_INVALID_PARAMETER] = {"invalid-parameter", 400, "Invalid parameter",
-                                   "A parameter of the query is unknown, given twice or has a value that is not allowed. "
-                                   "A page token is good only for the list and the filter that it came from."},
+    [PROBLEM_BAD_REQUEST] =
+        {"bad-request", 400, "Bad request",
+         "The request line, a header or the target is malformed or ambiguous. Nothing was done; the "
+         "connection may have been closed."},
+    [PROBLEM_INVALID_PARAMETER] =
+        {"invalid-parameter", 400, "Invalid parameter",
+         "A parameter of the query is unknown, given twice or has a value that is not allowed. "
+         "A page token is good only for the list and the filter that it came from."},
     [PROBLEM_INVALID_REQUEST] = {"invalid-request", 422, "Invalid request",
                                  "The body is not what this call takes. errors[] points at each fault."},
     [PROBLEM_NOT_FOUND] = {"not-found", 404, "Not found", "There is nothing at this address."},
@@ -53,11 +55,13 @@ const struct problem_type problem_types[PROBLEM_COUNT] = {
                                         "Content-Encoding."},
     [PROBLEM_RANGE_NOT_SATISFIABLE] = {"range-not-satisfiable", 416, "Range not satisfiable",
                                        "The range lies beyond the end. Content-Range tells the length."},
-    [PROBLEM_MISDIRECTED] = {"misdirected-request", 421, "Misdirected request",
-                             "The Host header names another host than this service answers for. A service that listens on "
-                             "loopback answers for localhost, 127.0.0.1, [::1] and what --allowed-host names."},
-    [PROBLEM_FOREIGN_ORIGIN] = {"foreign-origin", 403, "Foreign origin",
-                                "A web page of another origin made this request. Such pages may not change anything here."},
+    [PROBLEM_MISDIRECTED] =
+        {"misdirected-request", 421, "Misdirected request",
+         "The Host header names another host than this service answers for. A service that listens on "
+         "loopback answers for localhost, 127.0.0.1, [::1] and what --allowed-host names."},
+    [PROBLEM_FOREIGN_ORIGIN] =
+        {"foreign-origin", 403, "Foreign origin",
+         "A web page of another origin made this request. Such pages may not change anything here."},
     [PROBLEM_DIGEST_MISMATCH] = {"digest-mismatch", 422, "Digest mismatch",
                                  "The bytes that arrived do not have the sha-256 that Repr-Digest or Content-Digest "
                                  "announced. The upload was discarded."},
@@ -77,6 +81,8 @@ const struct problem_type problem_types[PROBLEM_COUNT] = {
                                    "The job ran longer than --job-timeout allows."},
     [PROBLEM_MEMORY_EXCEEDED] = {"memory-exceeded", 422, "Memory limit exceeded",
                                  "The job needed more memory than --job-memory allows."},
+    [PROBLEM_INTERRUPTED] = {"interrupted", 500, "Interrupted",
+                             "The service ended during each of the job's attempts, as often as it is tried."},
     [PROBLEM_INTERNAL] = {"internal", 500, "Internal error",
                           "The service failed. The log has the cause under the request's id."},
 };

@@ -38,9 +38,10 @@ enum problem {
     PROBLEM_TIMEOUT,
     PROBLEM_NO_SPACE,
     PROBLEM_READ_ERROR,
-    PROBLEM_WORKER_CRASHED, /* this and the next two: of jobs only */
+    PROBLEM_WORKER_CRASHED, /* this and the next three: of jobs only */
     PROBLEM_DEADLINE_EXCEEDED,
     PROBLEM_MEMORY_EXCEEDED,
+    PROBLEM_INTERRUPTED,
     PROBLEM_INTERNAL,
     PROBLEM_COUNT
 };

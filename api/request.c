@@ -1,15 +1,17 @@
-/* json_scan decides whether the text is JSON at all; json-c then parses what is known to be good; the rest of this file
- * holds each member against the tables of analyses and options. All faults are gathered, up to REQUEST_FAULTS_MAX. */
+/* json_check decides whether the text is JSON at all; json-c then parses what is known to be good; the rest of this
+ * file holds each member against the tables of analyses and options. All faults are gathered, up to REQUEST_FAULTS_MAX.
+ */
 #include "api/request.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json_scan.h"
+#include "api/faults.h"
+#include "api/gate_rules.h"
+#include "api/json_check.h"
 #include "api/json_text.h"
 #include "core/analysis/analysis.h"
 
@@ -19,122 +21,6 @@ enum {
     LABEL_KEY_BYTES_MAX = 63,
     LABEL_VALUE_BYTES_MAX = 255,
 };
-
-__attribute__((format(printf, 3, 4))) static void add_fault(struct request_faults *faults, const char *pointer,
-                                                            const char *format, ...)
-{
-    struct request_fault *fault;
-    va_list args;
-
-    if (faults->count == REQUEST_FAULTS_MAX)
-        return;
-    fault = &faults->items[faults->count++];
-    snprintf(fault->pointer, sizeof(fault->pointer), "%s", pointer);
-    va_start(args, format);
-    vsnprintf(fault->detail, sizeof(fault->detail), format, args);
-    va_end(args);
-}
-
-/* Text of the request, safe to show: cut, and without what acts on a terminal. */
-static const char *shown(const char *text, size_t bytes, char out[NAME_PRINTABLE_BYTES])
-{
-    return name_printable((struct name){text, (uint32_t)bytes}, out);
-}
-
-static const char *type_name(struct json_object *value)
-{
-    switch (json_object_get_type(value)) {
-    case json_type_null:
-        return "null";
-    case json_type_boolean:
-        return "a boolean";
-    case json_type_double:
-    case json_type_int:
-        return "a number";
-    case json_type_object:
-        return "an object";
-    case json_type_array:
-        return "an array";
-    case json_type_string:
-        break;
-    }
-    return "a string";
-}
-
-/* Edits (insert, delete, replace) between two short names; anything beyond 3 is "far". */
-static unsigned distance(const char *a, size_t a_bytes, const char *b)
-{
-    enum { LONGEST = 48, FAR = 99 };
-    size_t b_bytes = strlen(b);
-    unsigned row[LONGEST + 1];
-
-    if (a_bytes > LONGEST || b_bytes > LONGEST)
-        return FAR;
-    for (unsigned j = 0; j <= b_bytes; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= a_bytes; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= b_bytes; j++) {
-            unsigned replaced = diagonal + (a[i - 1] != b[j - 1]);
-            unsigned least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-
-            diagonal = row[j];
-            row[j] = replaced < least ? replaced : least;
-        }
-    }
-    return row[b_bytes];
-}
-
-/* The known name nearest to what was written, or NULL. */
-struct nearest {
-    const char *text;
-    size_t bytes;
-    const char *best;
-    unsigned best_distance;
-};
-
-static void nearest_consider(struct nearest *nearest, const char *known)
-{
-    unsigned d = distance(nearest->text, nearest->bytes, known);
-
-    /* "stat" for "stats", "impact" for "layer_impact". */
-    if (nearest->bytes >= 4 && d > 3 && nearest->bytes < 48 && strstr(known, nearest->text))
-        d = 3;
-    if (d <= 3 && (!nearest->best || d < nearest->best_distance)) {
-        nearest->best = known;
-        nearest->best_distance = d;
-    }
-}
-
-static void fault_unknown(struct request_faults *faults, const char *pointer, const char *what, const char *text,
-                          size_t bytes, const char *const *known, size_t known_count)
-{
-    struct nearest nearest = {.text = text, .bytes = bytes};
-    char quoted[NAME_PRINTABLE_BYTES], list[320] = "";
-    size_t used = 0;
-
-    for (size_t i = 0; i < known_count; i++)
-        nearest_consider(&nearest, known[i]);
-    shown(text, bytes, quoted);
-    if (nearest.best) {
-        add_fault(faults, pointer, "unknown %s \"%.160s\"; did you mean \"%s\"?", what, quoted, nearest.best);
-        return;
-    }
-    for (size_t i = 0; i < known_count && used + strlen(known[i]) + 3 < sizeof(list); i++)
-        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", known[i]);
-    add_fault(faults, pointer, "unknown %s \"%.120s\"; known are: %s", what, quoted, list);
-}
-
-static bool is_type(struct json_object *value, enum json_type type, const char *pointer, const char *wanted,
-                    struct request_faults *faults)
-{
-    if (json_object_get_type(value) == type)
-        return true;
-    add_fault(faults, pointer, "must be %s, is %s", wanted, type_name(value));
-    return false;
-}
 
 static void parse_model(struct json_object *value, struct job_model *model, const char *pointer,
                         struct request_faults *faults)
@@ -158,18 +44,20 @@ static void parse_model(struct json_object *value, struct job_model *model, cons
         if (faults->count)
             return;
     } else {
-        add_fault(faults, pointer, "must be a path, {\"path\": …} or {\"upload\": ID}, is %s", type_name(value));
+        request_fault_add(faults, pointer, "must be a path, {\"path\": …} or {\"upload\": ID}, is %s",
+                          json_type_text(value));
         return;
     }
     if (!path == !upload) {
-        add_fault(faults, pointer, "must have either \"path\" or \"upload\"");
+        request_fault_add(faults, pointer, "must have either \"path\" or \"upload\"");
         return;
     }
     given = path ? path : upload;
-    if (!is_type(given, json_type_string, pointer, "a string", faults))
+    if (!is_json_type(given, json_type_string, pointer, "a string", faults))
         return;
     if (json_object_get_string_len(given) == 0 || json_object_get_string_len(given) > PATH_BYTES_MAX) {
-        add_fault(faults, pointer, "must have 1 to %d bytes, has %d", PATH_BYTES_MAX, json_object_get_string_len(given));
+        request_fault_add(faults, pointer, "must have 1 to %d bytes, has %d", PATH_BYTES_MAX,
+                          json_object_get_string_len(given));
         return;
     }
     if (path)
@@ -177,7 +65,7 @@ static void parse_model(struct json_object *value, struct job_model *model, cons
     else
         model->upload = strdup(json_object_get_string(upload));
     if (!model->path && !model->upload)
-        add_fault(faults, pointer, "out of memory");
+        faults->has_no_memory = true;
 }
 
 static void parse_models(struct json_object *value, struct job_request *request, struct request_faults *faults)
@@ -185,20 +73,20 @@ static void parse_models(struct json_object *value, struct job_request *request,
     size_t count;
 
     if (!value) {
-        add_fault(faults, "", "\"models\" is missing: an array of at least two models");
+        request_fault_add(faults, "", "\"models\" is missing: an array of at least two models");
         return;
     }
-    if (!is_type(value, json_type_array, "/models", "an array of at least two models", faults))
+    if (!is_json_type(value, json_type_array, "/models", "an array of at least two models", faults))
         return;
     count = json_object_array_length(value);
     if (count < 2 || count > REQUEST_MODELS_MAX) {
-        add_fault(faults, "/models", "%s models are needed for a comparison, %zu given",
-                  count < 2 ? "at least two" : "at most 64", count);
+        request_fault_add(faults, "/models", "%s models are needed for a comparison, %zu given",
+                          count < 2 ? "at least two" : "at most 64", count);
         return;
     }
     request->models = calloc(count, sizeof(*request->models));
     if (!request->models) {
-        add_fault(faults, "/models", "out of memory");
+        faults->has_no_memory = true;
         return;
     }
     request->model_count = count;
@@ -208,8 +96,9 @@ static void parse_models(struct json_object *value, struct job_request *request,
 
         pointer_append_index(pointer, sizeof(pointer), i);
         parse_model(json_object_array_get_idx(value, i), &request->models[i], pointer, &here);
+        faults->has_no_memory |= here.has_no_memory;
         for (size_t f = 0; f < here.count; f++)
-            add_fault(faults, here.items[f].pointer, "%s", here.items[f].detail);
+            request_fault_add(faults, here.items[f].pointer, "%s", here.items[f].detail);
     }
 }
 
@@ -222,15 +111,15 @@ static void fault_unknown_analysis(struct json_object *value, const char *pointe
         known[count] = analyses[count]->name;
         count++;
     }
-    fault_unknown(faults, pointer, "analysis", json_object_get_string(value),
-                  (size_t)json_object_get_string_len(value), known, count);
+    fault_unknown(faults, pointer, "analysis", json_object_get_string(value), (size_t)json_object_get_string_len(value),
+                  known, count);
 }
 
 static void parse_analyses(struct json_object *value, struct job_request *request, struct request_faults *faults)
 {
     size_t count = 0;
 
-    if (value && !is_type(value, json_type_array, "/analyses", "an array of names", faults))
+    if (value && !is_json_type(value, json_type_array, "/analyses", "an array of names", faults))
         return;
     if (value)
         count = json_object_array_length(value);
@@ -240,7 +129,7 @@ static void parse_analyses(struct json_object *value, struct job_request *reques
         int index;
 
         pointer_append_index(pointer, sizeof(pointer), i);
-        if (!is_type(name, json_type_string, pointer, "the name of an analysis", faults))
+        if (!is_json_type(name, json_type_string, pointer, "the name of an analysis", faults))
             continue;
         index = analysis_by_name(json_object_get_string(name), (size_t)json_object_get_string_len(name));
         if (index < 0) {
@@ -251,11 +140,11 @@ static void parse_analyses(struct json_object *value, struct job_request *reques
         if (request->model_count == 0)
             continue; /* already a fault of its own */
         if (request->model_count < analyses[index]->models_min)
-            add_fault(faults, pointer, "%s needs at least %u models, %zu given", analyses[index]->name,
-                      analyses[index]->models_min, request->model_count);
+            request_fault_add(faults, pointer, "%s needs at least %u models, %zu given", analyses[index]->name,
+                              analyses[index]->models_min, request->model_count);
         else if (analyses[index]->models_max && request->model_count > analyses[index]->models_max)
-            add_fault(faults, pointer, "%s takes at most %u models, %zu given", analyses[index]->name,
-                      analyses[index]->models_max, request->model_count);
+            request_fault_add(faults, pointer, "%s takes at most %u models, %zu given", analyses[index]->name,
+                              analyses[index]->models_max, request->model_count);
     }
     if (count == 0) {
         int stats = analysis_by_name("stats", 5);
@@ -268,11 +157,13 @@ static void set_text(struct options *options, const struct option *option, struc
                      const char *pointer, struct request_faults *faults)
 {
     struct error err = {.code = ERROR_NONE};
+    int rc;
 
-    if (!is_type(value, json_type_string, pointer, "a string", faults))
+    if (!is_json_type(value, json_type_string, pointer, "a string", faults))
         return;
-    if (option_set_text(options, option, json_object_get_string(value), &err))
-        add_fault(faults, pointer, "%s", err.text);
+    rc = option_set_text(options, option, json_object_get_string(value), &err);
+    if (rc)
+        request_fault_add_error(faults, pointer, rc, &err);
 }
 
 static void parse_option(struct options *options, const struct option *option, struct json_object *value,
@@ -283,7 +174,7 @@ static void parse_option(struct options *options, const struct option *option, s
 
     switch (option->kind) {
     case OPTION_FLAG:
-        if (is_type(value, json_type_boolean, pointer, "true or false", faults))
+        if (is_json_type(value, json_type_boolean, pointer, "true or false", faults))
             rc = option_set_flag(options, option, json_object_get_boolean(value), &err);
         break;
     case OPTION_COUNT:
@@ -291,7 +182,7 @@ static void parse_option(struct options *options, const struct option *option, s
         if (json_object_get_type(value) == json_type_int || json_object_get_type(value) == json_type_double)
             rc = option_set_number(options, option, json_object_get_double(value), &err);
         else
-            add_fault(faults, pointer, "must be a number, is %s", type_name(value));
+            request_fault_add(faults, pointer, "must be a number, is %s", json_type_text(value));
         break;
     case OPTION_CHOICE:
         set_text(options, option, value, pointer, faults);
@@ -301,7 +192,8 @@ static void parse_option(struct options *options, const struct option *option, s
             if (json_object_get_type(value) == json_type_string)
                 set_text(options, option, value, pointer, faults);
             else
-                add_fault(faults, pointer, "must be a pattern or an array of patterns, is %s", type_name(value));
+                request_fault_add(faults, pointer, "must be a pattern or an array of patterns, is %s",
+                                  json_type_text(value));
             break;
         }
         for (size_t i = 0; i < json_object_array_length(value); i++) {
@@ -314,14 +206,14 @@ static void parse_option(struct options *options, const struct option *option, s
         break;
     }
     if (rc)
-        add_fault(faults, pointer, "%s", err.text);
+        request_fault_add_error(faults, pointer, rc, &err);
 }
 
 static void parse_options(struct json_object *value, struct job_request *request, struct request_faults *faults)
 {
     const char *known[64];
 
-    if (!value || !is_type(value, json_type_object, "/options", "an object", faults))
+    if (!value || !is_json_type(value, json_type_object, "/options", "an object", faults))
         return;
     for (size_t i = 0; i < options_count && i < 64; i++)
         known[i] = options_table[i].name;
@@ -333,7 +225,8 @@ static void parse_options(struct json_object *value, struct job_request *request
         pointer_append(pointer, sizeof(pointer), name, strlen(name));
         /* Dashes are the command line's. */
         if (!option || strcmp(option->name, name) != 0)
-            fault_unknown(faults, pointer, "option", name, strlen(name), known, options_count < 64 ? options_count : 64);
+            fault_unknown(faults, pointer, "option", name, strlen(name), known,
+                          options_count < 64 ? options_count : 64);
         else
             parse_option(&request->compare.options, option, member, pointer, faults);
     }
@@ -344,10 +237,11 @@ static void parse_labels(struct json_object *value, struct job_request *request,
     struct json_text json;
     bool is_good = true;
 
-    if (!value || !is_type(value, json_type_object, "/labels", "an object of strings", faults))
+    if (!value || !is_json_type(value, json_type_object, "/labels", "an object of strings", faults))
         return;
     if (json_object_object_length(value) > LABELS_MAX) {
-        add_fault(faults, "/labels", "%d labels are allowed, %d given", LABELS_MAX, json_object_object_length(value));
+        request_fault_add(faults, "/labels", "%d labels are allowed, %d given", LABELS_MAX,
+                          json_object_object_length(value));
         return;
     }
     json_text_init(&json);
@@ -358,13 +252,13 @@ static void parse_labels(struct json_object *value, struct job_request *request,
 
         pointer_append(pointer, sizeof(pointer), name, strlen(name));
         if (*name == '\0' || strlen(name) > LABEL_KEY_BYTES_MAX) {
-            add_fault(faults, pointer, "a label's name must have 1 to %d bytes", LABEL_KEY_BYTES_MAX);
+            request_fault_add(faults, pointer, "a label's name must have 1 to %d bytes", LABEL_KEY_BYTES_MAX);
             is_good = false;
-        } else if (!is_type(member, json_type_string, pointer, "a string", faults)) {
+        } else if (!is_json_type(member, json_type_string, pointer, "a string", faults)) {
             is_good = false;
         } else if (json_object_get_string_len(member) > LABEL_VALUE_BYTES_MAX) {
-            add_fault(faults, pointer, "a label's value may have %d bytes, has %d", LABEL_VALUE_BYTES_MAX,
-                      json_object_get_string_len(member));
+            request_fault_add(faults, pointer, "a label's value may have %d bytes, has %d", LABEL_VALUE_BYTES_MAX,
+                              json_object_get_string_len(member));
             is_good = false;
         } else {
             write_named(&json.writer, name, name_of(json_object_get_string(member)));
@@ -374,7 +268,7 @@ static void parse_labels(struct json_object *value, struct job_request *request,
     if (is_good && json_object_object_length(value) > 0) {
         request->labels = json_text_take(&json, NULL);
         if (!request->labels)
-            add_fault(faults, "/labels", "out of memory");
+            faults->has_no_memory = true;
     }
     json_text_done(&json);
 }
@@ -389,49 +283,53 @@ static void check_patterns(const struct patterns *patterns, const char *option, 
         struct compare_request alone = {.analyses = 0};
         struct error err = {.code = ERROR_NONE};
         char pointer[64] = "/options";
+        int rc;
 
         options_init(&alone.options);
         alone.options.include = (struct patterns){&patterns->text[i], 1}; /* borrowed: not freed */
-        if (compare_request_check(&alone, &err) == 0)
+        rc = compare_request_check(&alone, &err);
+        if (rc == 0)
             continue;
         pointer_append(pointer, sizeof(pointer), option, strlen(option));
         if (json_object_object_get_ex(options, option, &given) && json_object_get_type(given) == json_type_array)
             pointer_append_index(pointer, sizeof(pointer), i);
-        add_fault(faults, pointer, "%.500s", err.text);
+        request_fault_add_error(faults, pointer, rc, &err);
     }
 }
 
 static void check_options(const struct job_request *request, struct json_object *options, struct request_faults *faults)
 {
     struct error err = {.code = ERROR_NONE};
+    int rc = faults->count || faults->has_no_memory ? 0 : compare_request_check(&request->compare, &err);
 
-    if (faults->count || compare_request_check(&request->compare, &err) == 0)
+    if (rc == 0)
         return;
     check_patterns(&request->compare.options.include, "include", options, faults);
     check_patterns(&request->compare.options.exclude, "exclude", options, faults);
     if (faults->count == 0)
-        add_fault(faults, "/options", "%.500s", err.text);
+        request_fault_add_error(faults, "/options", rc, &err);
 }
 
 static void parse_members(struct json_object *root, struct job_request *request, struct request_faults *faults)
 {
-    static const char *const known[] = {"models", "analyses", "options", "labels"};
-    struct json_object *members[4] = {NULL};
+    static const char *const known[] = {"models", "analyses", "options", "labels", "gate"};
+    enum { KNOWN = sizeof(known) / sizeof(known[0]) };
+    struct json_object *members[KNOWN] = {NULL};
 
-    if (!is_type(root, json_type_object, "", "an object", faults))
+    if (!is_json_type(root, json_type_object, "", "an object", faults))
         return;
     json_object_object_foreach(root, name, member)
     {
         char pointer[256] = "";
         size_t i = 0;
 
-        while (i < 4 && strcmp(name, known[i]) != 0)
+        while (i < KNOWN && strcmp(name, known[i]) != 0)
             i++;
         pointer_append(pointer, sizeof(pointer), name, strlen(name));
-        if (i == 4)
-            fault_unknown(faults, pointer, "member", name, strlen(name), known, 4);
+        if (i == KNOWN)
+            fault_unknown(faults, pointer, "member", name, strlen(name), known, KNOWN);
         else if (!member)
-            add_fault(faults, pointer, "must not be null");
+            request_fault_add(faults, pointer, "must not be null");
         else
             members[i] = member;
     }
@@ -441,6 +339,9 @@ static void parse_members(struct json_object *root, struct job_request *request,
     parse_analyses(members[1], request, faults);
     parse_options(members[2], request, faults);
     parse_labels(members[3], request, faults);
+    if (members[4])
+        gate_rules_parse(members[4], "/gate", &request->compare.gate, faults);
+    request->compare.analyses |= gate_analyses(&request->compare.gate);
     check_options(request, members[2], faults);
 }
 
@@ -456,16 +357,20 @@ int job_request_parse(const char *json, size_t bytes, struct job_request **ret_r
     if (!faults)
         faults = &own;
     faults->count = 0;
-    if (bytes > INT32_MAX || !json_scan(json, bytes, REQUEST_DEPTH_MAX, &faults->items[0])) {
-        if (bytes > INT32_MAX)
-            faults->items[0] = (struct request_fault){"", "too long"};
-        faults->count = 1;
+    faults->has_no_memory = false;
+    if (bytes > INT32_MAX) {
+        request_fault_add(faults, "", "too long");
         goto out;
     }
+    rc = json_check(json, bytes, REQUEST_DEPTH_MAX, &faults->items[0]);
+    faults->count = rc == ERROR_REQUEST;
+    faults->has_no_memory = rc == ERROR_NO_MEMORY;
+    if (rc)
+        goto out;
     request = calloc(1, sizeof(*request));
     tokener = json_tokener_new_ex(REQUEST_DEPTH_MAX + 2);
     if (!request || !tokener) {
-        rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
+        faults->has_no_memory = true;
         goto out;
     }
     options_init(&request->compare.options);
@@ -475,14 +380,17 @@ int job_request_parse(const char *json, size_t bytes, struct job_request **ret_r
     if (!root && json_tokener_get_error(tokener) == json_tokener_continue)
         root = json_tokener_parse_ex(tokener, "", -1);
     if (!root && json_tokener_get_error(tokener) != json_tokener_success)
-        add_fault(faults, "", "not JSON: %s", json_tokener_error_desc(json_tokener_get_error(tokener)));
+        request_fault_add(faults, "", "not JSON: %s", json_tokener_error_desc(json_tokener_get_error(tokener)));
     else
         parse_members(root, request, faults);
 out:
-    if (rc == 0 && faults->count)
+    if (faults->has_no_memory) {
+        faults->count = 0;
+        rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
+    } else if (faults->count) {
         rc = error_set(err, ERROR_REQUEST, "%s%s%s", faults->items[0].pointer, faults->items[0].pointer[0] ? ": " : "",
                        faults->items[0].detail);
-    if (rc == 0) {
+    } else {
         *ret_request = request;
         request = NULL;
     }
@@ -503,6 +411,7 @@ void job_request_free(struct job_request *request)
     }
     free(request->models);
     options_done(&request->compare.options);
+    gate_done(&request->compare.gate);
     free(request->labels);
     free(request);
 }
@@ -533,6 +442,8 @@ char *job_request_text(const struct job_request *request)
     write_object(w, "options");
     options_write(&request->compare.options, w);
     write_end(w);
+    if (request->compare.gate.count)
+        gate_write(&request->compare.gate, w);
     write_end(w);
     return json_text_take(&json, NULL);
 }

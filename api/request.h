@@ -2,6 +2,7 @@
 #ifndef API_REQUEST_H
 #define API_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/compare.h"
@@ -34,10 +35,14 @@ struct request_fault {
 struct request_faults {
     struct request_fault items[REQUEST_FAULTS_MAX];
     size_t count;
+    bool has_no_memory; /* no fault of the request's: items do not tell all */
 };
+/* Beyond REQUEST_FAULTS_MAX: nothing. */
+void request_fault_add(struct request_faults *faults, const char *pointer, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-/* ERROR_REQUEST with at least one fault: not JSON, duplicate or unknown member, wrong type, unknown analysis, bad or
- * excessive pattern, too few or too many models. Nothing outside the text is looked at. */
+/* ERROR_NO_MEMORY without faults. ERROR_REQUEST with at least one: not JSON, duplicate or unknown member, wrong type,
+ * unknown analysis, bad or excessive pattern, too few or too many models. Nothing outside the text is looked at. */
 int job_request_parse(const char *json, size_t bytes, struct job_request **ret_request, struct request_faults *faults,
                       struct error *err);
 void job_request_free(struct job_request *request);

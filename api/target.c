@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/utf8.h"
+#include "core/utf8.h"
 
 static int hex_digit(char c)
 {
@@ -113,7 +113,7 @@ int target_parse(const char *raw, struct target *ret, struct error *err)
     target.path = strndup(raw, path_bytes);
     /* Each piece takes at most its own bytes and a NUL in the place of its separator; name and value of a parameter
      * without '=' take one more. */
-    target.text = malloc(2 * bytes + 4);
+    target.text = calloc(2, bytes + 2);
     if (!target.path || !target.text)
         rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
     if (rc == 0) {

@@ -7,7 +7,7 @@
 enum { TARGET_SEGMENTS_MAX = 8, TARGET_QUERY_MAX = 32 };
 
 struct target {
-    char *path;  /* as sent, without the query; owned, like all that the others point at */
+    char *path; /* as sent, without the query; owned, like all that the others point at */
     char *text;
     const char *segments[TARGET_SEGMENTS_MAX];
     bool has_slash[TARGET_SEGMENTS_MAX]; /* %2F: for a few parameters only */

@@ -169,7 +169,7 @@ static int scan(struct comparison *c, const struct compare_env *env, struct erro
         .models = (const struct model *const *)c->models,
         .model_count = c->model_count,
         .pairing = c->pairing,
-        .needs = c->model_count > 1 ? NEED_DELTA : 0,
+        .needs = (c->model_count > 1 ? NEED_DELTA : 0) | (c->request->gate.count ? NEED_SIDE : 0),
         .epsilon = isnan(c->request->options.epsilon) ? 0 : c->request->options.epsilon,
     };
     int rc;
@@ -355,6 +355,8 @@ int compare_run(const struct compare_request *request, struct model *const *mode
         rc = listing_build(c, &c->listing, &c->listing_count, err);
     if (rc == 0)
         rc = prepare(c, env, err);
+    if (rc == 0 && request->gate.count)
+        rc = gate_run(&request->gate, c, &c->gate, err);
     if (rc)
         goto out;
     *ret_comparison = c;
@@ -376,6 +378,7 @@ void comparison_free(struct comparison *c)
         free(c->warnings[i].message);
     free(c->warnings);
     free(c->listing);
+    gate_result_free(c->gate);
     free(c->status);
     scan_result_free(c->scan);
     pairing_free(c->pairing);

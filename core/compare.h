@@ -2,6 +2,7 @@
 #ifndef CORE_COMPARE_H
 #define CORE_COMPARE_H
 
+#include "core/gate.h"
 #include "core/model/align.h"
 #include "core/model/model.h"
 #include "core/options.h"
@@ -17,6 +18,7 @@ struct compare_env {
 struct compare_request {
     uint32_t analyses; /* bit i: analyses[i] */
     struct options options;
+    struct gate gate; /* no rules: no gate */
 };
 
 enum tensor_status {
@@ -58,6 +60,7 @@ struct comparison {
     size_t listing_count;
     struct comparison_warning *warnings;
     size_t warning_count;
+    struct gate_result *gate; /* NULL without rules */
     void **states; /* [analysis]: what prepare returned */
 };
 
@@ -74,6 +77,9 @@ int compare_request_check(const struct compare_request *request, struct error *e
  * last, to add members of its own (the command line's run{}). */
 void comparison_write(const struct comparison *comparison, struct writer *w,
                       void (*extra)(void *context, struct writer *w), void *extra_context);
+
+/* Writes the member summary. */
+void comparison_write_summary(const struct comparison *comparison, struct writer *w);
 
 /* Writes one tensor's record, an object. */
 void comparison_write_tensor(const struct comparison *comparison, size_t pair, struct writer *w);

@@ -160,6 +160,8 @@ static void write_request(const struct comparison *c, struct writer *w)
     write_object(w, "options");
     options_write(&c->request->options, w);
     write_end(w);
+    if (c->request->gate.count)
+        gate_write(&c->request->gate, w);
     write_end(w);
 }
 
@@ -310,7 +312,7 @@ void comparison_headline(const struct comparison *c, char *out, size_t size)
     append(out, size, used, ".");
 }
 
-static void write_summary(const struct comparison *c, struct writer *w)
+void comparison_write_summary(const struct comparison *c, struct writer *w)
 {
     char headline[512];
     const char *none = c->scan ? "no float tensors were compared" : "values not read";
@@ -388,7 +390,7 @@ void comparison_write(const struct comparison *c, struct writer *w, void (*extra
     write_request(c, w);
     write_models(c, w);
     if (c->model_count > 1) {
-        write_summary(c, w);
+        comparison_write_summary(c, w);
         write_alignment(c, w);
     }
     write_object(w, "analyses");
@@ -403,6 +405,8 @@ void comparison_write(const struct comparison *c, struct writer *w, void (*extra
     for (size_t i = 0; i < c->listing_count; i++)
         comparison_write_tensor(c, c->listing[i], w);
     write_end(w);
+    if (c->gate)
+        gate_result_write(c->gate, w);
     write_warnings(c, w);
     if (extra)
         extra(extra_context, w);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/utf8.h"
+
 struct name name_of(const char *text)
 {
     return (struct name){text, (uint32_t)strlen(text)};
@@ -97,54 +99,21 @@ int name_compare_natural(struct name a, struct name b)
     return a.bytes == b.bytes ? 0 : a.bytes < b.bytes ? -1 : 1;
 }
 
-/* Decodes one UTF-8 character; returns its length, or 0 when it is not valid (overlong, surrogate, cut). */
-static uint32_t utf8_decode(const char *text, uint32_t bytes, uint32_t *ret_code)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    uint32_t length, code;
-
-    if (s[0] < 0x80) {
-        *ret_code = s[0];
-        return 1;
-    }
-    length = (s[0] >> 5) == 6 ? 2 : (s[0] >> 4) == 14 ? 3 : (s[0] >> 3) == 30 ? 4 : 0;
-    if (length == 0 || length > bytes)
-        return 0;
-    code = s[0] & (0x7fu >> length);
-    for (uint32_t i = 1; i < length; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        code = (code << 6) | (s[i] & 0x3fu);
-    }
-    if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-        return 0;
-    *ret_code = code;
-    return length;
-}
-
-/* Characters that act on a terminal or turn the reading direction instead of showing themselves. */
-static bool is_harmful(uint32_t code)
-{
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c || (code >= 0x200b && code <= 0x200f) ||
-           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
-}
-
 /* Appends characters [from, to) of name while they fit; returns the new length of out. */
 static size_t append_printable(struct name name, uint32_t from, uint32_t to, char *out, size_t used, size_t cap)
 {
     while (from < to) {
         uint32_t code = 0;
-        uint32_t length = utf8_decode(name.text + from, name.bytes - from, &code);
+        uint32_t length = (uint32_t)utf8_decode(name.text + from, name.bytes - from, &code);
         char piece[16];
         int bytes;
 
         if (length == 0) {
             bytes = snprintf(piece, sizeof(piece), "\\x%02x", (unsigned char)name.text[from]);
             length = 1;
-        } else if (code < 0x80 && is_harmful(code)) {
+        } else if (code < 0x80 && utf8_is_harmful(code)) {
             bytes = snprintf(piece, sizeof(piece), "\\x%02x", code);
-        } else if (is_harmful(code)) {
+        } else if (utf8_is_harmful(code)) {
             bytes = snprintf(piece, sizeof(piece), "\\u{%x}", code);
         } else {
             memcpy(piece, name.text + from, length);

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "server/jobs/results.h"
-#include "server/jobs/uuid.h"
 
 /* Progress lives in memory and the row's version on disk, but one ETag covers both: the row's version counts in the
  * high bits, news of the running attempt in the low ones. Every row change starts those anew, so the sum only grows. */
@@ -17,7 +16,7 @@ static struct service_backend *service_of(struct backend *backend)
 /* Ids become file names only after they were found in the store; this spares it the nonsense. */
 static int check_id(const char *id, const char *what, struct error *err)
 {
-    if (uuid_is_valid(id, strlen(id)))
+    if (id_is_valid(id))
         return 0;
     return error_set(err, ERROR_NOT_FOUND, "no such %s", what);
 }
@@ -90,7 +89,7 @@ static int backend_cancel(struct backend *backend, const char *id, struct job *r
     if (ret->state == JOB_RUNNING)
         dispatcher_cancel(service->dispatcher, id);
     else if (ret->state == JOB_CANCELLED) /* files of an attempt that a crash cut off before its last commit */
-        result_remove(service->results, id, 0);
+        result_remove(service->results, id);
     tell_changed(service, id);
     add_progress(service, ret);
     return 0;
@@ -107,7 +106,7 @@ static int backend_forget(struct backend *backend, const char *id, struct error 
         return rc;
     tell_changed(service, id);
     dispatcher_forget(service->dispatcher, id);
-    result_remove(service->results, id, 0);
+    result_remove(service->results, id);
     return 0;
 }
 

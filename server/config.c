@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/edit_distance.h"
+
 enum kind { KIND_TEXT, KIND_LIST, KIND_COUNT, KIND_BYTES, KIND_DURATION, KIND_FLAG, KIND_CHOICE };
 
 struct key {
@@ -208,39 +210,13 @@ static int set_value(struct reading *reading, size_t index, enum layer layer, co
     return error_set(err, ERROR_INTERNAL, "%s has a kind that nobody reads", name);
 }
 
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[NAME_BYTES + 1], length = strlen(b);
-
-    if (length > NAME_BYTES || strlen(a) > NAME_BYTES)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= length; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= length; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[length];
-}
-
 static const char *nearest_flag(const char *name)
 {
-    size_t best = SIZE_MAX;
+    unsigned best = EDIT_FAR;
     const char *nearest = NULL;
 
     for (size_t i = 0; i < KEY_COUNT; i++) {
-        size_t distance = edit_distance(name, keys[i].flag);
+        unsigned distance = edit_distance(name, strlen(name), keys[i].flag, strlen(keys[i].flag));
 
         if (distance < best) {
             best = distance;

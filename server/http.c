@@ -62,26 +62,39 @@ static struct MHD_Daemon *start_daemon(struct http *http, size_t memory_bytes, u
 
 static void init(struct http *http, const struct http_config *config, struct backend *backend)
 {
-    pthread_condattr_t monotonic;
 
     http->config = *config;
     http->backend = backend;
     http->guard = (struct guard){.is_loopback = config->is_loopback, .allowed_hosts = config->allowed_hosts};
-    http->listener = http->wake = http->waiters.epoll = -1;
+    http->listener = http->wake = http->greeting_epoll = http->waiters.epoll = -1;
     must(pthread_mutex_init(&http->registry.lock, NULL));
-    must(pthread_condattr_init(&monotonic));
-    must(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC));
-    must(pthread_cond_init(&http->registry.closed, &monotonic));
-    must(pthread_condattr_destroy(&monotonic));
+    clock_steady_condition(&http->registry.closed);
     must(pthread_mutex_init(&http->flight.lock, NULL));
     must(pthread_mutex_init(&http->waiters.lock, NULL));
     atomic_init(&http->is_watching, true);
 }
 
+/* What the two threads sleep on. */
+static int open_epolls(struct http *http, struct error *err)
+{
+    struct epoll_event watch_wake = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
+    struct epoll_event accept_wake = {.events = EPOLLIN, .data.ptr = &http->wake};
+    struct epoll_event accept_new = {.events = EPOLLIN, .data.ptr = &http->listener};
+
+    http->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    http->greeting_epoll = epoll_create1(EPOLL_CLOEXEC);
+    http->waiters.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (http->wake < 0 || http->greeting_epoll < 0 || http->waiters.epoll < 0 ||
+        epoll_ctl(http->waiters.epoll, EPOLL_CTL_ADD, http->wake, &watch_wake) != 0 ||
+        epoll_ctl(http->greeting_epoll, EPOLL_CTL_ADD, http->wake, &accept_wake) != 0 ||
+        epoll_ctl(http->greeting_epoll, EPOLL_CTL_ADD, http->listener, &accept_new) != 0)
+        return error_set(err, ERROR_INTERNAL, "no descriptor: %s", strerrordesc_np(errno));
+    return 0;
+}
+
 int http_start(const struct http_config *config, struct backend *backend, struct http **ret_http, struct error *err)
 {
     struct http *http = calloc(1, sizeof(*http));
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
     int rc;
 
     if (!http)
@@ -93,13 +106,9 @@ int http_start(const struct http_config *config, struct backend *backend, struct
     rc = pool_new(config->pool_threads, config->pool_queue, &http->pool, err);
     if (rc)
         goto out;
-    http->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    http->waiters.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (http->wake < 0 || http->waiters.epoll < 0 ||
-        epoll_ctl(http->waiters.epoll, EPOLL_CTL_ADD, http->wake, &event) != 0) {
-        rc = error_set(err, ERROR_INTERNAL, "no descriptor: %s", strerror(errno));
+    rc = open_epolls(http, err);
+    if (rc)
         goto out;
-    }
     /* libmicrohttpd splits its own limit among its threads and lets what is beyond it hang, so it never gets there. */
     http->api = start_daemon(http, API_MEMORY_BYTES, API_THREADS, 2 * config->max_connections + 64);
     http->uploads = start_daemon(http, UPLOAD_MEMORY_BYTES, 1, config->max_uploads + 64);
@@ -150,21 +159,15 @@ static void stop_accepting(struct http *http)
 unsigned http_drain(struct http *http, unsigned timeout_ms)
 {
     struct registry *registry = &http->registry;
-    int64_t end = now_ms() + timeout_ms;
+    int64_t end = clock_steady_ms() + timeout_ms;
 
     stop_accepting(http);
     waiters_end(http);
-    while (atomic_load(&registry->count) > 0 && now_ms() < end) {
-        struct timespec soon;
+    while (atomic_load(&registry->count) > 0 && clock_steady_ms() < end) {
+        struct timespec soon = clock_steady_after(20);
 
         /* A connection that carried a response already goes as soon as it is idle. */
         connections_close_idle(http);
-        clock_gettime(CLOCK_MONOTONIC, &soon);
-        soon.tv_nsec += 20 * 1000 * 1000;
-        if (soon.tv_nsec >= 1000000000) {
-            soon.tv_nsec -= 1000000000;
-            soon.tv_sec++;
-        }
         must(pthread_mutex_lock(&registry->lock));
         if (atomic_load(&registry->count) > 0)
             (void)pthread_cond_timedwait(&registry->closed, &registry->lock, &soon);
@@ -197,6 +200,8 @@ void http_stop(struct http *http)
         close(http->listener);
     if (http->wake >= 0)
         close(http->wake);
+    if (http->greeting_epoll >= 0)
+        close(http->greeting_epoll);
     if (http->waiters.epoll >= 0)
         close(http->waiters.epoll);
     if (!is_pool_free)

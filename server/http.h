@@ -25,9 +25,9 @@ struct http_access {
 };
 
 struct http_config {
-    const char *address; /* numeric, IPv4 or IPv6 */
-    uint16_t port;       /* 0: any */
-    bool is_loopback;    /* Host is held against localhost and allowed_hosts */
+    const char *address;              /* numeric, IPv4 or IPv6 */
+    uint16_t port;                    /* 0: any */
+    bool is_loopback;                 /* Host is held against localhost and allowed_hosts */
     const char *const *allowed_hosts; /* NULL-terminated, or NULL */
     unsigned max_connections;         /* beyond: 503, but /livez and /readyz are answered */
     unsigned max_uploads;             /* connections that began with PUT or PATCH */
@@ -37,9 +37,9 @@ struct http_config {
     unsigned idle_timeout_seconds;    /* without a byte either way */
     unsigned pool_timeout_ms;         /* of a handler, waiting in the queue included: then 503 */
     unsigned pool_threads, pool_queue;
-    unsigned max_waiters;  /* connections parked by Prefer: wait */
-    size_t body_bytes;     /* of a JSON body: then 413 */
-    uint64_t drop_bytes;   /* of a refused request's body */
+    unsigned max_waiters;                                         /* connections parked by Prefer: wait */
+    size_t body_bytes;                                            /* of a JSON body: then 413 */
+    uint64_t drop_bytes;                                          /* of a refused request's body */
     void (*log)(void *context, const struct http_access *access); /* from many threads; optional */
     void *log_context;
 };
@@ -53,11 +53,12 @@ int http_start(const struct http_config *config, struct backend *backend, struct
 uint16_t http_port(const struct http *http);
 void http_set_ready(struct http *http, bool is_ready);
 
-/* Tells those that wait for the job. Cheap, takes no lock that a backend's call is made under: call it from anywhere. */
+/* Tells those that wait for the job. Cheap, takes no lock that a backend's call is made under: call it from anywhere.
+ */
 void http_job_changed(struct http *http, const char *job_id);
 
-/* Stops listening, answers those that wait, closes what is idle, and lets running requests finish for at most timeout_ms.
- * Returns how many connections are left. */
+/* Stops listening, answers those that wait, closes what is idle, and lets running requests finish for at most
+ * timeout_ms. Returns how many connections are left. */
 unsigned http_drain(struct http *http, unsigned timeout_ms);
 /* Ends what is left and frees. NULL is fine. */
 void http_stop(struct http *http);

@@ -1,7 +1,6 @@
 /* Text of requests, file names and worker messages passes through here on its way to somebody's terminal: everything
- * but printable characters is escaped, in JSON as \u00XX, in text as \xXX. UTF-8 passes through, except C1 controls and
- * the bidirectional and invisible marks (U+200B to U+200F, U+2028 to U+202E, U+2066 to U+2069, U+FEFF). Bytes that are
- * not UTF-8 are escaped too, so that a line is always valid UTF-8. */
+ * but printable characters is escaped byte by byte, in JSON as \u00XX, in text as \xXX. UTF-8 passes through, except
+ * what core/utf8.h calls harmful. Bytes that are not UTF-8 are escaped too, so that a line is always valid UTF-8. */
 #include "server/log.h"
 
 #include <errno.h>
@@ -13,7 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "core/utf8.h"
+#include "server/clock.h"
 
 enum { LINE_BYTES = 8192 };
 
@@ -39,57 +39,32 @@ static void put_text(struct line *line, const char *text)
     put(line, text, strlen(text));
 }
 
-/* Length of the printable UTF-8 sequence at text, 0 when its first byte is to be escaped. */
-static size_t printable_bytes(const unsigned char *text)
+/* Length of the printable character at text, 0 when its first byte is to be escaped. */
+static size_t printable_bytes(const char *text, size_t bytes)
 {
     uint32_t code;
-    size_t length;
+    size_t length = utf8_decode(text, bytes, &code);
 
-    if (text[0] < 0x80)
-        return text[0] >= 0x20 && text[0] != 0x7f;
-    if (text[0] >= 0xc2 && text[0] <= 0xdf) {
-        length = 2;
-        code = text[0] & 0x1f;
-    } else if ((text[0] & 0xf0) == 0xe0) {
-        length = 3;
-        code = text[0] & 0x0f;
-    } else if (text[0] >= 0xf0 && text[0] <= 0xf4) {
-        length = 4;
-        code = text[0] & 0x07;
-    } else {
-        return 0;
-    }
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (text[i] & 0x3f);
-    }
-    if ((length == 3 && code < 0x800) || (length == 4 && code < 0x10000) || code > 0x10ffff ||
-        (code >= 0xd800 && code <= 0xdfff))
-        return 0;
-    if (code < 0xa0 || (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-        (code >= 0x2066 && code <= 0x2069) || code == 0xfeff)
-        return 0;
-    return length;
+    return length && !utf8_is_harmful(code) ? length : 0;
 }
 
 static void put_escaped(struct line *line, const char *text, bool is_json)
 {
-    const unsigned char *at = (const unsigned char *)text;
+    const char *end = text + strlen(text);
 
-    while (*at) {
-        size_t length = printable_bytes(at);
+    for (const char *at = text; at < end;) {
+        size_t length = printable_bytes(at, (size_t)(end - at));
         char escape[8];
 
         if (is_json && (*at == '"' || *at == '\\')) {
             escape[0] = '\\';
-            escape[1] = (char)*at++;
+            escape[1] = *at++;
             put(line, escape, 2);
         } else if (length) {
-            put(line, (const char *)at, length);
+            put(line, at, length);
             at += length;
         } else {
-            snprintf(escape, sizeof(escape), is_json ? "\\u00%02x" : "\\x%02x", (unsigned)*at++);
+            snprintf(escape, sizeof(escape), is_json ? "\\u00%02x" : "\\x%02x", (unsigned)(unsigned char)*at++);
             put_text(line, escape);
         }
     }
@@ -164,7 +139,6 @@ unsigned log_render(enum log_format format, int64_t wall_ms, enum log_level leve
         put_escaped(&line, event, false);
     }
     for (unsigned i = 0; i < count; i++) {
-        unsigned before = line.used;
         unsigned room = line.size - 2 - line.used;
         size_t need = strlen(fields[i].key) + 48;
 
@@ -177,8 +151,6 @@ unsigned log_render(enum log_format format, int64_t wall_ms, enum log_level leve
                 cut.text = "(too long to log)";
             if (room > 128)
                 put_field(&line, &cut, is_json);
-            else
-                line.used = before;
             continue;
         }
         put_field(&line, &fields[i], is_json);

@@ -30,7 +30,7 @@ static void print_usage(FILE *to)
     fprintf(to, "  diffai A B          the same comparison, with the flags and the output of diffai\n\n"
                 "`diffaid COMMAND --help` tells the rest.\n"
                 "exit status: 0 identical or equivalent, 1 changed or incomparable, 2 usage or bad input,\n"
-                "             3 write or device error, 130 interrupted\n");
+                "             3 write or device error, 4 gate failed (0 when a gate passes), 130 interrupted\n");
 }
 
 int main(int argc, char **argv)

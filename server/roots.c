@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/utf8.h"
 #include "core/model/model.h"
 #include "core/name.h"
+#include "core/utf8.h"
 
 enum { ENTRIES_MAX = 100000 }; /* of one directory that are looked at; more is_cut */
 

@@ -4,77 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/json_string.h"
 #include "core/decimal.h"
 
-/* The length of the valid UTF-8 character at text, or 0. */
-static size_t utf8_length(const unsigned char *text, size_t bytes)
+static void put_piece(void *context, const char *piece, size_t bytes)
 {
-    size_t length = text[0] < 0x80         ? 1
-                    : (text[0] >> 5) == 6  ? 2
-                    : (text[0] >> 4) == 14 ? 3
-                    : (text[0] >> 3) == 30 ? 4
-                                           : 0;
-
-    if (length == 0 || length > bytes || (length == 2 && text[0] < 0xc2))
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f) || text[0] > 0xf4)
-        return 0;
-    return length;
-}
-
-static void write_escaped(struct output *output, unsigned char c)
-{
-    char escape[8];
-
-    switch (c) {
-    case '"':
-        output_text(output, "\\\"");
-        return;
-    case '\\':
-        output_text(output, "\\\\");
-        return;
-    case '\n':
-        output_text(output, "\\n");
-        return;
-    case '\t':
-        output_text(output, "\\t");
-        return;
-    case '\r':
-        output_text(output, "\\r");
-        return;
-    default:
-        snprintf(escape, sizeof(escape), "\\u%04x", c);
-        output_text(output, escape);
-    }
+    output_write(context, piece, bytes);
 }
 
 void json_write_string(struct output *output, const char *text, size_t bytes)
 {
-    const unsigned char *s = (const unsigned char *)text;
-    size_t from = 0, at = 0;
-
-    output_write(output, "\"", 1);
-    while (at < bytes) {
-        size_t length = utf8_length(s + at, bytes - at);
-        bool is_plain = length > 0 && s[at] >= 0x20 && s[at] != '"' && s[at] != '\\' && s[at] != 0x7f;
-
-        if (is_plain) {
-            at += length;
-            continue;
-        }
-        output_write(output, text + from, at - from);
-        if (length == 0)
-            output_text(output, "\xef\xbf\xbd");
-        else
-            write_escaped(output, s[at]);
-        from = ++at;
-    }
-    output_write(output, text + from, at - from);
-    output_write(output, "\"", 1);
+    json_string_write(text, bytes, put_piece, output);
 }
 
 /* Comma and line before an item, unless it is a key's value. */

@@ -29,7 +29,7 @@ struct json_writer {
 
 void json_writer_init(struct json_writer *json, struct output *output, unsigned line_depth);
 
-/* A JSON string with its quotes. Bytes that are not valid UTF-8 become U+FFFD. */
+/* A JSON string with its quotes, as api/json_string.h has it. */
 void json_write_string(struct output *output, const char *text, size_t bytes);
 
 #endif

@@ -39,9 +39,9 @@ struct renderer {
     void (*render)(const struct comparison *comparison, const struct render_options *options, struct output *output);
 };
 
-extern const struct renderer json_renderer, ndjson_renderer, text_renderer;
+extern const struct renderer json_renderer, ndjson_renderer, text_renderer, markdown_renderer, junit_renderer;
 extern const struct renderer diffai_text_renderer, diffai_json_renderer;
-extern const struct renderer *const renderers[]; /* json, ndjson, text: what every door offers */
+extern const struct renderer *const renderers[]; /* json, ndjson, text, markdown, junit: what every door offers */
 extern const size_t renderer_count;
 
 #endif

@@ -4,9 +4,10 @@
 #ifndef API_RENDER_RESULT_INDEX_H
 #define API_RENDER_RESULT_INDEX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "core/options.h"
+#include "core/compare.h"
 
 #define RESULT_INDEX_MAGIC 0x3178646e69646664u /* "dfdindx1" */
 
@@ -27,5 +28,13 @@ struct index_record {
     double figures[SORT_COUNT]; /* by enum sort_key; NAN: none. SORT_NAME: the rank in canonical order.
                                    SORT_CHANGE_MAGNITUDE: relative L2, +inf for added, removed and shape_changed */
 };
+
+/* Whether the record's claims lie within the result and the names. */
+static inline bool index_record_fits(const struct index_record *record, uint64_t json_bytes, uint64_t names_bytes)
+{
+    return record->offset <= json_bytes && record->bytes <= json_bytes - record->offset &&
+           record->name_at <= names_bytes && record->name_bytes <= names_bytes - record->name_at &&
+           record->status < STATUS_COUNT;
+}
 
 #endif

@@ -1,7 +1,7 @@
 /* text/plain and the lines of the command diffai: what was found, one line a finding.
- *   `  ~ name: mean=a->b, std=a->b` changed · `  + name: shape=[10, 128], dtype=f32, params=1280` added · `  - …`
- * removed ·
- *   `! name: [64, 128] -> [64, 256] (shape)`. */
+ *   changed: `  ~ name: mean=a->b, std=a->b`
+ *   added:   `  + name: shape=[10, 128], dtype=f32, params=1280`, removed with `  - `
+ *   shape:   `! name: [64, 128] -> [64, 256] (shape)` */
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 #include "core/analysis/analysis.h"
 #include "core/document.h"
 
+/* Figures and short words only: text is cut. */
 static void put(struct output *output, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void put(struct output *output, const char *format, ...)
@@ -218,13 +219,20 @@ static void put_analyses(const struct comparison *c, const struct render_options
     }
 }
 
+static void put_warning(struct output *output, const char *message)
+{
+    output_text(output, "warning: ");
+    output_text(output, message);
+    output_text(output, "\n");
+}
+
 static void put_warnings(const struct comparison *c, struct output *output)
 {
     for (size_t i = 0; i < c->warning_count; i++)
-        put(output, "warning: %s\n", c->warnings[i].message);
+        put_warning(output, c->warnings[i].message);
     for (size_t m = 0; m < c->model_count; m++)
         for (size_t i = 0; i < c->models[m]->warning_count; i++)
-            put(output, "warning: %s\n", c->models[m]->warnings[i].message);
+            put_warning(output, c->models[m]->warnings[i].message);
 }
 
 static void put_headline(const struct comparison *c, const struct render_options *options, struct output *output)
@@ -236,8 +244,9 @@ static void put_headline(const struct comparison *c, const struct render_options
     char headline[512];
 
     if (c->model_count == 1) {
-        put(output, "%s: %zu tensors, %" PRIu64 " parameters, %" PRIu64 " bytes in %zu %s\n", c->models[0]->uri,
-            c->models[0]->tensor_count, c->models[0]->parameters, c->models[0]->bytes, c->models[0]->file_count,
+        put_name(output, name_of(c->models[0]->uri));
+        put(output, ": %zu tensors, %" PRIu64 " parameters, %" PRIu64 " bytes in %zu %s\n", c->models[0]->tensor_count,
+            c->models[0]->parameters, c->models[0]->bytes, c->models[0]->file_count,
             c->models[0]->file_count == 1 ? "file" : "files");
         return;
     }

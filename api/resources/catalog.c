@@ -8,7 +8,7 @@
 #include "core/options.h"
 
 static const char *const kinds[] = {
-    [OPTION_FLAG] = "boolean",   [OPTION_COUNT] = "integer",     [OPTION_NUMBER] = "number",
+    [OPTION_FLAG] = "boolean",  [OPTION_COUNT] = "integer",     [OPTION_NUMBER] = "number",
     [OPTION_CHOICE] = "string", [OPTION_PATTERNS] = "patterns",
 };
 

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <json-c/json.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,26 +14,24 @@ static bool is_terminal(const struct job *job)
     return job->state == JOB_SUCCEEDED || job->state == JOB_FAILED || job->state == JOB_CANCELLED;
 }
 
-/* A failure as stored, {code, status, title, detail}, becomes a problem: its type is made from the code. */
-static void write_failure(const char *error, struct json_text *json)
+char *job_failure_text(const char *stored)
 {
-    struct json_object *stored = json_tokener_parse(error), *code = NULL;
+    struct json_object *failure = stored ? json_tokener_parse(stored) : NULL, *code = NULL;
+    const struct problem_type *known;
+    char type[96], *text;
 
-    if (!stored || json_object_get_type(stored) != json_type_object) {
-        json_text_member_raw(json, "error", "{\"type\":\"/problems/internal\",\"title\":\"Internal error\",\"status\":500}");
-        json_object_put(stored);
-        return;
+    if (!json_object_is_type(failure, json_type_object)) {
+        json_object_put(failure);
+        return strdup("{\"type\":\"/problems/internal\",\"title\":\"Internal error\",\"status\":500}");
     }
-    if (json_object_object_get_ex(stored, "code", &code) && !json_object_object_get_ex(stored, "type", NULL)) {
-        char type[96];
-        const struct problem_type *known = problem_by_slug(json_object_get_string(code));
-
+    if (json_object_object_get_ex(failure, "code", &code)) {
+        known = problem_by_slug(json_object_get_string(code));
         snprintf(type, sizeof(type), "/problems/%s", known ? known->slug : "job-failed");
-        json_object_object_add(stored, "type", json_object_new_string(type));
+        json_object_object_add(failure, "type", json_object_new_string(type));
     }
-    json_text_member_raw(json, "error",
-                         json_object_to_json_string_ext(stored, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(stored);
+    text = strdup(json_object_to_json_string_ext(failure, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(failure);
+    return text;
 }
 
 static double fraction(const struct job *job)
@@ -80,13 +77,19 @@ void job_write(const struct job *job, struct json_text *json)
     json_text_member_raw(json, "labels", job->labels ? job->labels : "{}");
     json_text_member_raw(json, "request", job->request ? job->request : "{}");
     if (job->state == JOB_SUCCEEDED) {
+        if (job->summary)
+            json_text_member_raw(json, "summary", job->summary);
         snprintf(url, sizeof(url), "/v1/jobs/%s/result", job->id);
         write_text(w, "result_url", url);
         snprintf(url, sizeof(url), "/v1/jobs/%s/tensors", job->id);
         write_text(w, "tensors_url", url);
     }
-    if (job->state == JOB_FAILED && job->error)
-        write_failure(job->error, json);
+    if (job->state == JOB_FAILED) {
+        char *failure = job_failure_text(job->error);
+
+        json_text_member_raw(json, "error", failure ? failure : "null");
+        free(failure);
+    }
     if (job->state == JOB_SUCCEEDED)
         json_text_member_raw(json, "run", job->run);
     write_end(w);
@@ -122,7 +125,7 @@ void reply_job_error(struct response *response, const struct request *request, c
 
 static bool has_id(const struct request *request, struct response *response)
 {
-    if (is_id(request->parameters[0]))
+    if (id_is_valid(request->parameters[0]))
         return true;
     problem_reply(response, request, PROBLEM_JOB_NOT_FOUND, "there is no job with this id");
     return false;
@@ -142,22 +145,7 @@ static void set_preference_applied(unsigned seconds, struct response *response)
         response_header_format(response, "Preference-Applied", "wait=%u", seconds);
 }
 
-__attribute__((format(printf, 3, 4))) static void add_fault(struct request_faults *faults, size_t model,
-                                                            const char *format, ...)
-{
-    struct request_fault *fault;
-    va_list args;
-
-    if (faults->count == REQUEST_FAULTS_MAX)
-        return;
-    fault = &faults->items[faults->count++];
-    snprintf(fault->pointer, sizeof(fault->pointer), "/models/%zu", model);
-    va_start(args, format);
-    vsnprintf(fault->detail, sizeof(fault->detail), format, args);
-    va_end(args);
-}
-
-static int check_path(struct backend *backend, const char *path, size_t model, struct request_faults *faults,
+static int check_path(struct backend *backend, const char *path, const char *pointer, struct request_faults *faults,
                       struct error *err)
 {
     char shown[NAME_PRINTABLE_BYTES];
@@ -166,25 +154,25 @@ static int check_path(struct backend *backend, const char *path, size_t model, s
     name_printable(name_of(path), shown);
     switch ((enum error_code)rc) {
     case ERROR_NOT_FOUND:
-        add_fault(faults, model, "nothing lies at \"%.300s\" below the models root", shown);
+        request_fault_add(faults, pointer, "nothing lies at \"%.300s\" below the models root", shown);
         break;
     case ERROR_OUTSIDE:
-        add_fault(faults, model, "\"%.300s\" leads out of the models root", shown);
+        request_fault_add(faults, pointer, "\"%.300s\" leads out of the models root", shown);
         break;
     case ERROR_ACCESS:
-        add_fault(faults, model, "the service may not read \"%.300s\"", shown);
+        request_fault_add(faults, pointer, "the service may not read \"%.300s\"", shown);
         break;
     case ERROR_NOT_REGULAR:
-        add_fault(faults, model, "\"%.300s\" is not a regular file", shown);
+        request_fault_add(faults, pointer, "\"%.300s\" is not a regular file", shown);
         break;
     case ERROR_NO_MODEL:
-        add_fault(faults, model, "no model lies in the directory \"%.300s\"", shown);
+        request_fault_add(faults, pointer, "no model lies in the directory \"%.300s\"", shown);
         break;
     case ERROR_REQUEST:
     case ERROR_FORMAT:
     case ERROR_UNSUPPORTED:
     case ERROR_LIMIT:
-        add_fault(faults, model, "%.500s", err->text);
+        request_fault_add(faults, pointer, "%.500s", err->text);
         break;
     default:
         break;
@@ -192,19 +180,19 @@ static int check_path(struct backend *backend, const char *path, size_t model, s
     return rc;
 }
 
-static int check_upload(struct backend *backend, const char *id, size_t model, struct request_faults *faults,
+static int check_upload(struct backend *backend, const char *id, const char *pointer, struct request_faults *faults,
                         struct error *err)
 {
     struct upload upload;
     int rc = ERROR_NOT_FOUND;
 
-    if (is_id(id)) {
+    if (id_is_valid(id)) {
         rc = backend->ops->upload_get(backend, id, &upload, err);
         if (rc == 0)
             upload_done(&upload);
     }
     if (rc == ERROR_NOT_FOUND)
-        add_fault(faults, model, "there is no upload with this id");
+        request_fault_add(faults, pointer, "there is no upload with this id");
     return rc;
 }
 
@@ -218,8 +206,12 @@ static bool check_models(const struct job_request *job, const struct request *re
     for (size_t i = 0; i < job->model_count; i++) {
         struct error err = {.code = ERROR_NONE};
         size_t before = faults.count;
-        int rc = job->models[i].path ? check_path(backend, job->models[i].path, i, &faults, &err)
-                                     : check_upload(backend, job->models[i].upload, i, &faults, &err);
+        char pointer[32];
+        int rc;
+
+        snprintf(pointer, sizeof(pointer), "/models/%zu", i);
+        rc = job->models[i].path ? check_path(backend, job->models[i].path, pointer, &faults, &err)
+                                 : check_upload(backend, job->models[i].upload, pointer, &faults, &err);
 
         if (rc == 0)
             continue;
@@ -368,7 +360,7 @@ void jobs_forget(const struct request *request, struct backend *backend, struct 
         response->status = 204;
 }
 
-/* state and label of the query. False with 400. label_key is the caller's to free. */
+/* state and label of the query. False with the response filled. label_key is the caller's to free. */
 static bool read_filter(const struct request *request, struct job_filter *filter, char **ret_label,
                         struct response *response)
 {
@@ -389,7 +381,11 @@ static bool read_filter(const struct request *request, struct job_filter *filter
     }
     if (label && *label) {
         *ret_label = strdup(label);
-        equals = *ret_label ? strchr(*ret_label, '=') : NULL;
+        if (!*ret_label) {
+            problem_reply(response, request, PROBLEM_BUSY, "out of memory");
+            return false;
+        }
+        equals = strchr(*ret_label, '=');
         if (!equals || equals == *ret_label) {
             problem_reply(response, request, PROBLEM_INVALID_PARAMETER, "label must be NAME=VALUE");
             return false;
@@ -406,7 +402,6 @@ void jobs_list(const struct request *request, struct backend *backend, struct re
     static const char *const known[] = {"state", "label", "page_size", "page_token", NULL};
     struct job_list list = {.count = 0};
     struct error err = {.code = ERROR_NONE};
-    char token[PAGE_TOKEN_BYTES] = "";
     uint64_t filter_hash = page_filter(request), cursor;
     struct job_filter filter;
     struct json_text json;
@@ -414,27 +409,18 @@ void jobs_list(const struct request *request, struct backend *backend, struct re
     size_t size;
 
     if (!query_is_known(request, known, response) || !page_size_read(request, &size, response) ||
-        !page_token_read(request, filter_hash, &cursor, response) ||
-        !read_filter(request, &filter, &label, response))
+        !page_token_read(request, filter_hash, &cursor, response) || !read_filter(request, &filter, &label, response))
         goto out;
     if (backend->ops->list(backend, &filter, cursor, size, &list, &err)) {
         problem_reply_error(response, request, &err);
         goto out;
     }
-    if (list.next)
-        page_token_write(list.next, filter_hash, token);
     json_text_init(&json);
     write_begin_object(&json.writer);
     write_array(&json.writer, "jobs");
     for (size_t i = 0; i < list.count; i++)
         job_write(&list.jobs[i], &json);
-    write_end(&json.writer);
-    write_text(&json.writer, "next_page_token", token);
-    write_end(&json.writer);
-    reply_json(response, 200, &json);
-    response_header(response, "Cache-Control", "private, no-cache");
-    if (*token)
-        page_link(request, token, response);
+    reply_list(request, list.next, filter_hash, &json, response);
 out:
     job_list_done(&list);
     free(label);

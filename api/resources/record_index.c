@@ -4,8 +4,6 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#include "core/compare.h"
-
 int record_index_open(struct backend *backend, const char *job_id, uint64_t json_bytes, struct record_index *ret,
                       struct error *err)
 {
@@ -57,10 +55,7 @@ void record_index_close(struct record_index *index)
 
 int record_index_check(const struct record_index *index, size_t i, struct error *err)
 {
-    const struct index_record *r = &index->records[i];
-
-    if (r->offset > index->json_bytes || r->bytes > index->json_bytes - r->offset || r->name_at > index->names_bytes ||
-        r->name_bytes > index->names_bytes - r->name_at || r->status >= STATUS_COUNT)
+    if (!index_record_fits(&index->records[i], index->json_bytes, index->names_bytes))
         return error_set(err, ERROR_INTERNAL, "the result's index points beyond the result at record %zu", i);
     return 0;
 }

@@ -33,15 +33,19 @@ void page_token_write(uint64_t place, uint64_t filter, char out[PAGE_TOKEN_BYTES
 bool page_token_read(const struct request *request, uint64_t filter, uint64_t *ret_place, struct response *response);
 /* A number for "the same list and filter": of the address and every parameter but the page's. */
 uint64_t page_filter(const struct request *request);
+/* Answers with a list whose array is still open: ends the document with the token of the place `next` (0: the end) and
+ * adds the Link. Frees json. */
+void reply_list(const struct request *request, uint64_t next, uint64_t filter, struct json_text *json,
+                struct response *response);
 /* Adds Link: rel="next" for the token. */
 void page_link(const struct request *request, const char *token, struct response *response);
-
-/* Whether it looks like an id at all: what does not is unknown without asking. */
-bool is_id(const char *text);
 
 /* The answer to an id that the backend does not know, or to whatever else it said. */
 void reply_job_error(struct response *response, const struct request *request, const struct error *err);
 
 void job_write(const struct job *job, struct json_text *json);
+/* A failure as stored, {code, status, title, detail}, as a problem: its type is made from the code. malloc'ed; NULL
+ * without memory. */
+char *job_failure_text(const char *stored);
 
 #endif

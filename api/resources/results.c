@@ -8,10 +8,17 @@
 #include "api/prefer.h"
 #include "api/resources/record_index.h"
 
-enum result_form { FORM_JSON, FORM_NDJSON, FORM_TEXT, FORM_COUNT };
-static const char *const media_types[FORM_COUNT] = {"application/json", "application/x-ndjson", "text/plain"};
+enum result_form { FORM_JSON, FORM_NDJSON, FORM_TEXT, FORM_MARKDOWN, FORM_JUNIT, FORM_COUNT };
+static const char *const media_types[FORM_COUNT] = {"application/json", "application/x-ndjson", "text/plain",
+                                                    "text/markdown", "application/junit+xml"};
 static const char *const content_types[FORM_COUNT] = {"application/json", "application/x-ndjson",
-                                                      "text/plain; charset=utf-8"};
+                                                      "text/plain; charset=utf-8", "text/markdown; charset=utf-8",
+                                                      "application/junit+xml"};
+static const enum representation files[FORM_COUNT] = {
+    [FORM_JSON] = REPRESENTATION_JSON,         [FORM_NDJSON] = REPRESENTATION_JSON,
+    [FORM_TEXT] = REPRESENTATION_TEXT,         [FORM_MARKDOWN] = REPRESENTATION_MARKDOWN,
+    [FORM_JUNIT] = REPRESENTATION_JUNIT,
+};
 
 void reply_no_result(struct response *response, const struct request *request, struct backend *backend,
                      const struct error *cause)
@@ -28,8 +35,10 @@ void reply_no_result(struct response *response, const struct request *request, s
         return;
     }
     if (job.state == JOB_FAILED) {
-        problem_reply_extra(response, request, PROBLEM_JOB_FAILED, "the job failed", "error",
-                            job.error ? job.error : "null");
+        char *failure = job_failure_text(job.error);
+
+        problem_reply_extra(response, request, PROBLEM_JOB_FAILED, "the job failed", "error", failure);
+        free(failure);
     } else if (job.state == JOB_CANCELLED) {
         problem_reply(response, request, PROBLEM_JOB_CANCELLED, "the job was cancelled");
     } else {
@@ -55,7 +64,7 @@ static void reply_file(struct response *response, const char *media_type, struct
 static void reply_ndjson(const struct request *request, struct backend *backend, struct blob *json,
                          struct response *response)
 {
-    struct record_index index = {.records = NULL};
+    struct record_index index = {.blob = {.fd = -1}};
     struct error err = {.code = ERROR_NONE};
     struct segment *segments = NULL;
     int rc = record_index_open(backend, request->parameters[0], json->bytes, &index, &err);
@@ -77,16 +86,10 @@ static void reply_ndjson(const struct request *request, struct backend *backend,
         record_index_close(&index);
         return;
     }
-    response->status = 200;
-    response->kind = BODY_SEGMENTS;
-    response->blob = *json;
-    response->segments = segments;
-    response->segment_count = index.count;
-    response->before = strdup("");
-    response->between = "\n";
-    response->after = strdup(index.count ? "\n" : "");
-    response_header(response, "Content-Type", content_types[FORM_NDJSON]);
-    response_header_format(response, "ETag", "%.*s-ndjson\"", (int)strlen(json->etag) - 1, json->etag);
+    response_segments(response, content_types[FORM_NDJSON], json, segments, index.count, "", "\n",
+                      index.count ? "\n" : "");
+    if (response->status == 200)
+        response_header_format(response, "ETag", "%.*s-ndjson\"", (int)strlen(json->etag) - 1, json->etag);
     record_index_close(&index);
 }
 
@@ -102,13 +105,14 @@ void results_get(const struct request *request, struct backend *backend, struct 
     form = accept_choose(request_header(request, "Accept"), media_types, FORM_COUNT);
     if (form < 0) {
         problem_reply(response, request, PROBLEM_NOT_ACCEPTABLE,
-                      "there are application/json, application/x-ndjson and text/plain");
+                      "there are application/json, application/x-ndjson, text/plain, text/markdown and "
+                      "application/junit+xml");
         return;
     }
     err.code = ERROR_NOT_FOUND;
-    if (!is_id(request->parameters[0]) ||
+    if (!id_is_valid(request->parameters[0]) ||
         backend->ops->open_result(backend, request->parameters[0],
-                                  form == FORM_TEXT ? REPRESENTATION_TEXT : REPRESENTATION_JSON, &blob, &err)) {
+                                  files[form], &blob, &err)) {
         reply_no_result(response, request, backend, &err);
         return;
     }

@@ -143,13 +143,18 @@ void page_link(const struct request *request, const char *token, struct response
         response_header_format(response, "Link", "<%s?%spage_token=%s>; rel=\"next\"", request->path, query, token);
 }
 
-bool is_id(const char *text)
+void reply_list(const struct request *request, uint64_t next, uint64_t filter, struct json_text *json,
+                struct response *response)
 {
-    for (size_t i = 0; i < JOB_ID_BYTES - 1; i++) {
-        char c = text[i];
+    char token[PAGE_TOKEN_BYTES] = "";
 
-        if (i == 8 || i == 13 || i == 18 || i == 23 ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-    }
-    return text[JOB_ID_BYTES - 1] == '\0';
+    if (next)
+        page_token_write(next, filter, token);
+    write_end(&json->writer);
+    write_text(&json->writer, "next_page_token", token);
+    write_end(&json->writer);
+    reply_json(response, 200, json);
+    response_header(response, "Cache-Control", "private, no-cache");
+    if (*token)
+        page_link(request, token, response);
 }

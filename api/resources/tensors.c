@@ -22,8 +22,8 @@ struct tensor_query {
     uint64_t place, filter;
 };
 
-static bool refuse(struct response *response, const struct request *request, const char *what,
-                   const char *const *known, size_t count)
+static bool refuse(struct response *response, const struct request *request, const char *what, const char *const *known,
+                   size_t count)
 {
     char list[512] = "";
     size_t used = 0;
@@ -77,8 +77,7 @@ static bool read_query(const struct request *request, struct tensor_query *query
     query->filter = page_filter(request);
     query->sort = -1;
     if (!query_is_known(request, known, response) || !page_size_read(request, &query->page_size, response) ||
-        !page_token_read(request, query->filter, &query->place, response) ||
-        !read_statuses(request, query, response))
+        !page_token_read(request, query->filter, &query->place, response) || !read_statuses(request, query, response))
         return false;
     if (sort && *sort) {
         query->sort = find_name(sort, strlen(sort), sort_names, SORT_COUNT);
@@ -95,10 +94,12 @@ static bool read_query(const struct request *request, struct tensor_query *query
             query->sort = SORT_NAME;
     }
     if (include && *include) {
-        char *text = (char *)(uintptr_t)include; /* the list's type owns its texts elsewhere; here it borrows */
+        char *text = strdup(include); /* the list's type does not borrow */
         struct patterns patterns = {&text, 1};
+        int rc = text ? pattern_set_new(&patterns, &query->include, &err) : ERROR_NO_MEMORY;
 
-        if (pattern_set_new(&patterns, &query->include, &err)) {
+        free(text);
+        if (rc) {
             problem_reply(response, request, PROBLEM_INVALID_PARAMETER, "include: %s", err.text);
             return false;
         }
@@ -128,7 +129,7 @@ static int choose(const struct record_index *index, const struct tensor_query *q
                   size_t *ret_count, struct error *err)
 {
     bool is_descending = query->order == ORDER_DESCENDING || (query->order == ORDER_OWN && query->sort > SORT_NAME);
-    struct ranked *chosen = malloc((index->count ? index->count : 1) * sizeof(*chosen));
+    struct ranked *chosen = calloc(index->count ? index->count : 1, sizeof(*chosen));
     size_t count = 0;
     int rc;
 
@@ -184,17 +185,9 @@ static int reply_page(const struct request *request, struct blob *json, const st
     if (first + page < count)
         page_token_write(first + page, query->filter, token);
     snprintf(after, sizeof(after), "],\"next_page_token\":\"%s\",\"total_size\":%zu}", token, count);
-    response->before = strdup("{\"tensors\":[");
-    response->after = strdup(after);
-    response->segments = segments;
-    if (!response->before || !response->after)
-        return error_set(err, ERROR_NO_MEMORY, "out of memory");
-    response->status = 200;
-    response->kind = BODY_SEGMENTS;
-    response->between = ",";
-    response->segment_count = page;
-    response->blob = *json;
-    response_header(response, "Content-Type", "application/json");
+    response_segments(response, "application/json", json, segments, page, "{\"tensors\":[", ",", after);
+    if (response->status != 200)
+        return 0;
     /* Of the result, the filter and the page: all that the body depends on. */
     response_header_format(response, "ETag", "%.*s-%" PRIx64 "-%" PRIx64 "-%zx\"", (int)strlen(json->etag) - 1,
                            json->etag, query->filter, query->place, query->page_size);
@@ -213,7 +206,7 @@ void tensors_list(const struct request *request, struct backend *backend, struct
 
     if (!read_query(request, &query, response))
         return;
-    if (!is_id(request->parameters[0]) ||
+    if (!id_is_valid(request->parameters[0]) ||
         backend->ops->open_result(backend, request->parameters[0], REPRESENTATION_JSON, &json, &err)) {
         reply_no_result(response, request, backend, &err);
     } else if (record_index_open(backend, request->parameters[0], json.bytes, &index, &err) ||

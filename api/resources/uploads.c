@@ -1,4 +1,5 @@
-/* Uploads: a body goes straight to the backend as it arrives; what it should have been is known before its first byte. */
+/* Uploads: a body goes straight to the backend as it arrives; what it should have been is known before its first byte.
+ */
 #include "api/resources/resources.h"
 
 #include <inttypes.h>
@@ -7,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "api/utf8.h"
+#include "core/utf8.h"
 
 enum { UPLOAD_NAME_BYTES_MAX = 255 };
 
@@ -61,7 +62,7 @@ static bool is_name_good(const char *name)
         return false;
     for (size_t at = 0; at < bytes; at += length) {
         length = utf8_decode(name + at, bytes - at, &code);
-        if (length == 0 || is_harmful_character(code))
+        if (length == 0 || utf8_is_harmful(code))
             return false;
     }
     return true;
@@ -203,7 +204,6 @@ void uploads_list(const struct request *request, struct backend *backend, struct
     static const char *const known[] = {"page_size", "page_token", NULL};
     struct upload_list list = {.count = 0};
     struct error err = {.code = ERROR_NONE};
-    char token[PAGE_TOKEN_BYTES] = "";
     uint64_t filter = page_filter(request), cursor;
     struct json_text json;
     size_t size;
@@ -215,20 +215,12 @@ void uploads_list(const struct request *request, struct backend *backend, struct
         problem_reply_error(response, request, &err);
         return;
     }
-    if (list.next)
-        page_token_write(list.next, filter, token);
     json_text_init(&json);
     write_begin_object(&json.writer);
     write_array(&json.writer, "uploads");
     for (size_t i = 0; i < list.count; i++)
         upload_write(&list.uploads[i], &json);
-    write_end(&json.writer);
-    write_text(&json.writer, "next_page_token", token);
-    write_end(&json.writer);
-    reply_json(response, 200, &json);
-    response_header(response, "Cache-Control", "private, no-cache");
-    if (*token)
-        page_link(request, token, response);
+    reply_list(request, list.next, filter, &json, response);
     upload_list_done(&list);
 }
 
@@ -237,7 +229,7 @@ void uploads_get(const struct request *request, struct backend *backend, struct 
     struct error err = {.code = ERROR_NOT_FOUND};
     struct upload upload;
 
-    if (!is_id(request->parameters[0]) ||
+    if (!id_is_valid(request->parameters[0]) ||
         backend->ops->upload_get(backend, request->parameters[0], &upload, &err)) {
         reply_upload_error(response, request, &err);
         return;
@@ -250,7 +242,7 @@ void uploads_delete(const struct request *request, struct backend *backend, stru
 {
     struct error err = {.code = ERROR_NOT_FOUND};
 
-    if (!is_id(request->parameters[0]) || backend->ops->upload_delete(backend, request->parameters[0], &err))
+    if (!id_is_valid(request->parameters[0]) || backend->ops->upload_delete(backend, request->parameters[0], &err))
         reply_upload_error(response, request, &err);
     else
         response->status = 204;

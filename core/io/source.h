@@ -24,9 +24,11 @@ struct identity {
 
 struct source_ops {
     const char *name; /* "file", "memory" */
-    /* Fills buf with exactly bytes bytes. ERROR_FORMAT beyond the end, ERROR_CHANGED where the file shrank, ERROR_READ. */
+    /* Fills buf with exactly bytes bytes. ERROR_FORMAT beyond the end, ERROR_CHANGED where the file shrank, ERROR_READ.
+     */
     int (*read_at)(struct source *, uint64_t offset, void *buf, size_t bytes, struct error *);
-    /* Optional. A view of [offset, offset + bytes), valid until unmap. Fails with ERROR_CHANGED when the file shrank. */
+    /* Optional. A view of [offset, offset + bytes), valid until unmap. Fails with ERROR_CHANGED when the file shrank.
+     */
     int (*map)(struct source *, uint64_t offset, size_t bytes, struct span *ret, struct error *);
     void (*unmap)(struct source *, struct span *);
     /* ERROR_CHANGED when the content may not be what was opened. */
@@ -47,16 +49,17 @@ void source_close(struct source *source); /* NULL is fine */
 
 /* A place in the file system: a directory descriptor and a path below it. */
 struct place {
-    int dir_fd;           /* AT_FDCWD at the command line, a root's descriptor in the service; borrowed */
-    int is_confined;      /* resolve beneath dir_fd only: no "..", no link that leads out, no magic links */
-    const char *path;     /* "" with is_confined: the directory itself */
-    const char *uri;      /* how messages and results name it */
+    int dir_fd;       /* AT_FDCWD at the command line, a root's descriptor in the service; borrowed */
+    int is_confined;  /* resolve beneath dir_fd only: no "..", no link that leads out, no magic links */
+    const char *path; /* "" with is_confined: the directory itself */
+    const char *uri;  /* how messages and results name it */
 };
 
 /* Opens place as a regular file. ERROR_NOT_FOUND, ERROR_ACCESS, ERROR_OUTSIDE, ERROR_NOT_REGULAR. */
 int file_open(const struct place *place, struct source **ret_source, struct error *err);
 
-/* Opens any place without reading it and tells what it is; *ret_fd is the caller's. Directories and regular files only. */
+/* Opens any place without reading it and tells what it is; *ret_fd is the caller's. Directories and regular files only.
+ */
 int place_open(const struct place *place, int *ret_fd, int *ret_is_directory, struct error *err);
 
 /* A source over a descriptor that is open for reading (a regular file; taken on success). */

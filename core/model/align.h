@@ -10,7 +10,7 @@
 
 #define PAIRING_NONE UINT32_MAX
 
-enum pairing_rule { PAIRED_BY_NAME = 0 };
+enum pairing_rule { PAIRED_BY_NAME = 0, PAIRED_BY_PREFIX, PAIRED_BY_CONTENT };
 
 struct pairing {
     size_t pairs, models;

@@ -34,14 +34,21 @@ enum dtype {
     DTYPE_COUNT
 };
 
-enum dtype_kind { DTYPE_KIND_NONE, DTYPE_KIND_BOOL, DTYPE_KIND_INT, DTYPE_KIND_UINT, DTYPE_KIND_FLOAT, DTYPE_KIND_COMPLEX };
+enum dtype_kind {
+    DTYPE_KIND_NONE,
+    DTYPE_KIND_BOOL,
+    DTYPE_KIND_INT,
+    DTYPE_KIND_UINT,
+    DTYPE_KIND_FLOAT,
+    DTYPE_KIND_COMPLEX
+};
 
 struct dtype_traits {
     const char *name;       /* as safetensors spells it */
     const char *short_name; /* lower case, as the text forms print it: f32, bf16 */
     unsigned bits;          /* of one element */
     enum dtype_kind kind;
-    bool is_wide; /* values do not fit a double exactly (I64, U64) */
+    bool is_wide;    /* values do not fit a double exactly (I64, U64) */
     double min, max; /* finite extreme values: saturation; 0 where unused */
 };
 

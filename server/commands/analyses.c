@@ -22,10 +22,19 @@ static void print_options(const char *analysis)
 
 int command_analyses(int argc, char **argv)
 {
+    static const char usage[] = "usage: diffaid analyses [NAME]";
     int index = argc > 1 ? analysis_by_name(argv[1], strlen(argv[1])) : -1;
 
-    if (argc > 2 || (argc == 2 && index < 0)) {
-        fprintf(stderr, "diffaid: usage: diffaid analyses [NAME]; there is no analysis \"%s\"\n", argv[1]);
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        printf("%s\n\nWhat can be measured, with the flags and options of each.\n", usage);
+        return EXIT_SAME;
+    }
+    if (argc > 2) {
+        fprintf(stderr, "diffaid analyses: one name at most; %s\n", usage);
+        return EXIT_INPUT;
+    }
+    if (argc == 2 && index < 0) {
+        fprintf(stderr, "diffaid analyses: there is no analysis \"%s\"; %s\n", argv[1], usage);
         return EXIT_INPUT;
     }
     for (size_t i = 0; i < analysis_count; i++) {

@@ -1,10 +1,11 @@
 #include "server/commands/arguments.h"
 
-#include <math.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/gate_rules.h"
 #include "core/analysis/analysis.h"
 #include "core/format/format.h"
 
@@ -31,7 +32,7 @@ static int set_format(struct arguments *a, const char *value, struct error *err)
             a->renderer = renderers[i];
             return 0;
         }
-    return error_set(err, ERROR_REQUEST, "--format must be json, ndjson or text, not \"%s\"", value);
+    return error_set(err, ERROR_REQUEST, "--format must be json, ndjson, text, markdown or junit, not \"%s\"", value);
 }
 
 static int set_json(struct arguments *a, const char *value, struct error *err)
@@ -55,17 +56,21 @@ static int set_output(struct arguments *a, const char *value, struct error *err)
 /* The seed's --format names what its inputs are. */
 static int set_input_format(struct arguments *a, const char *value, struct error *err)
 {
-    for (size_t i = 0; i < format_count; i++)
+    char known[256] = "auto";
+    size_t used = strlen(known);
+
+    if (strcmp(value, "auto") == 0)
+        return 0;
+    for (size_t i = 0; i < format_count && used < sizeof(known); i++) {
         if (strcmp(formats[i]->name, value) == 0) {
             a->input_format = formats[i]->name;
             return 0;
         }
-    if (strcmp(value, "auto") == 0)
-        return 0;
+        used += (size_t)snprintf(known + used, sizeof(known) - used, ", %s", formats[i]->name);
+    }
     return error_set(err, ERROR_REQUEST,
-                     "--format \"%s\" is not a model format of this build (diffaid analyses "
-                     "and GET /v1/formats list what is); --output chooses the form of the result",
-                     value);
+                     "--format \"%.100s\" is not what models can be (%s); --output chooses the form of the result",
+                     value, known);
 }
 
 static int set_out(struct arguments *a, const char *value, struct error *err)
@@ -73,6 +78,42 @@ static int set_out(struct arguments *a, const char *value, struct error *err)
     (void)err;
     a->out = value;
     return 0;
+}
+
+static int set_junit(struct arguments *a, const char *value, struct error *err)
+{
+    (void)err;
+    a->junit = value;
+    return 0;
+}
+
+/* Rules from a file, whole: they are small. */
+static int set_gate(struct arguments *a, const char *value, struct error *err)
+{
+    enum { GATE_BYTES_MAX = 1 << 20 };
+    FILE *file = fopen(value, "re");
+    char *text = malloc(GATE_BYTES_MAX + 1);
+    size_t bytes = file && text ? fread(text, 1, GATE_BYTES_MAX + 1, file) : 0;
+    int rc = 0;
+
+    if (!file)
+        rc = error_set(err, ERROR_NOT_FOUND, "--gate %s: %s", value, strerror(errno));
+    else if (!text)
+        rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
+    else if (ferror(file))
+        rc = error_set(err, ERROR_READ, "--gate %s: %s", value, strerror(errno));
+    else if (bytes > GATE_BYTES_MAX)
+        rc = error_set(err, ERROR_LIMIT, "--gate %s: larger than 1 MiB", value);
+    if (file)
+        fclose(file);
+    if (rc == 0) {
+        text[bytes] = '\0';
+        rc = gate_rules_read(text, bytes, &a->request.gate, err);
+        if (rc)
+            error_prefix(err, rc, "--gate %s: ", value);
+    }
+    free(text);
+    return rc;
 }
 
 static int set_threads(struct arguments *a, const char *value, struct error *err)
@@ -165,8 +206,10 @@ static int set_path(struct arguments *a, const char *value, struct error *err)
 {
     char pattern[600];
 
-    if (strlen(value) > 500 || strstr(value, "\\E"))
+    if (strlen(value) > 500)
         return error_set(err, ERROR_REQUEST, "--path is too long");
+    if (strstr(value, "\\E"))
+        return error_set(err, ERROR_REQUEST, "--path may not hold \\E");
     snprintf(pattern, sizeof(pattern), "^\\Q%s\\E", value);
     return option_set_text(&a->request.options, option_find("include", 7), pattern, err);
 }
@@ -179,13 +222,15 @@ static int set_ignored(struct arguments *a, const char *value, struct error *err
 static const struct flag flags[] = {
     {"analyses", "LIST", FOR_ALL, set_analyses, "Analyses by name, separated by commas, or all."},
     {"sort-by-change-magnitude", NULL, FOR_COMPARE | FOR_DIFFAI, set_magnitude, "Largest relative change first."},
-    {"format", "FORM", FOR_DIFFAID, set_format, "text (the default), json or ndjson."},
+    {"format", "FORM", FOR_DIFFAID, set_format, "text (the default), json, ndjson, markdown or junit."},
     {"json", NULL, FOR_DIFFAID, set_json, "Short for --format json."},
     {"output", "FORM", FOR_ALL, set_output, "json, yaml (printed as JSON, which is YAML) or text."},
     {"format", "NAME", FOR_DIFFAI, set_input_format, "What the models are: auto or a format's name."},
     {"path", "PREFIX", FOR_DIFFAI, set_path, "Only tensors whose name begins with PREFIX."},
     {"ignore-keys-regex", "PATTERN", FOR_DIFFAI, set_ignored, "Leave out tensors whose name matches."},
     {"out", "FILE", FOR_ALL, set_out, "Write the result there, whole or not at all."},
+    {"gate", "FILE", FOR_ALL, set_gate, "Hold the result against the rules in FILE (JSON); exit 4 when one is broken."},
+    {"junit", "FILE", FOR_ALL, set_junit, "Write the gate as JUnit XML there, beside the result."},
     {"threads", "N", FOR_ALL, set_threads, "Threads of the pass; the result does not depend on it."},
     {"progress", NULL, FOR_ALL, set_progress, "Show progress on standard error, terminal or not."},
     {"quiet", NULL, FOR_ALL, set_quiet, "Text: the verdict only; under diffai nothing: the exit status tells."},
@@ -297,12 +342,14 @@ int arguments_parse(struct arguments *a, enum personality personality, int argc,
         a->request.options.headers_only = true;
     if (personality == PERSONALITY_DIFFAI || (a->request.analyses == 0 && personality == PERSONALITY_COMPARE))
         a->request.analyses |= 1u << analysis_by_name("stats", 5); /* diffai's lines and elements always hold them */
+    a->request.analyses |= gate_analyses(&a->request.gate);
     return compare_request_check(&a->request, err);
 }
 
 void arguments_done(struct arguments *a)
 {
     options_done(&a->request.options);
+    gate_done(&a->request.gate);
 }
 
 static void print_flag(const char *name, const char *value_name, const char *help)
@@ -341,5 +388,5 @@ void arguments_print_help(enum personality personality)
         if (flags[i].personalities & (1u << personality))
             print_flag(flags[i].name, flags[i].value_name, flags[i].help);
     printf("\nexit status: 0 identical or equivalent, 1 changed or incomparable, 2 usage or bad input,\n"
-           "             3 write or device error, 130 interrupted\n");
+           "             3 write or device error, 4 gate failed (0 when a gate passes), 130 interrupted\n");
 }

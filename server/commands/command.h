@@ -7,7 +7,7 @@ enum exit_status {
     EXIT_DIFFERENT = 1, /* changed or incomparable */
     EXIT_INPUT = 2,     /* usage, or an input that is missing, unreadable, malformed or changed while read */
     EXIT_DEVICE = 3,    /* a write or device error */
-    EXIT_GATE = 4,      /* reserved: a gate that failed */
+    EXIT_GATE = 4,      /* a gate that failed */
     EXIT_INTERRUPTED = 130,
 };
 

@@ -54,6 +54,7 @@ struct run {
     } timings[8];
     size_t timing_count;
     unsigned threads;
+    enum isa isa;
 };
 
 static void begin_phase(void *context, const char *phase)
@@ -83,7 +84,7 @@ static void write_run(void *context, struct writer *w)
     write_figure(w, "elapsed_seconds", monotonic_seconds() - run->started, NULL);
     write_object(w, "engine");
     write_text(w, "version", DIFFAID_VERSION);
-    write_text(w, "isa", isa_name(isa_best()));
+    write_text(w, "isa", isa_name(run->isa == ISA_AUTO ? isa_best() : run->isa));
     write_u64(w, "threads", run->threads);
     write_end(w);
     write_object(w, "timings");
@@ -131,11 +132,11 @@ static int open_models(const struct arguments *a, struct model **models, struct 
 }
 
 /* The result takes its file's place: that must not be a file of a model, by whatever name. */
-static int check_out(const struct arguments *a, struct model *const *models, struct error *err)
+static int check_out(const struct arguments *a, const char *path, struct model *const *models, struct error *err)
 {
     struct stat out, named;
 
-    if (!a->out || stat(a->out, &out) != 0)
+    if (!path || stat(path, &out) != 0)
         return 0;
     for (size_t i = 0; i < a->model_count; i++) {
         bool is_input = stat(a->models[i], &named) == 0 && named.st_dev == out.st_dev && named.st_ino == out.st_ino &&
@@ -147,62 +148,79 @@ static int check_out(const struct arguments *a, struct model *const *models, str
             is_input |= identity->device == out.st_dev && identity->inode == out.st_ino;
         }
         if (is_input)
-            return error_set(err, ERROR_REQUEST, "--out %s: is a file of the model %s", a->out, a->models[i]);
+            return error_set(err, ERROR_REQUEST, "%s: is a file of the model %s and stays as it is", path,
+                             a->models[i]);
     }
     return 0;
 }
 
-/* Opens where the result goes: standard output, an existing device, or a temporary file beside the one asked for. */
-static int open_output(const struct arguments *a, int *ret_fd, struct error *err)
+/* Opens where a rendering goes: standard output (path NULL), an existing device, or a temporary file beside path. */
+static int open_output(const char *path, int *ret_fd, struct error *err)
 {
     struct stat status;
     int fd;
 
-    if (!a->out) {
+    if (!path) {
         *ret_fd = STDOUT_FILENO;
         return 0;
     }
-    if (stat(a->out, &status) == 0 && !S_ISREG(status.st_mode)) {
-        fd = open(a->out, O_WRONLY | O_CLOEXEC);
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        fd = open(path, O_WRONLY | O_CLOEXEC);
     } else {
         /* A symbolic link stays one: the file that it names is replaced, not the link. */
-        if (!realpath(a->out, out_path) && (size_t)snprintf(out_path, sizeof(out_path), "%s", a->out) >= sizeof(out_path))
-            return error_set(err, ERROR_WRITE, "%s: path is too long", a->out);
+        if (!realpath(path, out_path) && (size_t)snprintf(out_path, sizeof(out_path), "%s", path) >= sizeof(out_path))
+            return error_set(err, ERROR_WRITE, "%s: path is too long", path);
         if ((size_t)snprintf(temporary_path, sizeof(temporary_path), "%s.%ld.tmp", out_path, (long)getpid()) >=
             sizeof(temporary_path)) {
             temporary_path[0] = '\0';
-            return error_set(err, ERROR_WRITE, "%s: path is too long", a->out);
+            return error_set(err, ERROR_WRITE, "%s: path is too long", path);
         }
         fd = open(temporary_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd < 0)
             temporary_path[0] = '\0';
     }
     if (fd < 0)
-        return error_set(err, ERROR_WRITE, "%s: cannot be written: %s", a->out, strerror(errno));
+        return error_set(err, ERROR_WRITE, "%s: cannot be written: %s", path, strerror(errno));
     *ret_fd = fd;
     return 0;
 }
 
-static int close_output(const struct arguments *a, int fd, int rc, struct error *err)
+static int close_output(const char *path, int fd, int rc, struct error *err)
 {
-    if (!a->out)
+    if (!path)
         return rc;
     if (close(fd) != 0 && rc == 0)
-        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", a->out, strerror(errno));
+        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", path, strerror(errno));
     if (!temporary_path[0])
         return rc;
     if (rc == 0 && rename(temporary_path, out_path) != 0)
-        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", a->out, strerror(errno));
+        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", path, strerror(errno));
     if (rc)
         unlink(temporary_path);
     temporary_path[0] = '\0';
     return rc;
 }
 
+static int render_to(const char *path, const struct renderer *renderer, const struct comparison *comparison,
+                     const struct render_options *options, struct error *err)
+{
+    static struct output output; /* 64 KB: not for the stack */
+    int fd = -1, rc;
+
+    rc = open_output(path, &fd, err);
+    if (rc)
+        return rc;
+    output_init(&output, fd);
+    renderer->render(comparison, options, &output);
+    rc = output_finish(&output, err);
+    if (rc)
+        error_prefix(err, rc, "%s: ", path ? path : "standard output");
+    return close_output(path, fd, rc, err);
+}
+
 static int render(struct run *run, const struct comparison *comparison, struct error *err)
 {
     const struct arguments *a = run->arguments;
-    static struct output output; /* 64 KB: not for the stack */
     struct render_options options = {
         .is_quiet = a->is_quiet,
         .is_brief = a->is_brief,
@@ -211,19 +229,14 @@ static int render(struct run *run, const struct comparison *comparison, struct e
         .run = write_run,
         .run_context = run,
     };
-    int fd = -1, rc;
+    int rc;
 
     is_writing = 1;
-    rc = open_output(a, &fd, err);
-    if (rc)
-        return rc;
-    output_init(&output, fd);
     begin_phase(run, NULL);
-    a->renderer->render(comparison, &options, &output);
-    rc = output_finish(&output, err);
-    if (rc)
-        error_prefix(err, rc, "%s: ", a->out ? a->out : "standard output");
-    return close_output(a, fd, rc, err);
+    rc = render_to(a->out, a->renderer, comparison, &options, err);
+    if (rc == 0 && a->junit)
+        rc = render_to(a->junit, &junit_renderer, comparison, &options, err);
+    return rc;
 }
 
 static int compare(struct run *run, struct model **models, struct comparison **ret_comparison, struct error *err)
@@ -237,14 +250,16 @@ static int compare(struct run *run, struct model **models, struct comparison **r
     begin_phase(run, "open");
     rc = open_models(a, models, err);
     if (!rc)
-        rc = check_out(a, models, err);
+        rc = check_out(a, a->out, models, err);
+    if (!rc)
+        rc = check_out(a, a->junit, models, err);
     if (rc)
         return rc;
     env.scan.threads = run->threads;
     env.scan.cancel = &is_cancelled;
-    rc = isa && *isa ? isa_by_name(isa, &env.scan.isa) : 0;
-    if (rc)
-        return rc;
+    if (isa && *isa && isa_by_name(isa, &run->isa))
+        return error_set(err, ERROR_REQUEST, "DIFFAID_ISA=%.40s names no instruction set of this processor", isa);
+    env.scan.isa = run->isa;
     progress_bar_init(&bar);
     if (a->has_progress || (!a->is_quiet && isatty(STDERR_FILENO))) {
         env.scan.progress = progress_bar_update;
@@ -252,6 +267,8 @@ static int compare(struct run *run, struct model **models, struct comparison **r
     }
     rc = compare_run(&a->request, models, a->model_count, &env, ret_comparison, err);
     progress_bar_clear(&bar);
+    if (rc == 0 && sigbus_was_caught())
+        rc = error_set(err, ERROR_READ, "the device failed to read a part of a model's file");
     return rc;
 }
 
@@ -288,6 +305,8 @@ static int run_command(enum personality personality, const char *name, int argc,
     if (rc) {
         fprintf(stderr, "%s: %s\n", name, error.text);
         status = exit_status_of(rc);
+    } else if (comparison->gate) {
+        status = comparison->gate->passed ? EXIT_SAME : EXIT_GATE;
     } else if (comparison->model_count > 1 &&
                (comparison->verdict == VERDICT_CHANGED || comparison->verdict == VERDICT_INCOMPARABLE)) {
         status = EXIT_DIFFERENT;

@@ -13,14 +13,14 @@
 #include <unistd.h>
 
 #include "server/backend.h"
+#include "server/clock.h"
 #include "server/commands/command.h"
 #include "server/config.h"
 #include "server/http.h"
 #include "server/jobs/capacity.h"
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
 #include "server/jobs/sweeper.h"
 #include "server/log.h"
+#include "server/must.h"
 
 enum {
     LOCK_MS = 10000,

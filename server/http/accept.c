@@ -1,6 +1,6 @@
-/* The acceptor: one thread, one epoll. A new connection is greeted: its first bytes tell which daemon gets it. Until then
- * it costs a few hundred bytes. Beyond the bound, connections are answered right here, in two lines, because a probe that
- * hangs in the backlog has a healthy service killed. */
+/* The acceptor: one thread, one epoll. A new connection is greeted: its first bytes tell which daemon gets it. Until
+ * then it costs a few hundred bytes. Beyond the bound, connections are answered right here, in two lines, because a
+ * probe that hangs in the backlog has a healthy service killed. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -15,9 +15,9 @@
 #include "server/http/front.h"
 
 enum {
-    SHED_MAX = 256,       /* connections being refused at once; more are closed without a word */
-    LINGER_MS = 1000,     /* for a refused client to read its refusal */
-    PAUSE_MS = 100,       /* when descriptors have run out */
+    SHED_MAX = 256,   /* connections being refused at once; more are closed without a word */
+    LINGER_MS = 1000, /* for a refused client to read its refusal */
+    PAUSE_MS = 100,   /* when descriptors have run out */
     BACKLOG = 1024,
     PEEK_BYTES = 64,
 };
@@ -35,7 +35,7 @@ struct list {
 
 struct acceptor {
     struct http *http;
-    int epoll;
+    int epoll;                      /* borrowed */
     struct list waiting, lingering; /* for first bytes; for the end after a refusal */
     unsigned shed;                  /* of both: being refused */
     bool is_paused;
@@ -95,18 +95,18 @@ int acceptor_open(struct http *http, struct error *err)
         return error_set(err, ERROR_REQUEST, "%s is not a numeric address", http->config.address);
     fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        rc = error_set(err, ERROR_INTERNAL, "no socket: %s", strerror(errno));
+        rc = error_set(err, ERROR_INTERNAL, "no socket: %s", strerrordesc_np(errno));
     } else {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
         if (bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
             rc = error_set(err,
-                           errno == EADDRINUSE                ? ERROR_BUSY
-                           : errno == EACCES                  ? ERROR_ACCESS
-                           : errno == EADDRNOTAVAIL           ? ERROR_REQUEST
-                                                              : ERROR_INTERNAL,
-                           "%s port %s: %s", http->config.address, port, strerror(errno));
+                           errno == EADDRINUSE      ? ERROR_BUSY
+                           : errno == EACCES        ? ERROR_ACCESS
+                           : errno == EADDRNOTAVAIL ? ERROR_REQUEST
+                                                    : ERROR_INTERNAL,
+                           "%s port %s: %s", http->config.address, port, strerrordesc_np(errno));
         else if (getsockname(fd, (struct sockaddr *)&bound, &bytes) != 0)
-            rc = error_set(err, ERROR_INTERNAL, "getsockname: %s", strerror(errno));
+            rc = error_set(err, ERROR_INTERNAL, "getsockname: %s", strerrordesc_np(errno));
     }
     freeaddrinfo(found);
     if (rc) {
@@ -123,10 +123,12 @@ int acceptor_open(struct http *http, struct error *err)
 /* Answers a connection that is one too many. */
 static void refuse(struct acceptor *a, struct greeting *g)
 {
-    static const char live[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
-                               "\r\nlive\n";
-    static const char ready[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n"
-                                "\r\nready\n";
+    static const char live[] =
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
+        "\r\nlive\n";
+    static const char ready[] =
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n"
+        "\r\nready\n";
     char text[16384], plain[256];
     ssize_t got = recv(g->fd, text, sizeof(text), MSG_DONTWAIT);
     const char *reply;
@@ -147,7 +149,7 @@ static void refuse(struct acceptor *a, struct greeting *g)
     shutdown(g->fd, SHUT_WR);
     list_remove(&a->waiting, g);
     g->is_lingering = true;
-    g->deadline_ms = now_ms() + LINGER_MS;
+    g->deadline_ms = clock_steady_ms() + LINGER_MS;
     list_add(&a->lingering, g);
 }
 
@@ -224,7 +226,7 @@ static void pause_listening(struct acceptor *a, bool is_paused)
     struct epoll_event event = {.events = is_paused ? 0 : EPOLLIN, .data.ptr = &a->http->listener};
 
     a->is_paused = is_paused;
-    a->resume_ms = now_ms() + PAUSE_MS;
+    a->resume_ms = clock_steady_ms() + PAUSE_MS;
     epoll_ctl(a->epoll, EPOLL_CTL_MOD, a->http->listener, &event);
 }
 
@@ -252,7 +254,7 @@ static void accept_all(struct acceptor *a)
         }
         g->fd = fd;
         g->is_shed = atomic_load(&http->greetings) + atomic_load(&http->registry.count) >= http->config.max_connections;
-        g->deadline_ms = now_ms() + (g->is_shed ? LINGER_MS : http->config.header_timeout_ms);
+        g->deadline_ms = clock_steady_ms() + (g->is_shed ? LINGER_MS : http->config.header_timeout_ms);
         event.data.ptr = g;
         if ((g->is_shed && a->shed >= SHED_MAX) || epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
             close(fd);
@@ -291,21 +293,17 @@ static void event_on(struct acceptor *a, struct greeting *g)
 void *acceptor_run(void *context)
 {
     struct http *http = context;
-    struct acceptor a = {.http = http};
-    struct epoll_event events[128], event = {.events = EPOLLIN};
+    struct acceptor a = {.http = http, .epoll = http->greeting_epoll};
+    struct epoll_event events[128];
     unsigned tick = http->config.header_timeout_ms / 8;
-    int64_t checked = now_ms();
+    int64_t checked = clock_steady_ms();
     bool is_ending = false;
 
     tick = tick < 5 ? 5 : tick > 250 ? 250 : tick;
-    a.epoll = epoll_create1(EPOLL_CLOEXEC);
-    event.data.ptr = &http->listener;
-    epoll_ctl(a.epoll, EPOLL_CTL_ADD, http->listener, &event);
-    event.data.ptr = &http->wake;
-    epoll_ctl(a.epoll, EPOLL_CTL_ADD, http->wake, &event);
     while (!is_ending) {
-        int count = epoll_wait(a.epoll, events, 128, a.waiting.first || a.lingering.first || a.is_paused ? (int)tick : -1);
-        int64_t now = now_ms();
+        int count =
+            epoll_wait(a.epoll, events, 128, a.waiting.first || a.lingering.first || a.is_paused ? (int)tick : -1);
+        int64_t now = clock_steady_ms();
 
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == &http->wake)
@@ -335,6 +333,5 @@ void *acceptor_run(void *context)
         drop(&a, a.waiting.first);
     while (a.lingering.first)
         drop(&a, a.lingering.first);
-    close(a.epoll);
     return NULL;
 }

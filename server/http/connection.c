@@ -1,6 +1,6 @@
-/* The registry of connections. A descriptor is shut down only under the registry's lock while the connection is listed, and
- * the close notification, which comes before libmicrohttpd closes the descriptor, takes the same lock to unlist it: so a
- * number that was reused is never cut. */
+/* The registry of connections. A descriptor is shut down only under the registry's lock while the connection is listed,
+ * and the close notification, which comes before libmicrohttpd closes the descriptor, takes the same lock to unlist it:
+ * so a number that was reused is never cut. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static bool has_room(struct registry *registry, int fd)
         return true;
     while (size <= (size_t)fd)
         size *= 2;
-    grown = realloc(registry->by_fd, size * sizeof(struct connection *));
+    grown = reallocarray(registry->by_fd, size, sizeof(struct connection *));
     if (!grown)
         return false;
     memset(grown + registry->by_fd_size, 0, (size - registry->by_fd_size) * sizeof(struct connection *));

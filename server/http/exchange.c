@@ -1,6 +1,6 @@
-/* One request on libmicrohttpd's side. Its calls are: exchange_begin when the request line is in; exchange_handle when the
- * header is, then for each piece of a body, then once more; and again after each suspension; exchange_completed at the end.
- * Nothing that a handler sees points into libmicrohttpd's memory: a handler may outlive its connection. */
+/* One request on libmicrohttpd's side. Its calls are: exchange_begin when the request line is in; exchange_handle when
+ * the header is, then for each piece of a body, then once more; and again after each suspension; exchange_completed at
+ * the end. Nothing that a handler sees points into libmicrohttpd's memory: a handler may outlive its connection. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,7 +21,7 @@ void *exchange_begin(void *context, const char *uri, struct MHD_Connection *mhd)
     }
     exchange->http = context;
     exchange->mhd = mhd;
-    exchange->start_ns = now_ns();
+    exchange->start_ns = clock_steady_ns();
     exchange->task.run = exchange_run;
     exchange->request.path = "";
     atomic_init(&exchange->holders, 1);
@@ -99,13 +99,14 @@ static void enter_body(struct exchange *exchange, unsigned timeout_ms, int farew
 {
     struct connection *c = exchange->connection;
 
-    atomic_store(&c->deadline_ms, now_ms() + timeout_ms);
+    atomic_store(&c->deadline_ms, clock_steady_ms() + timeout_ms);
     atomic_store(&c->farewell, farewell);
     connection_enter(c, PHASE_ACTIVE, PHASE_BODY);
 }
 
-/* The response is filled before the body has been read. A client that is still sending when the connection closes sees a
- * broken pipe instead of the response, so the body is read and dropped for a while; unless it waits to be told to send. */
+/* The response is filled before the body has been read. A client that is still sending when the connection closes sees
+ * a broken pipe instead of the response, so the body is read and dropped for a while; unless it waits to be told to
+ * send. */
 static enum MHD_Result answer_early(struct exchange *exchange)
 {
     response_finish(&exchange->request, &exchange->response);
@@ -152,8 +153,7 @@ static enum MHD_Result prepare_body(struct exchange *exchange)
 static enum MHD_Result begin(struct exchange *exchange, const char *url, const char *method, const char *version)
 {
     struct http *http = exchange->http;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct request *request = &exchange->request;
     struct error err = {.code = ERROR_NONE};
     const char *fault, *target;
@@ -200,7 +200,7 @@ static enum MHD_Result dispatch(struct exchange *exchange, enum work work)
     struct http *http = exchange->http;
     enum lane lane = exchange->request.route->where == RUN_ROOTS ? LANE_ROOTS : LANE_STORE;
     /* A file's end on disk takes as long as it takes. */
-    int64_t deadline = work == WORK_HANDLE ? now_ms() + http->config.pool_timeout_ms : INT64_MAX;
+    int64_t deadline = work == WORK_HANDLE ? clock_steady_ms() + http->config.pool_timeout_ms : INT64_MAX;
 
     exchange->work = work;
     /* Before anybody can settle it: what is resumed first stays suspended for ever. */
@@ -404,7 +404,7 @@ void exchange_completed(void *context, struct MHD_Connection *mhd, void **reques
             .cause = atomic_load(&exchange->outcome) == OUTCOME_TIMED_OUT ? "timed out" : exchange->response.cause,
             .status = exchange->status,
             .bytes = exchange->bytes,
-            .seconds = (double)(now_ns() - exchange->start_ns) / 1e9,
+            .seconds = (double)(clock_steady_ns() - exchange->start_ns) / 1e9,
         };
 
         http->config.log(http->config.log_context, &access);

@@ -1,5 +1,5 @@
-/* Exchanges whose connection is suspended while the pool works on them. Whoever settles one first decides what the client
- * gets: the handler, its deadline, the client's departure, or the end of the service. */
+/* Exchanges whose connection is suspended while the pool works on them. Whoever settles one first decides what the
+ * client gets: the handler, its deadline, the client's departure, or the end of the service. */
 #include "server/http/front.h"
 
 bool flight_add(struct exchange *exchange, int64_t deadline_ms)
@@ -42,6 +42,8 @@ static bool settle(struct exchange *exchange, enum outcome outcome)
         exchange->http->flight.first = exchange->flight_next;
     if (exchange->flight_next)
         exchange->flight_next->flight_previous = exchange->flight_previous;
+    if (outcome == OUTCOME_TIMED_OUT) /* counted before the client can know */
+        atomic_fetch_add_explicit(&exchange->http->timed_out, 1, memory_order_relaxed);
     /* From here on the connection may end, and with it its hold on the exchange. */
     MHD_resume_connection(exchange->mhd);
     return true;
@@ -65,8 +67,8 @@ void flight_check(struct http *http, int64_t now)
     must(pthread_mutex_lock(&http->flight.lock));
     for (struct exchange *e = http->flight.first; e; e = next) {
         next = e->flight_next;
-        if (now >= e->flight_deadline_ms && settle(e, OUTCOME_TIMED_OUT))
-            atomic_fetch_add_explicit(&http->timed_out, 1, memory_order_relaxed);
+        if (now >= e->flight_deadline_ms)
+            settle(e, OUTCOME_TIMED_OUT);
     }
     must(pthread_mutex_unlock(&http->flight.lock));
 }

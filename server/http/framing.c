@@ -63,13 +63,12 @@ static bool read_length(const char *text, size_t bytes, uint64_t *ret_length)
 }
 
 #if MHD_VERSION < 0x01000000
-/* Where the lines lie: from the version's CRLF on, each name directly after the line before it, nothing between a name and
- * its value but a colon and blanks, and the blank line directly after the last value. */
+/* Where the lines lie: from the version's CRLF on, each name directly after the line before it, nothing between a name
+ * and its value but a colon and blanks, and the blank line directly after the last value. */
 static bool are_lines_whole(struct MHD_Connection *connection, const struct framing *framing, const char *method,
                             const char *version)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     const char *line = version + strlen("HTTP/1.1\r\n");
 
     for (size_t i = 0; i < framing->header_count; i++) {

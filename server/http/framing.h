@@ -24,8 +24,8 @@ struct framing {
     const char *host;
 };
 
-/* Reads the header fields of a request at its first handler call. target is the raw one, as the URI callback saw it; its
- * authority, if it is in absolute-form, is cut off (*ret_target). Returns NULL, or what is wrong. */
+/* Reads the header fields of a request at its first handler call. target is the raw one, as the URI callback saw it;
+ * its authority, if it is in absolute-form, is cut off (*ret_target). Returns NULL, or what is wrong. */
 const char *framing_check(struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                           const char *target, struct framing *ret_framing, const char **ret_target);
 

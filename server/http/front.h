@@ -1,5 +1,5 @@
-/* What the files of the front share. Locks, in the order they are taken: waiters, flight, the pool's, libmicrohttpd's. The
- * registry's is taken under none and nothing is taken under it. */
+/* What the files of the front share. Locks, in the order they are taken: waiters, flight, the pool's, libmicrohttpd's.
+ * The registry's is taken under none and nothing is taken under it. */
 #ifndef SERVER_HTTP_FRONT_H
 #define SERVER_HTTP_FRONT_H
 
@@ -9,10 +9,11 @@
 
 #include "api/problem.h"
 #include "api/routes.h"
+#include "server/clock.h"
 #include "server/http.h"
 #include "server/http/framing.h"
-#include "server/http/must.h"
 #include "server/http/pool.h"
+#include "server/must.h"
 
 /* Where a connection is in its life, moved on by compare-and-swap, so that a cut and a reply never write both. */
 enum phase {
@@ -28,10 +29,10 @@ struct connection {
     bool is_upload;
     int fd;
     atomic_int phase;
-    _Atomic int64_t deadline_ms;  /* of the first header, then of each body */
-    atomic_uint requests;         /* begun */
-    atomic_int farewell;          /* status that a cut in PHASE_BODY says */
-    atomic_bool is_streaming;     /* a body without a deadline is on its way */
+    _Atomic int64_t deadline_ms; /* of the first header, then of each body */
+    atomic_uint requests;        /* begun */
+    atomic_int farewell;         /* status that a cut in PHASE_BODY says */
+    atomic_bool is_streaming;    /* a body without a deadline is on its way */
     /* The watcher's own notes on a connection between requests. */
     unsigned seen_requests;
     int64_t looked_ms, next_deadline_ms;
@@ -108,7 +109,7 @@ struct waiters {
     uint64_t next_serial;
     unsigned count;
     bool is_ending; /* no new ones */
-    int epoll; /* of parked connections, for their end; waited on by the watcher */
+    int epoll;      /* of parked connections, for their end; waited on by the watcher */
 };
 
 struct http {
@@ -121,6 +122,7 @@ struct http {
     struct flight flight;
     struct waiters waiters;
     int listener, wake; /* wake: an eventfd in the epolls of both threads */
+    int greeting_epoll; /* of the acceptor: the listener and connections that have said nothing yet */
     uint16_t port;
     pthread_t acceptor, watcher;
     bool has_acceptor, has_watcher;

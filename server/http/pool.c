@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "server/http/must.h"
+#include "server/clock.h"
+#include "server/must.h"
 
 struct queue {
     struct task *first, **last;
@@ -80,7 +81,6 @@ static void *work(void *context)
 int pool_new(unsigned threads, unsigned queue, struct pool **ret_pool, struct error *err)
 {
     struct pool *pool = calloc(1, sizeof(*pool));
-    pthread_condattr_t monotonic;
 
     if (!pool)
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
@@ -90,11 +90,8 @@ int pool_new(unsigned threads, unsigned queue, struct pool **ret_pool, struct er
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     }
     must(pthread_mutex_init(&pool->lock, NULL));
-    must(pthread_condattr_init(&monotonic));
-    must(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC));
     must(pthread_cond_init(&pool->work, NULL));
-    must(pthread_cond_init(&pool->done, &monotonic));
-    must(pthread_condattr_destroy(&monotonic));
+    clock_steady_condition(&pool->done);
     pool->queue_max = queue;
     for (int i = 0; i < LANE_COUNT; i++) {
         pool->lanes[i].last = &pool->lanes[i].first;
@@ -134,13 +131,11 @@ bool pool_submit(struct pool *pool, enum lane lane, struct task *task, bool is_f
 
 bool pool_free(struct pool *pool, unsigned timeout_ms)
 {
-    struct timespec until;
+    struct timespec until = clock_steady_after(timeout_ms);
     int rc = 0;
 
     if (!pool)
         return true;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000 + 1;
     must(pthread_mutex_lock(&pool->lock));
     pool->is_ending = true;
     must(pthread_cond_broadcast(&pool->work));

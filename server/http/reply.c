@@ -1,5 +1,5 @@
-/* A response of api/ becomes one of libmicrohttpd. Files are sent by the kernel, ranges of a file through a small buffer;
- * nothing is ever held whole. */
+/* A response of api/ becomes one of libmicrohttpd. Files are sent by the kernel, ranges of a file through a small
+ * buffer; nothing is ever held whole. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +56,7 @@ static struct MHD_Response *make_read(struct response *response)
 static struct MHD_Response *make(struct response *response)
 {
     struct MHD_Response *made = NULL;
+    void *fixed;
 
     switch (response->kind) {
     case BODY_NONE:
@@ -67,8 +68,8 @@ static struct MHD_Response *make(struct response *response)
             response->text = NULL;
         break;
     case BODY_FIXED:
-        made = MHD_create_response_from_buffer(response->bytes, (void *)(uintptr_t)response->fixed,
-                                               MHD_RESPMEM_PERSISTENT);
+        memcpy(&fixed, &response->fixed, sizeof(fixed)); /* it is only read, but not declared so */
+        made = MHD_create_response_from_buffer(response->bytes, fixed, MHD_RESPMEM_PERSISTENT);
         break;
     case BODY_BLOB:
         if (response->blob.fd >= 0) {

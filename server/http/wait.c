@@ -1,6 +1,6 @@
 /* What runs on the pool, and Prefer: wait. A handler that wants to wait is registered first and asked again at once, so
- * that a job that ends in between is not missed; then it is parked, without a thread, until the job changes, its time is
- * up, or its client leaves. */
+ * that a job that ends in between is not missed; then it is parked, without a thread, until the job changes, its time
+ * is up, or its client leaves. */
 #include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,7 +16,7 @@ static bool waiter_add(struct exchange *exchange)
     is_added = !waiters->is_ending && waiters->count < exchange->http->config.max_waiters;
     if (is_added) {
         memcpy(exchange->wait_job, exchange->response.wait.job_id, sizeof(exchange->wait_job));
-        exchange->wait_deadline_ms = now_ms() + 1000 * (int64_t)exchange->response.wait.seconds;
+        exchange->wait_deadline_ms = clock_steady_ms() + 1000 * (int64_t)exchange->response.wait.seconds;
         exchange->wait_serial = ++waiters->next_serial;
         exchange->is_waiter = true;
         exchange->wait_previous = NULL;
@@ -75,7 +75,7 @@ static void wake(struct waiters *waiters, struct exchange *exchange)
     if (!exchange->is_parked)
         return;
     unpark(waiters, exchange);
-    flight_set_deadline(exchange, now_ms() + exchange->http->config.pool_timeout_ms);
+    flight_set_deadline(exchange, clock_steady_ms() + exchange->http->config.pool_timeout_ms);
     /* Their number is bounded already. */
     pool_submit(exchange->http->pool, LANE_STORE, &exchange->task, true);
 }

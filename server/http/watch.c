@@ -2,8 +2,8 @@
  * clients that leave.
  *
  * The first byte of a later request on a connection is not told by libmicrohttpd. The kernel's count of bytes received
- * tells it, for connections that have been between requests for a while: one getsockopt a second each, and no cost at all
- * for those that are busy. */
+ * tells it, for connections that have been between requests for a while: one getsockopt a second each, and no cost at
+ * all for those that are busy. */
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -47,9 +47,9 @@ static int64_t header_deadline(struct http *http, struct connection *c, int64_t 
     return c->next_deadline_ms;
 }
 
-/* libmicrohttpd 0.9.75 takes a short read for the end of what there is, and epoll's edge for the end of the stream is gone
- * when that came along with the last bytes: it would wait for more until the idle timeout. A shutdown of what the peer has
- * shut down already changes nothing but makes the edge anew. */
+/* libmicrohttpd 0.9.75 takes a short read for the end of what there is, and epoll's edge for the end of the stream is
+ * gone when that came along with the last bytes: it would wait for more until the idle timeout. A shutdown of what the
+ * peer has shut down already changes nothing but makes the edge anew. */
 static void poke_when_ended(const struct connection *c)
 {
     char byte;
@@ -115,7 +115,7 @@ void *watcher_run(void *context)
     int64_t next = 0;
 
     while (atomic_load(&http->is_watching)) {
-        int64_t now = now_ms();
+        int64_t now = clock_steady_ms();
         int count;
 
         if (now >= next) {

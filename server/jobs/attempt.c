@@ -10,12 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 #include "server/jobs/job_error.h"
-#include "server/jobs/must.h"
 #include "server/jobs/results.h"
 #include "server/jobs/slot.h"
 #include "server/log.h"
+#include "server/must.h"
 
 enum word { WORD_DONE, WORD_FAILED, WORD_GONE };
 
@@ -26,7 +26,7 @@ struct ending {
     int status;     /* gone: as waitpid has it */
     int code;       /* failed */
     char detail[ERROR_TEXT_BYTES];
-    char *run; /* done: JSON, owned, or NULL */
+    char *run, *summary; /* done: JSON, owned, or NULL */
 };
 
 static void tell_changed(struct slot *slot, const char *id)
@@ -95,11 +95,20 @@ static void take_progress(struct slot *slot, struct json_object *message)
     tell_changed(slot, slot->id); /* written by this thread only */
 }
 
+/* An object that the message holds, as text; NULL when it does not, or without memory. */
+static char *copy_object(struct json_object *message, const char *member)
+{
+    struct json_object *object;
+
+    if (!json_object_object_get_ex(message, member, &object) || !json_object_is_type(object, json_type_object))
+        return NULL;
+    return strdup(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
 /* True when the message ends the conversation. */
 static bool take_message(struct slot *slot, struct json_object *message, struct ending *ending)
 {
     const char *type = message_text(message, "type");
-    struct json_object *run;
 
     if (strcmp(type, "progress") == 0) {
         take_progress(slot, message);
@@ -107,9 +116,8 @@ static bool take_message(struct slot *slot, struct json_object *message, struct 
     }
     if (strcmp(type, "done") == 0) {
         ending->word = WORD_DONE;
-        if (json_object_object_get_ex(message, "run", &run) && json_object_is_type(run, json_type_object))
-            ending->run =
-                strdup(json_object_to_json_string_ext(run, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+        ending->run = copy_object(message, "run");
+        ending->summary = copy_object(message, "summary");
         return true;
     }
     ending->word = WORD_FAILED;
@@ -217,12 +225,17 @@ static void log_state(struct slot *slot, const struct job_claim *claim, enum job
     tell_changed(slot, claim->id);
 }
 
-static void finish(struct slot *slot, const struct job_claim *claim, const struct job_end *end, const char *cause)
+static void finish(struct slot *slot, const struct job_claim *claim, struct job_end *end, const char *cause)
 {
     struct job_store *store = slot->dispatcher->settings.store;
     enum job_state state;
     struct error err = {0};
-    int rc = store->ops->finish(store, claim->id, claim->token, end, &state, &err);
+    int rc;
+
+    must(pthread_mutex_lock(&slot->dispatcher->lock));
+    end->progress = slot->progress;
+    must(pthread_mutex_unlock(&slot->dispatcher->lock));
+    rc = store->ops->finish(store, claim->id, claim->token, end, &state, &err);
 
     if (rc && rc != ERROR_CONFLICT)
         LOG_LINE(LEVEL_ERROR, "job's end could not be written; it will run again", log_text("job", claim->id),
@@ -230,7 +243,7 @@ static void finish(struct slot *slot, const struct job_claim *claim, const struc
     else if (!rc)
         log_state(slot, claim, state, cause);
     if (rc || state != JOB_SUCCEEDED)
-        result_remove(slot->dispatcher->settings.results, claim->id, 0);
+        result_remove(slot->dispatcher->settings.results, claim->id);
 }
 
 static void fail(struct slot *slot, const struct job_claim *claim, char *error, const char *cause)
@@ -271,7 +284,7 @@ static bool settle_stop(struct slot *slot, const struct job_claim *claim, enum r
     case STOP_DEADLINE:
         snprintf(detail, sizeof(detail), "the attempt took longer than %.0f s (--job-timeout)",
                  (double)slot->dispatcher->settings.job_timeout_ms / 1000);
-        fail(slot, claim, job_error_of_fault(FAULT_DEADLINE, detail), "deadline");
+        fail(slot, claim, job_error_of_problem(PROBLEM_DEADLINE_EXCEEDED, detail), "deadline");
         break;
     case STOP_CANCEL:
         finish(slot, claim, &cancelled, NULL);
@@ -282,14 +295,16 @@ static bool settle_stop(struct slot *slot, const struct job_claim *claim, enum r
     return true;
 }
 
-/* One more attempt is used up: another one, or the end. is_hopeless: another would end the same way. */
-static void settle_crash(struct slot *slot, const struct job_claim *claim, enum job_fault fault, int code,
-                         const char *crash, const char *detail, bool is_hopeless)
+/* One more attempt is used up: another one, or the end. code: the error it told, or 0. is_hopeless: another would end
+ * the same way. */
+static void settle_crash(struct slot *slot, const struct job_claim *claim, int code, const char *crash,
+                         const char *detail, bool is_hopeless)
 {
     LOG_LINE(LEVEL_WARNING, "attempt failed", log_text("job", claim->id), log_u64("attempt", claim->attempt),
              log_text("cause", crash), log_text("detail", detail));
     if (is_hopeless || claim->crashes + 1 >= CRASHES_MAX)
-        fail(slot, claim, code ? job_error_of(code, detail) : job_error_of_fault(fault, detail), crash);
+        fail(slot, claim, code ? job_error_of(code, detail) : job_error_of_problem(PROBLEM_WORKER_CRASHED, detail),
+             crash);
     else
         release(slot, claim, RELEASE_CRASHED, crash);
 }
@@ -311,7 +326,7 @@ static void settle_failed(struct slot *slot, const struct job_claim *claim, cons
     case ERROR_READ:
     case ERROR_WRITE:
         snprintf(crash, sizeof(crash), "%s", error_code_name(ending->code));
-        settle_crash(slot, claim, FAULT_CRASHED, ending->code, crash, ending->detail, false);
+        settle_crash(slot, claim, ending->code, crash, ending->detail, false);
         return;
     default:
         fail(slot, claim, job_error_of(ending->code, ending->detail), error_code_name(ending->code));
@@ -334,13 +349,13 @@ static void settle_gone(struct slot *slot, const struct job_claim *claim, const 
     else
         snprintf(crash, sizeof(crash), "exit %d in %s", WEXITSTATUS(ending->status), phase[0] ? phase : "start");
     snprintf(detail, sizeof(detail), "the job's process ended by %s, attempt %u", crash, claim->attempt);
-    settle_crash(slot, claim, FAULT_CRASHED, 0, crash, detail, is_defect && strcmp(crash, claim->last_crash) == 0);
+    settle_crash(slot, claim, 0, crash, detail, is_defect && strcmp(crash, claim->last_crash) == 0);
 }
 
 static void settle_done(struct slot *slot, const struct job_claim *claim, struct result_files *files,
                         const struct ending *ending)
 {
-    struct job_end end = {.state = JOB_SUCCEEDED, .run = ending->run};
+    struct job_end end = {.state = JOB_SUCCEEDED, .summary = ending->summary, .run = ending->run};
     struct ending failed = {.word = WORD_FAILED};
     struct error err = {0};
     int rc = result_files_settle(files, &end, &err);
@@ -409,5 +424,6 @@ void attempt_run(struct slot *slot, const struct job_claim *claim)
         }
     }
     free(ending.run);
+    free(ending.summary);
     result_files_done(&files);
 }

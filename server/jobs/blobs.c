@@ -80,9 +80,10 @@ static int directory_names(struct blob_store *store, struct blob_names *ret, str
     size_t capacity = 0;
 
     if (!dir) {
+        error_set(err, ERROR_READ, "the state directory cannot be listed: %s", strerrordesc_np(errno));
         if (fd >= 0)
             close(fd);
-        return error_set(err, ERROR_READ, "the state directory cannot be listed: %s", strerrordesc_np(errno));
+        return ERROR_READ;
     }
     while ((entry = readdir(dir)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)

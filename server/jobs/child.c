@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 
 enum { READY_MS = 20000, SEND_SECONDS = 10, REAP_MS = 1000 };
 
@@ -69,6 +69,11 @@ static int send_start(struct child *child, const struct child_settings *settings
     for (size_t i = 0; i < settings->roots->count; i++) {
         struct json_object *root = json_object_new_object();
 
+        if (!root) {
+            json_object_put(message);
+            json_object_put(roots);
+            return error_set(err, ERROR_NO_MEMORY, "no memory to start a worker process");
+        }
         message_add_text(root, "name", settings->roots->items[i].name);
         message_add_text(root, "path", settings->roots->items[i].path);
         json_object_array_add(roots, root);

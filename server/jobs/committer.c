@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
+#include "server/clock.h"
+#include "server/must.h"
 
 enum { RETRY_MS = 500 }; /* how often a full or failing disk is tried again */
 
@@ -161,9 +161,9 @@ static struct commit_op *take_batch(struct committer *c)
 }
 
 /* Sleeps until there is something to do; with the lock held. Returns whether a retry is due. */
-static bool wait_for_work(struct committer *c, bool has_patient, bool is_full, int64_t retry_at_ms)
+static bool wait_for_work(struct committer *c, bool has_patient, int64_t retry_at_ms)
 {
-    bool is_troubled = has_patient || is_full;
+    bool is_troubled = has_patient || atomic_load(&c->is_full) || atomic_load(&c->is_broken);
 
     while (!c->is_stopping) {
         int64_t left_ms = retry_at_ms - clock_steady_ms();
@@ -192,7 +192,7 @@ static void *committer_main(void *argument)
 
     must(pthread_mutex_lock(&c->lock));
     for (;;) {
-        bool is_due = wait_for_work(c, patient != NULL, atomic_load(&c->is_full), retry_at_ms);
+        bool is_due = wait_for_work(c, patient != NULL, retry_at_ms);
 
         if (c->is_stopping)
             break;
@@ -207,6 +207,8 @@ static void *committer_main(void *argument)
             patient = patient ? work_off(c, patient, is_impatient) : NULL;
             if (atomic_load(&c->is_full) && reserve_hold(&c->reserve))
                 atomic_store(&c->is_full, false);
+            if (atomic_load(&c->is_broken) && is_ok(c, c->probe))
+                atomic_store(&c->is_broken, false);
         }
         if (batch) {
             batch = work_off(c, batch, is_impatient);
@@ -227,17 +229,13 @@ static void *committer_main(void *argument)
 
 int committer_start(struct committer *c, struct error *err)
 {
-    pthread_condattr_t attributes;
 
     c->first = NULL;
     c->last = &c->first;
     if (!reserve_hold(&c->reserve))
         give_reserve_up(c);
     must(pthread_mutex_init(&c->lock, NULL));
-    must(pthread_condattr_init(&attributes));
-    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC));
-    must(pthread_cond_init(&c->wake, &attributes));
-    must(pthread_condattr_destroy(&attributes));
+    clock_steady_condition(&c->wake);
     if (pthread_create(&c->thread, NULL, committer_main, c) != 0)
         return error_set(err, ERROR_NO_MEMORY, "cannot start the thread that writes the job store");
     return 0;

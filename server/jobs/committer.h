@@ -32,6 +32,7 @@ struct commit_op {
 
 struct committer {
     struct connection connection;
+    const char *probe; /* SQL that writes and changes nothing: whether a disk that failed works again */
     struct reserve reserve;
     struct queue_order order; /* follows each commit */
     pthread_t thread;
@@ -46,7 +47,7 @@ struct committer {
     atomic_uint_least64_t queued, used_bytes;
 };
 
-/* Takes over connection, reserve, order, queued and used_bytes as set by the caller. */
+/* Takes over connection, probe, reserve, order, queued and used_bytes as set by the caller. */
 int committer_start(struct committer *committer, struct error *err);
 void committer_stop(struct committer *committer); /* waiting operations end with ERROR_BUSY */
 

@@ -1,6 +1,7 @@
 #include "server/jobs/connection.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,13 @@ void bind_text(sqlite3_stmt *statement, int index, const char *text)
         sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
     else
         sqlite3_bind_null(statement, index);
+}
+
+void column_text(sqlite3_stmt *statement, int index, char *out, size_t size)
+{
+    const unsigned char *text = sqlite3_column_text(statement, index);
+
+    snprintf(out, size, "%s", text ? (const char *)text : "");
 }
 
 char *column_copy(sqlite3_stmt *statement, int index, bool *ret_failed)

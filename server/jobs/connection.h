@@ -31,6 +31,8 @@ bool connection_is_out_of_space(struct connection *connection);
 
 /* Binds borrowed text; NULL binds NULL. */
 void bind_text(sqlite3_stmt *statement, int index, const char *text);
+/* The column's text, cut to fit; "" for NULL and when memory is out. */
+void column_text(sqlite3_stmt *statement, int index, char *out, size_t size);
 /* malloc'ed copy; NULL for NULL and when memory is out (*ret_failed then). */
 char *column_copy(sqlite3_stmt *statement, int index, bool *ret_failed);
 

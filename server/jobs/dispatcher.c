@@ -10,10 +10,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
+#include "server/clock.h"
 #include "server/jobs/slot.h"
 #include "server/log.h"
+#include "server/must.h"
 
 enum { RESPAWN_MS = 1000, STORE_RETRY_MS = 1000, EXIT_PATIENCE_MS = 500 };
 
@@ -167,7 +167,6 @@ void dispatcher_free(struct dispatcher *dispatcher)
 int dispatcher_start(const struct dispatcher_settings *settings, struct dispatcher **ret, struct error *err)
 {
     struct dispatcher *dispatcher = calloc(1, sizeof(*dispatcher));
-    pthread_condattr_t attributes;
     int rc;
 
     if (!dispatcher)
@@ -175,10 +174,7 @@ int dispatcher_start(const struct dispatcher_settings *settings, struct dispatch
     dispatcher->settings = *settings;
     dispatcher->slots = calloc(settings->workers, sizeof(*dispatcher->slots));
     must(pthread_mutex_init(&dispatcher->lock, NULL));
-    must(pthread_condattr_init(&attributes));
-    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC));
-    must(pthread_cond_init(&dispatcher->changed, &attributes));
-    must(pthread_condattr_destroy(&attributes));
+    clock_steady_condition(&dispatcher->changed);
     if (!dispatcher->slots) {
         dispatcher_free(dispatcher);
         return error_set(err, ERROR_NO_MEMORY, "no memory for %u workers", settings->workers);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,9 @@
 #include "api/render/render.h"
 #include "api/request.h"
 #include "core/compare.h"
+#include "core/decimal.h"
 #include "core/format/format.h"
-#include "server/jobs/clock.h"
-#include "server/jobs/uuid.h"
+#include "server/clock.h"
 #include "server/sigbus.h"
 
 enum { PHASES_MAX = 16, URI_BYTES = 512 };
@@ -54,7 +55,7 @@ static void tell_progress(void *context, const struct scan_progress *scan)
 static int find_upload(const struct worker_task *task, const char *id, struct place *ret, char uri[URI_BYTES],
                        struct error *err)
 {
-    if (!uuid_is_valid(id, strlen(id)))
+    if (!id_is_valid(id))
         return error_set(err, ERROR_NOT_FOUND, "no such upload");
     for (size_t i = 0; i < task->upload_count; i++) {
         if (strcmp(task->uploads[i].id, id) != 0)
@@ -113,11 +114,15 @@ static int render_to(const struct renderer *renderer, const struct comparison *c
 
 static int render(const struct worker_task *task, const struct comparison *comparison, struct error *err)
 {
+    static const struct renderer *const others[REPRESENTATION_COUNT] = {[REPRESENTATION_TEXT] = &text_renderer,
+                                                                        [REPRESENTATION_MARKDOWN] = &markdown_renderer,
+                                                                        [REPRESENTATION_JUNIT] = &junit_renderer};
     int rc = render_to(&json_renderer, comparison, task->outputs[REPRESENTATION_JSON],
                        task->outputs[REPRESENTATION_INDEX], err);
 
-    if (!rc && task->outputs[REPRESENTATION_TEXT] >= 0)
-        rc = render_to(&text_renderer, comparison, task->outputs[REPRESENTATION_TEXT], -1, err);
+    for (int i = REPRESENTATION_TEXT; !rc && i < REPRESENTATION_COUNT; i++)
+        if (task->outputs[i] >= 0)
+            rc = render_to(others[i], comparison, task->outputs[i], -1, err);
     return rc;
 }
 
@@ -168,7 +173,29 @@ static char *describe_run(const struct engine_run *run, enum isa isa)
     return text;
 }
 
-static int compare(struct engine_run *run, const struct job_request *request, char **ret_run, struct error *err)
+/* {verdict, because, headline, relative_l2}: what a person wants to know first, without fetching the result. */
+static char *describe_summary(const struct comparison *comparison)
+{
+    struct json_object *root = json_object_new_object();
+    double relative_l2 = delta_relative_l2(&comparison->total);
+    char headline[512], number[DECIMAL_BYTES], *text;
+
+    comparison_headline(comparison, headline, sizeof(headline));
+    json_object_object_add(root, "verdict", json_object_new_string(verdict_names[comparison->verdict]));
+    if (comparison->because)
+        json_object_object_add(root, "because", json_object_new_string(comparison->because));
+    json_object_object_add(root, "headline", json_object_new_string(headline));
+    if (comparison->total.finite && isfinite(relative_l2)) {
+        decimal_write(relative_l2, number);
+        json_object_object_add(root, "relative_l2", json_object_new_double_s(relative_l2, number));
+    }
+    text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(root);
+    return text;
+}
+
+static int compare(struct engine_run *run, const struct job_request *request, struct worker_report *ret_report,
+                   struct error *err)
 {
     const struct worker_task *task = run->task;
     struct compare_env env = {
@@ -195,14 +222,16 @@ static int compare(struct engine_run *run, const struct job_request *request, ch
         rc = render(task, comparison, err);
     }
     if (!rc)
-        *ret_run = describe_run(run, env.scan.isa);
+        ret_report->run = describe_run(run, env.scan.isa);
+    if (!rc && request->model_count > 1)
+        ret_report->summary = describe_summary(comparison);
     comparison_free(comparison);
     for (size_t i = 0; i < request->model_count; i++)
         model_close(models[i]);
     return rc;
 }
 
-static int engine_run(const struct worker_task *task, char **ret_run, struct error *err)
+static int engine_run(const struct worker_task *task, struct worker_report *ret_report, struct error *err)
 {
     struct engine_run run = {.task = task, .start_ms = clock_steady_ms()};
     struct request_faults faults = {.count = 0};
@@ -215,14 +244,14 @@ static int engine_run(const struct worker_task *task, char **ret_run, struct err
 
         options_init(&inspection.compare.options);
         inspection.compare.options.headers_only = true;
-        rc = compare(&run, &inspection, ret_run, err);
+        rc = compare(&run, &inspection, ret_report, err);
         options_done(&inspection.compare.options);
         return rc;
     }
     rc = job_request_parse(task->request, strlen(task->request), &request, &faults, err);
     if (rc)
         return rc;
-    rc = compare(&run, request, ret_run, err);
+    rc = compare(&run, request, ret_report, err);
     job_request_free(request);
     return rc;
 }

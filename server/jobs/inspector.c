@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 #include "server/jobs/job_error.h"
-#include "server/jobs/must.h"
 #include "server/log.h"
+#include "server/must.h"
 
 enum { ANSWER_BYTES_MAX = 256 << 20 };
 
@@ -178,7 +178,6 @@ static void *inspector_main(void *argument)
 int inspector_start(const struct child_settings *settings, int64_t limit_ms, struct inspector **ret, struct error *err)
 {
     struct inspector *inspector = calloc(1, sizeof(*inspector));
-    pthread_condattr_t attributes;
 
     if (!inspector)
         return error_set(err, ERROR_NO_MEMORY, "no memory to inspect models");
@@ -186,13 +185,10 @@ int inspector_start(const struct child_settings *settings, int64_t limit_ms, str
     inspector->limit_ms = limit_ms;
     inspector->child.channel.fd = -1;
     must(pthread_mutex_init(&inspector->lock, NULL));
-    must(pthread_condattr_init(&attributes));
-    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC));
     must(pthread_cond_init(&inspector->asked, NULL));
-    must(pthread_cond_init(&inspector->answered, &attributes));
-    must(pthread_condattr_destroy(&attributes));
+    clock_steady_condition(&inspector->answered);
     if (pthread_create(&inspector->thread, NULL, inspector_main, inspector) != 0) {
-        free(inspector);
+        inspector_free(inspector);
         return error_set(err, ERROR_NO_MEMORY, "cannot start a thread");
     }
     *ret = inspector;

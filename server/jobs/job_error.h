@@ -2,16 +2,11 @@
 #ifndef SERVER_JOBS_JOB_ERROR_H
 #define SERVER_JOBS_JOB_ERROR_H
 
-/* Ends that are not an error of the engine. */
-enum job_fault {
-    FAULT_CRASHED,
-    FAULT_DEADLINE,
-    FAULT_MEMORY,
-};
+#include "api/problem.h"
 
-/* malloc'ed; NULL when memory is out. */
+/* From an error of the engine, or of another end. malloc'ed; NULL when memory is out. */
 char *job_error_of(int code, const char *detail);
-char *job_error_of_fault(enum job_fault fault, const char *detail);
+char *job_error_of_problem(enum problem problem, const char *detail);
 
 /* The code whose name a worker sent; ERROR_INTERNAL for a name that is none. */
 int job_error_code(const char *name);

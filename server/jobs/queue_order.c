@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/jobs/must.h"
+#include "server/must.h"
 
 void queue_order_init(struct queue_order *order)
 {

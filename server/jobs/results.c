@@ -14,7 +14,8 @@
 enum { NAME_BYTES = JOB_ID_BYTES + 32, RECORDS_AT_ONCE = 256 };
 
 static const char *const suffixes[REPRESENTATION_COUNT] = {
-    [REPRESENTATION_JSON] = "json", [REPRESENTATION_INDEX] = "index", [REPRESENTATION_TEXT] = "txt"};
+    [REPRESENTATION_JSON] = "json", [REPRESENTATION_INDEX] = "index", [REPRESENTATION_TEXT] = "txt",
+    [REPRESENTATION_MARKDOWN] = "md", [REPRESENTATION_JUNIT] = "xml"};
 
 static void temporary_name(const char *id, unsigned attempt, int representation, char out[NAME_BYTES])
 {
@@ -62,17 +63,13 @@ void result_files_done(struct result_files *files)
     files->data = NULL;
 }
 
-void result_remove(struct blob_store *blobs, const char *id, unsigned attempts)
+void result_remove(struct blob_store *blobs, const char *id)
 {
     char name[NAME_BYTES];
 
     for (int i = 0; i < REPRESENTATION_COUNT; i++) {
         final_name(id, i, name);
         blobs->ops->remove(blobs, name);
-        for (unsigned attempt = 1; attempt <= attempts; attempt++) {
-            temporary_name(id, attempt, i, name);
-            blobs->ops->remove(blobs, name);
-        }
     }
 }
 
@@ -124,13 +121,9 @@ static int check_index(int fd, uint64_t index_bytes, uint64_t json_bytes, struct
         rc = read_all(fd, records, count * sizeof(records[0]), offset, err);
         if (rc)
             return rc;
-        for (size_t i = 0; i < count; i++) {
-            const struct index_record *record = &records[i];
-
-            if (record->offset > json_bytes || record->bytes > json_bytes - record->offset ||
-                record->name_at > header.names_bytes || record->name_bytes > header.names_bytes - record->name_at)
+        for (size_t i = 0; i < count; i++)
+            if (!index_record_fits(&records[i], json_bytes, header.names_bytes))
                 return lying_index(err);
-        }
         offset += count * sizeof(records[0]);
         left -= count;
     }
@@ -150,7 +143,7 @@ static int make_durable(struct result_files *files, struct error *err)
     }
     rc = files->blobs->ops->commit(files->blobs, moves, REPRESENTATION_COUNT, err);
     if (rc)
-        result_remove(files->blobs, files->id, 0);
+        result_remove(files->blobs, files->id);
     return rc;
 }
 

@@ -27,8 +27,8 @@ int result_files_settle(struct result_files *files, struct job_end *end, struct 
 /* Closes and removes what is temporary. */
 void result_files_done(struct result_files *files);
 
-/* Removes the job's files of whatever name, attempts up to that one included. */
-void result_remove(struct blob_store *blobs, const char *id, unsigned attempts);
+/* Removes the files of a finished result; those of an attempt go with its result_files_done. */
+void result_remove(struct blob_store *blobs, const char *id);
 
 /* A finished result's representation. *ret is the caller's. */
 int result_open(struct job_store *store, struct blob_store *blobs, const char *id, enum representation representation,

@@ -42,9 +42,11 @@ struct job_claim {
 void job_claim_done(struct job_claim *claim);
 
 struct job_end {
-    enum job_state state; /* succeeded, failed or cancelled */
-    const char *error;    /* failed: JSON */
-    const char *run;      /* succeeded: JSON */
+    enum job_state state;         /* succeeded, failed or cancelled */
+    const char *error;            /* failed: JSON */
+    const char *summary;          /* succeeded: JSON */
+    const char *run;              /* succeeded: JSON */
+    struct job_progress progress; /* as it was at the end */
     /* succeeded: */
     bool is_inline; /* the bytes are in data; else in files, already durable */
     const void *data[REPRESENTATION_COUNT];

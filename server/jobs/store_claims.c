@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 
 struct claim_op {
     struct commit_op op;
@@ -29,7 +29,7 @@ static int read_uploads(struct connection *c, int64_t seq, struct job_claim *cla
             return error_set(err, ERROR_NO_MEMORY, "no memory for a claim");
         claim->uploads = uploads;
         uploads += claim->upload_count;
-        snprintf(uploads->id, sizeof(uploads->id), "%s", (const char *)sqlite3_column_text(rows, 0));
+        column_text(rows, 0, uploads->id, sizeof(uploads->id));
         uploads->name = column_copy(rows, 1, &has_failed);
         if (has_failed)
             return error_set(err, ERROR_NO_MEMORY, "no memory for a claim");
@@ -64,11 +64,11 @@ static int claim_run(struct commit_op *op, struct connection *c, uint64_t queued
     if (step != SQLITE_ROW)
         return connection_error(c, err);
     seq = sqlite3_column_int64(row, 0);
-    snprintf(claim->id, sizeof(claim->id), "%s", (const char *)sqlite3_column_text(row, 1));
+    column_text(row, 1, claim->id, sizeof(claim->id));
     claim->token = (uint64_t)sqlite3_column_int64(row, 2);
     claim->attempt = (unsigned)sqlite3_column_int(row, 3);
     claim->crashes = (unsigned)sqlite3_column_int(row, 4);
-    snprintf(claim->last_crash, sizeof(claim->last_crash), "%s", (const char *)sqlite3_column_text(row, 5));
+    column_text(row, 5, claim->last_crash, sizeof(claim->last_crash));
     claim->request = column_copy(row, 6, &has_failed);
     if (has_failed)
         return error_set(err, ERROR_NO_MEMORY, "no memory for a claim");
@@ -149,7 +149,7 @@ static int insert_result(struct connection *c, int64_t seq, const struct job_end
     for (int i = 0; i < REPRESENTATION_COUNT; i++) {
         if (end->is_inline)
             sqlite3_bind_blob64(statement, 3 + i, end->bytes[i] ? end->data[i] : "", end->bytes[i], SQLITE_STATIC);
-        sqlite3_bind_int64(statement, 6 + i, (int64_t)end->bytes[i]);
+        sqlite3_bind_int64(statement, 3 + REPRESENTATION_COUNT + i, (int64_t)end->bytes[i]);
         bytes += end->bytes[i];
     }
     *ret_used = (int64_t)bytes;
@@ -173,6 +173,11 @@ static int finish_run(struct commit_op *op, struct connection *c, uint64_t queue
     sqlite3_bind_int(statement, 4, (int)end->state);
     bind_text(statement, 5, end->error);
     bind_text(statement, 6, end->run);
+    bind_text(statement, 7, end->summary);
+    sqlite3_bind_int64(statement, 8, (int64_t)end->progress.bytes_done);
+    sqlite3_bind_int64(statement, 9, (int64_t)end->progress.bytes_total);
+    sqlite3_bind_int64(statement, 10, (int64_t)end->progress.tensors_done);
+    sqlite3_bind_int64(statement, 11, (int64_t)end->progress.tensors_total);
     rc = fenced(c, statement, &seq, &finish->state, err);
     if (!rc)
         rc = drop_uses(c, seq, err);
@@ -265,27 +270,36 @@ struct expire_op {
     struct id_batch *ids;
 };
 
-static int expire_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
+int sqlite_read_expired(struct connection *c, enum statement which, int64_t before_ms, struct id_batch *ret_ids,
+                        int64_t seqs[STORE_BATCH], int64_t *ret_bytes, struct error *err)
 {
-    struct expire_op *expire = (struct expire_op *)op;
-    sqlite3_stmt *rows = connection_statement(c, SQL_JOB_EXPIRED, err);
-    int64_t seqs[STORE_BATCH];
-    int step, rc = 0;
+    sqlite3_stmt *rows = connection_statement(c, which, err);
+    int step;
 
-    (void)queued;
     if (!rows)
         return ERROR_BUSY;
-    expire->ids->count = 0;
-    sqlite3_bind_int64(rows, 1, expire->before_ms);
+    ret_ids->count = 0;
+    *ret_bytes = 0;
+    sqlite3_bind_int64(rows, 1, before_ms);
     sqlite3_bind_int(rows, 2, STORE_BATCH);
-    while ((step = sqlite3_step(rows)) == SQLITE_ROW && expire->ids->count < STORE_BATCH) {
-        seqs[expire->ids->count] = sqlite3_column_int64(rows, 0);
-        snprintf(expire->ids->ids[expire->ids->count++], JOB_ID_BYTES, "%s",
-                 (const char *)sqlite3_column_text(rows, 1));
+    while ((step = sqlite3_step(rows)) == SQLITE_ROW && ret_ids->count < STORE_BATCH) {
+        seqs[ret_ids->count] = sqlite3_column_int64(rows, 0);
+        column_text(rows, 1, ret_ids->ids[ret_ids->count++], JOB_ID_BYTES);
+        *ret_bytes += sqlite3_column_int64(rows, 2);
     }
     if (step != SQLITE_DONE && step != SQLITE_ROW)
         return connection_error(c, err);
     sqlite3_reset(rows);
+    return 0;
+}
+
+static int expire_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
+{
+    struct expire_op *expire = (struct expire_op *)op;
+    int64_t seqs[STORE_BATCH], bytes;
+    int rc = sqlite_read_expired(c, SQL_JOB_EXPIRED, expire->before_ms, expire->ids, seqs, &bytes, err);
+
+    (void)queued;
     for (size_t i = 0; !rc && i < expire->ids->count; i++)
         rc = sqlite_remove_row(c, seqs[i], &op->used_delta, err);
     return rc;

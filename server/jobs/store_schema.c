@@ -4,15 +4,21 @@
 
 #include <stdio.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 
-enum { SCHEMA_VERSION = 1 };
+#define SCHEMA_VERSION     1
+#define SPELLED(number)    SPELLED_AS(number)
+#define SPELLED_AS(number) #number
+
+const char sqlite_probe[] = "PRAGMA user_version = " SPELLED(SCHEMA_VERSION);
 
 /* The order of a job's columns as read_job expects it. */
 #define JOB_COLUMNS                                                                                                    \
     "j.seq, j.id, j.version, j.state, j.attempt, j.cancel_requested, j.create_ms, j.start_ms, j.finish_ms, "           \
     "j.request, "                                                                                                      \
-    "j.labels, j.error, j.run"
+    "j.labels, j.error, j.run, j.summary, j.bytes_done, j.bytes_total, j.tensors_done, j.tensors_total"
+/* Of one result; its columns stand in the order of enum representation. */
+#define RESULT_BYTES   "json_bytes + idx_bytes + text_bytes + markdown_bytes + junit_bytes"
 #define UPLOAD_COLUMNS "u.seq, u.id, u.name, u.bytes, u.sha256, u.create_ms"
 
 /* States as numbers: 0 queued, 1 running, 2 succeeded, 3 failed, 4 cancelled (enum job_state). */
@@ -23,7 +29,7 @@ const char *const sqlite_texts[SQL_COUNT] = {
     [SQL_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job j WHERE j.id = ?1",
     [SQL_JOB_WAITING] = "SELECT seq FROM job WHERE state = 0 ORDER BY seq",
     [SQL_USED_BYTES] = "SELECT (SELECT coalesce(sum(bytes), 0) FROM upload) + "
-                       "(SELECT coalesce(sum(json_bytes + idx_bytes + text_bytes), 0) FROM result)",
+                       "(SELECT coalesce(sum(" RESULT_BYTES "), 0) FROM result)",
     [SQL_JOB_LIST] = "SELECT " JOB_COLUMNS " FROM job j WHERE j.seq < ?1 ORDER BY j.seq DESC LIMIT ?2",
     [SQL_JOB_LIST_STATE] =
         "SELECT " JOB_COLUMNS " FROM job j WHERE j.seq < ?1 AND j.state = ?3 ORDER BY j.seq DESC LIMIT ?2",
@@ -35,7 +41,8 @@ const char *const sqlite_texts[SQL_COUNT] = {
                        "state = CASE state WHEN 0 THEN 4 ELSE state END "
                        "WHERE id = ?1 AND state < 2 AND NOT cancel_requested RETURNING seq, state",
     [SQL_JOB_REMOVE] = "DELETE FROM job WHERE seq = ?1",
-    [SQL_JOB_RESULT] = "SELECT j.state, r.is_inline, r.json, r.idx, r.text, r.json_bytes, r.idx_bytes, r.text_bytes "
+    [SQL_JOB_RESULT] = "SELECT j.state, r.is_inline, r.json, r.idx, r.text, r.markdown, r.junit, "
+                       "r.json_bytes, r.idx_bytes, r.text_bytes, r.markdown_bytes, r.junit_bytes "
                        "FROM job j LEFT JOIN result r ON r.job = j.seq WHERE j.id = ?1",
     [SQL_JOB_CLAIM] = "UPDATE job SET state = 1, version = version + 1, attempt = attempt + 1, token = token + 1, "
                       "start_ms = ?1 WHERE seq = (SELECT seq FROM job WHERE state = 0 ORDER BY seq LIMIT 1) "
@@ -44,7 +51,9 @@ const char *const sqlite_texts[SQL_COUNT] = {
     [SQL_JOB_FINISH] = "UPDATE job SET version = version + 1, finish_ms = ?3, "
                        "state = CASE WHEN cancel_requested THEN 4 ELSE ?4 END, "
                        "error = CASE WHEN cancel_requested THEN NULL ELSE ?5 END, "
-                       "run = CASE WHEN cancel_requested THEN NULL ELSE ?6 END "
+                       "run = CASE WHEN cancel_requested THEN NULL ELSE ?6 END, "
+                       "summary = CASE WHEN cancel_requested THEN NULL ELSE ?7 END, "
+                       "bytes_done = ?8, bytes_total = ?9, tensors_done = ?10, tensors_total = ?11 "
                        "WHERE id = ?1 AND token = ?2 AND state = 1 RETURNING seq, state",
     [SQL_JOB_RELEASE] = "UPDATE job SET version = version + 1, crashes = crashes + ?3, "
                         "interruptions = interruptions + ?4, last_crash = coalesce(?5, last_crash), "
@@ -53,17 +62,19 @@ const char *const sqlite_texts[SQL_COUNT] = {
                         "state = CASE WHEN cancel_requested THEN 4 WHEN interruptions + ?4 > ?6 THEN 3 ELSE 0 END "
                         "WHERE id = ?1 AND token = ?2 AND state = 1 RETURNING seq, state",
     [SQL_JOB_DROP_USES] = "DELETE FROM job_upload WHERE job = ?1",
-    [SQL_RESULT_INSERT] = "INSERT INTO result (job, is_inline, json, idx, text, json_bytes, idx_bytes, text_bytes) "
-                          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    [SQL_RESULT_BYTES] = "SELECT json_bytes + idx_bytes + text_bytes FROM result WHERE job = ?1",
-    [SQL_JOB_EXPIRED] = "SELECT seq, id FROM job WHERE state >= 2 AND finish_ms < ?1 ORDER BY finish_ms LIMIT ?2",
+    [SQL_RESULT_INSERT] = "INSERT INTO result (job, is_inline, json, idx, text, markdown, junit, "
+                          "json_bytes, idx_bytes, text_bytes, markdown_bytes, junit_bytes) "
+                          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [SQL_RESULT_BYTES] = "SELECT " RESULT_BYTES " FROM result WHERE job = ?1",
+    [SQL_JOB_EXPIRED] = "SELECT seq, id, 0 FROM job WHERE state >= 2 AND finish_ms < ?1 ORDER BY finish_ms LIMIT ?2",
     [SQL_UPLOAD_INSERT] = "INSERT INTO upload (id, name, bytes, sha256, create_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
     [SQL_UPLOAD_GET] = "SELECT " UPLOAD_COLUMNS " FROM upload u WHERE u.id = ?1",
     [SQL_UPLOAD_LIST] = "SELECT " UPLOAD_COLUMNS " FROM upload u WHERE u.seq < ?1 ORDER BY u.seq DESC LIMIT ?2",
     [SQL_UPLOAD_IN_USE] = "SELECT 1 FROM job_upload WHERE upload = ?1 LIMIT 1",
     [SQL_UPLOAD_REMOVE] = "DELETE FROM upload WHERE seq = ?1",
-    [SQL_UPLOAD_EXPIRED] = "SELECT seq, id, bytes FROM upload u WHERE create_ms < ?1 "
-                           "AND NOT EXISTS (SELECT 1 FROM job_upload WHERE upload = u.seq) ORDER BY create_ms LIMIT ?2",
+    [SQL_UPLOAD_EXPIRED] =
+        ("SELECT seq, id, bytes FROM upload u WHERE create_ms < ?1 "
+         "AND NOT EXISTS (SELECT 1 FROM job_upload WHERE upload = u.seq) ORDER BY create_ms LIMIT ?2"),
     [SQL_HAS_FILES] = "SELECT EXISTS (SELECT 1 FROM job WHERE id = ?1 AND state <= 2) "
                       "OR EXISTS (SELECT 1 FROM upload WHERE id = ?1)",
 };
@@ -75,7 +86,9 @@ static const char schema[] =
     " crashes INTEGER NOT NULL DEFAULT 0, interruptions INTEGER NOT NULL DEFAULT 0,"
     " last_crash TEXT NOT NULL DEFAULT '', cancel_requested INTEGER NOT NULL DEFAULT 0,"
     " create_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL DEFAULT 0, finish_ms INTEGER NOT NULL DEFAULT 0,"
-    " request TEXT NOT NULL, labels TEXT, error TEXT, run TEXT);"
+    " request TEXT NOT NULL, labels TEXT, error TEXT, run TEXT, summary TEXT,"
+    " bytes_done INTEGER NOT NULL DEFAULT 0, bytes_total INTEGER NOT NULL DEFAULT 0,"
+    " tensors_done INTEGER NOT NULL DEFAULT 0, tensors_total INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX job_by_state ON job (state, seq);"
     "CREATE INDEX job_by_end ON job (finish_ms) WHERE state >= 2;"
     "CREATE TABLE label ("
@@ -85,7 +98,8 @@ static const char schema[] =
     "CREATE TABLE result ("
     " job INTEGER PRIMARY KEY REFERENCES job ON DELETE CASCADE, is_inline INTEGER NOT NULL,"
     " json_bytes INTEGER NOT NULL, idx_bytes INTEGER NOT NULL, text_bytes INTEGER NOT NULL,"
-    " json BLOB, idx BLOB, text BLOB);"
+    " markdown_bytes INTEGER NOT NULL, junit_bytes INTEGER NOT NULL,"
+    " json BLOB, idx BLOB, text BLOB, markdown BLOB, junit BLOB);"
     "CREATE TABLE upload ("
     " seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
     " bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, create_ms INTEGER NOT NULL);"
@@ -135,7 +149,6 @@ static int recover(struct connection *connection, struct error *err)
 int sqlite_schema_open(struct connection *connection, struct error *err)
 {
     int64_t version = 0;
-    char stamp[64];
     int rc;
 
     rc = run(connection,
@@ -152,10 +165,9 @@ int sqlite_schema_open(struct connection *connection, struct error *err)
                          (long long)version, SCHEMA_VERSION);
     rc = run(connection, "BEGIN IMMEDIATE", err);
     if (!rc && version == 0) {
-        snprintf(stamp, sizeof(stamp), "PRAGMA user_version = %d", SCHEMA_VERSION);
         rc = run(connection, schema, err);
         if (!rc)
-            rc = run(connection, stamp, err);
+            rc = run(connection, sqlite_probe, err);
     }
     if (!rc)
         rc = recover(connection, err);

@@ -1,14 +1,14 @@
 /* Jobs on SQLite, for those who ask: submit, get, list, cancel, forget, results. Changes go through the committer,
- * reads through a small pool of read-only connections, which WAL never lets wait for a writer. */
+ * reads through connections of their own (store_readers.c). */
 #include "server/jobs/store_sqlite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
+#include "server/clock.h"
 #include "server/jobs/uuid.h"
+#include "server/must.h"
 
 const char sqlite_interrupted_error[] = "{\"code\":\"interrupted\",\"status\":500,\"title\":\"Interrupted\","
                                         "\"detail\":\"the service ended during each of eleven attempts at this job\"}";
@@ -21,64 +21,6 @@ void job_claim_done(struct job_claim *claim)
     free(claim->request);
 }
 
-int sqlite_reader_take(struct sqlite_store *store, struct reader **ret, struct error *err)
-{
-    struct reader *reader;
-    int rc;
-
-    must(pthread_mutex_lock(&store->lock));
-    reader = store->readers;
-    if (reader) {
-        store->readers = reader->next;
-        store->reader_count--;
-    }
-    must(pthread_mutex_unlock(&store->lock));
-    if (!reader) {
-        reader = calloc(1, sizeof(*reader));
-        if (!reader)
-            return error_set(err, ERROR_NO_MEMORY, "no memory for the job store");
-        rc = connection_open(store->path, false, sqlite_texts, SQL_COUNT, &reader->connection, err);
-        if (rc) {
-            free(reader);
-            return rc;
-        }
-    }
-    *ret = reader;
-    return 0;
-}
-
-static void reader_free(struct reader *reader)
-{
-    connection_close(&reader->connection);
-    free(reader);
-}
-
-void sqlite_reader_put(struct sqlite_store *store, struct reader *reader)
-{
-    bool is_kept;
-
-    /* A statement left in the middle of its rows would pin the WAL. */
-    for (size_t i = 0; i < SQL_COUNT; i++)
-        sqlite3_reset(reader->connection.statements[i]);
-    must(pthread_mutex_lock(&store->lock));
-    is_kept = store->reader_count < READERS_MAX;
-    if (is_kept) {
-        reader->next = store->readers;
-        store->readers = reader;
-        store->reader_count++;
-    }
-    must(pthread_mutex_unlock(&store->lock));
-    if (!is_kept)
-        reader_free(reader);
-}
-
-static void copy_id(char out[JOB_ID_BYTES], sqlite3_stmt *statement, int column)
-{
-    const unsigned char *text = sqlite3_column_text(statement, column);
-
-    snprintf(out, JOB_ID_BYTES, "%s", text ? (const char *)text : "");
-}
-
 /* The job in the statement's row (JOB_COLUMNS); queue_position is left 0. */
 static int read_job(struct sqlite_store *store, sqlite3_stmt *row, struct job *ret, int64_t *ret_seq, struct error *err)
 {
@@ -86,7 +28,7 @@ static int read_job(struct sqlite_store *store, sqlite3_stmt *row, struct job *r
     bool has_failed = false;
 
     *ret_seq = sqlite3_column_int64(row, 0);
-    copy_id(job.id, row, 1);
+    column_text(row, 1, job.id, sizeof(job.id));
     job.version = (uint64_t)sqlite3_column_int64(row, 2);
     job.state = (enum job_state)sqlite3_column_int(row, 3);
     job.attempt = (unsigned)sqlite3_column_int(row, 4);
@@ -100,6 +42,11 @@ static int read_job(struct sqlite_store *store, sqlite3_stmt *row, struct job *r
     job.labels = column_copy(row, 10, &has_failed);
     job.error = column_copy(row, 11, &has_failed);
     job.run = column_copy(row, 12, &has_failed);
+    job.summary = column_copy(row, 13, &has_failed);
+    job.progress.bytes_done = (uint64_t)sqlite3_column_int64(row, 14);
+    job.progress.bytes_total = (uint64_t)sqlite3_column_int64(row, 15);
+    job.progress.tensors_done = (uint64_t)sqlite3_column_int64(row, 16);
+    job.progress.tensors_total = (uint64_t)sqlite3_column_int64(row, 17);
     if (has_failed) {
         job_done(&job);
         return error_set(err, ERROR_NO_MEMORY, "no memory for a job");
@@ -452,7 +399,7 @@ static int sqlite_result(struct job_store *base, const char *id, enum representa
         *ret_is_inline = true;
     } else {
         *ret_data = NULL;
-        *ret_bytes = (uint64_t)sqlite3_column_int64(row, 5 + (int)representation);
+        *ret_bytes = (uint64_t)sqlite3_column_int64(row, 2 + REPRESENTATION_COUNT + (int)representation);
         *ret_is_inline = false;
     }
 out:
@@ -506,12 +453,7 @@ static void sqlite_stop_waiting(struct job_store *base)
 
 static void store_free(struct sqlite_store *store)
 {
-    while (store->readers) {
-        struct reader *reader = store->readers;
-
-        store->readers = reader->next;
-        reader_free(reader);
-    }
+    sqlite_readers_close(store);
     connection_close(&store->committer.connection);
     queue_order_done(&store->committer.order);
     pthread_mutex_destroy(&store->lock);
@@ -592,6 +534,7 @@ int sqlite_store_open(const struct store_settings *settings, struct job_store **
     store->retention_ms = settings->retention_ms;
     must(pthread_mutex_init(&store->lock, NULL));
     queue_order_init(&committer->order);
+    committer->probe = sqlite_probe;
     committer->reserve = (struct reserve){.dir_fd = settings->state_fd, .bytes = settings->reserve_bytes};
     rc = connection_open(store->path, true, sqlite_texts, SQL_COUNT, &committer->connection, err);
     if (rc)

@@ -42,6 +42,7 @@ enum statement {
     SQL_COUNT,
 };
 extern const char *const sqlite_texts[SQL_COUNT];
+extern const char sqlite_probe[];
 extern const char sqlite_interrupted_error[]; /* a job's error after too many interruptions; holds no quote of SQL's */
 
 struct reader {
@@ -63,9 +64,10 @@ struct sqlite_store {
 /* Makes or checks the tables, and gives running jobs back to the queue. */
 int sqlite_schema_open(struct connection *connection, struct error *err);
 
-/* A read connection of one's own until it is put back. */
+/* store_readers.c: a read connection of one's own until it is put back. */
 int sqlite_reader_take(struct sqlite_store *store, struct reader **ret, struct error *err);
 void sqlite_reader_put(struct sqlite_store *store, struct reader *reader);
+void sqlite_readers_close(struct sqlite_store *store); /* the idle ones: all there are, when nobody asks any more */
 
 static inline struct sqlite_store *sqlite_store_of(struct job_store *base)
 {
@@ -81,6 +83,10 @@ int sqlite_release(struct job_store *base, const char *id, uint64_t token, enum 
 int sqlite_expire_jobs(struct job_store *base, int64_t before_ms, struct id_batch *ret, struct error *err);
 /* Takes the job's rows away inside an operation; the bytes that its result occupied go to *ret_used. */
 int sqlite_remove_row(struct connection *connection, int64_t seq, int64_t *ret_used, struct error *err);
+
+/* Reads seq, id and bytes of what is older, inside an operation: at most STORE_BATCH rows. */
+int sqlite_read_expired(struct connection *connection, enum statement which, int64_t before_ms,
+                        struct id_batch *ret_ids, int64_t seqs[STORE_BATCH], int64_t *ret_bytes, struct error *err);
 
 /* store_uploads.c */
 int sqlite_upload_insert(struct job_store *base, const struct upload *upload, struct error *err);

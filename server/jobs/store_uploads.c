@@ -45,12 +45,12 @@ static int read_upload(struct sqlite_store *store, sqlite3_stmt *row, struct upl
     bool has_failed = false;
 
     *ret_seq = (uint64_t)sqlite3_column_int64(row, 0);
-    snprintf(upload.id, sizeof(upload.id), "%s", (const char *)sqlite3_column_text(row, 1));
+    column_text(row, 1, upload.id, sizeof(upload.id));
     upload.name = column_copy(row, 2, &has_failed);
     if (has_failed)
         return error_set(err, ERROR_NO_MEMORY, "no memory for an upload");
     upload.bytes = (uint64_t)sqlite3_column_int64(row, 3);
-    snprintf(upload.sha256, sizeof(upload.sha256), "%s", (const char *)sqlite3_column_text(row, 4));
+    column_text(row, 4, upload.sha256, sizeof(upload.sha256));
     upload.create_ms = sqlite3_column_int64(row, 5);
     upload.expire_ms = upload.create_ms + store->retention_ms;
     *ret = upload;
@@ -182,27 +182,14 @@ int sqlite_upload_remove(struct job_store *base, const char *id, struct error *e
 static int expire_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
 {
     struct upload_op *expire = (struct upload_op *)op;
-    sqlite3_stmt *rows = connection_statement(c, SQL_UPLOAD_EXPIRED, err);
-    int64_t seqs[STORE_BATCH];
-    int step, rc = 0;
+    int64_t seqs[STORE_BATCH], bytes;
+    int rc = sqlite_read_expired(c, SQL_UPLOAD_EXPIRED, expire->before_ms, expire->ids, seqs, &bytes, err);
 
     (void)queued;
-    if (!rows)
-        return ERROR_BUSY;
-    expire->ids->count = 0;
-    sqlite3_bind_int64(rows, 1, expire->before_ms);
-    sqlite3_bind_int(rows, 2, STORE_BATCH);
-    while ((step = sqlite3_step(rows)) == SQLITE_ROW && expire->ids->count < STORE_BATCH) {
-        seqs[expire->ids->count] = sqlite3_column_int64(rows, 0);
-        op->used_delta -= sqlite3_column_int64(rows, 2);
-        snprintf(expire->ids->ids[expire->ids->count++], JOB_ID_BYTES, "%s",
-                 (const char *)sqlite3_column_text(rows, 1));
-    }
-    if (step != SQLITE_DONE && step != SQLITE_ROW)
-        return connection_error(c, err);
-    sqlite3_reset(rows);
     for (size_t i = 0; !rc && i < expire->ids->count; i++)
         rc = remove_upload(c, seqs[i], err);
+    if (!rc)
+        op->used_delta = -bytes;
     return rc;
 }
 

@@ -2,14 +2,14 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
+#include "server/clock.h"
 #include "server/jobs/results.h"
-#include "server/jobs/uuid.h"
 #include "server/log.h"
+#include "server/must.h"
 
 enum {
     HOUR_MS = 3600000,
@@ -48,21 +48,21 @@ bool clock_guard_agrees(struct clock_guard *guard, int64_t wall_ms, int64_t stea
 }
 
 /* Removes names that no row speaks for. A process that is killed between renaming a result and noting its job's end
- * leaves the files of a job that is cancelled or failed afterwards: those have a row, and go as well. Temporary files are nobody's by now: their writers ended with the last process,
- * and attempts are numbered on, so that no name comes twice. */
+ * leaves the files of a job that is cancelled or failed afterwards: those have a row, and go as well. Temporary files
+ * are nobody's by now: their writers ended with the last process, and attempts are numbered on, so that no name comes
+ * twice. */
 static void sweep_names(struct sweeper *sweeper, struct blob_store *blobs, struct blob_names *names)
 {
     size_t removed = 0;
 
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->items[i], *suffix = strrchr(name, '.');
-        char id[UUID_TEXT_BYTES];
+        char id[JOB_ID_BYTES];
         bool is_temporary = suffix && strcmp(suffix, ".tmp") == 0;
 
-        if (strlen(name) < UUID_TEXT_BYTES - 1 || !uuid_is_valid(name, UUID_TEXT_BYTES - 1))
+        snprintf(id, sizeof(id), "%s", name);
+        if (!id_is_valid(id))
             continue; /* not ours */
-        memcpy(id, name, UUID_TEXT_BYTES - 1);
-        id[UUID_TEXT_BYTES - 1] = '\0';
         if (!is_temporary && sweeper->store->ops->has_files(sweeper->store, id, NULL) != ERROR_NOT_FOUND)
             continue;
         blobs->ops->remove(blobs, name);
@@ -87,7 +87,7 @@ void sweeper_sweep_expired(struct sweeper *sweeper, int64_t wall_ms)
 
     while (store->ops->expire_jobs(store, before_ms, &sweeper->ids, NULL) == 0 && sweeper->ids.count) {
         for (size_t i = 0; i < sweeper->ids.count; i++)
-            result_remove(sweeper->results, sweeper->ids.ids[i], 0);
+            result_remove(sweeper->results, sweeper->ids.ids[i]);
         jobs += sweeper->ids.count;
     }
     while (store->ops->expire_uploads(store, before_ms, &sweeper->ids, NULL) == 0 && sweeper->ids.count) {
@@ -132,7 +132,6 @@ int sweeper_open(struct job_store *store, struct blob_store *results, struct blo
                  struct sweeper **ret, struct error *err)
 {
     struct sweeper *sweeper = calloc(1, sizeof(*sweeper));
-    pthread_condattr_t attributes;
     int rc;
 
     if (!sweeper)
@@ -143,10 +142,7 @@ int sweeper_open(struct job_store *store, struct blob_store *results, struct blo
     sweeper->retention_ms = retention_ms;
     clock_guard_init(&sweeper->guard, clock_wall_ms(), clock_read_ms(CLOCK_BOOTTIME));
     must(pthread_mutex_init(&sweeper->lock, NULL));
-    must(pthread_condattr_init(&attributes));
-    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC));
-    must(pthread_cond_init(&sweeper->wake, &attributes));
-    must(pthread_condattr_destroy(&attributes));
+    clock_steady_condition(&sweeper->wake);
     rc = results->ops->names(results, &sweeper->result_names, err);
     if (!rc)
         rc = uploads->ops->names(uploads, &sweeper->upload_names, err);

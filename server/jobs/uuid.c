@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-void uuid_new(int64_t unix_ms, char out[UUID_TEXT_BYTES])
+void uuid_new(int64_t unix_ms, char out[JOB_ID_BYTES])
 {
     static const char digits[] = "0123456789abcdef";
     uint64_t stamp = (uint64_t)unix_ms;
@@ -23,21 +23,4 @@ void uuid_new(int64_t unix_ms, char out[UUID_TEXT_BYTES])
         out[at++] = digits[bytes[i] & 15];
     }
     out[at] = '\0';
-}
-
-bool uuid_is_valid(const char *text, size_t bytes)
-{
-    if (bytes != UUID_TEXT_BYTES - 1)
-        return false;
-    for (size_t i = 0; i < bytes; i++) {
-        char c = text[i];
-
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (c != '-')
-                return false;
-        } else if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
-            return false;
-        }
-    }
-    return true;
 }

@@ -3,15 +3,10 @@
 #ifndef SERVER_JOBS_UUID_H
 #define SERVER_JOBS_UUID_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-enum { UUID_TEXT_BYTES = 37 }; /* with its NUL */
+#include "api/backend.h"
 
-void uuid_new(int64_t unix_ms, char out[UUID_TEXT_BYTES]);
-
-/* Whether the first `bytes` bytes of text are a UUID as uuid_new spells it: lower-case hex and dashes, 36 of them. */
-bool uuid_is_valid(const char *text, size_t bytes);
+void uuid_new(int64_t unix_ms, char out[JOB_ID_BYTES]);
 
 #endif

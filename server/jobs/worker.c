@@ -16,9 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/request.h"
+#include "server/clock.h"
 #include "server/jobs/channel.h"
-#include "server/jobs/clock.h"
-#include "server/jobs/must.h"
+#include "server/must.h"
 
 enum { TELL_MS = 250, ARENAS = 4 };
 
@@ -46,15 +47,13 @@ static _Noreturn void leave(int status)
     _exit(status);
 }
 
-static int send_message(struct worker *worker, struct json_object *message)
+/* Takes message. A closed line is the reader's to notice. */
+static void send_message(struct worker *worker, struct json_object *message)
 {
-    int rc;
-
     must(pthread_mutex_lock(&worker->send_lock));
-    rc = channel_send(&worker->channel, message, NULL, 0, NULL);
+    channel_send(&worker->channel, message, NULL, 0, NULL);
     must(pthread_mutex_unlock(&worker->send_lock));
     json_object_put(message);
-    return rc;
 }
 
 void worker_tell(struct worker *worker, const struct job_progress *progress)
@@ -74,7 +73,7 @@ void worker_tell(struct worker *worker, const struct job_progress *progress)
         message_add_u64(message, "bytes_total", progress->bytes_total);
         message_add_u64(message, "tensors_done", progress->tensors_done);
         message_add_u64(message, "tensors_total", progress->tensors_total);
-        channel_send(&worker->channel, message, NULL, 0, NULL); /* a closed line is the reader's to notice */
+        channel_send(&worker->channel, message, NULL, 0, NULL);
     }
     must(pthread_mutex_unlock(&worker->send_lock));
     json_object_put(message);
@@ -126,19 +125,27 @@ static struct json_object *failure(int code, const char *detail)
     return message;
 }
 
-static struct json_object *success(const char *run)
+static void add_parsed(struct json_object *message, const char *member, const char *text)
 {
-    struct json_object *message = message_new("done"), *parsed = run ? json_tokener_parse(run) : NULL;
+    struct json_object *parsed = message && text ? json_tokener_parse(text) : NULL;
 
-    if (message && parsed)
-        json_object_object_add(message, "run", parsed);
+    if (parsed)
+        json_object_object_add(message, member, parsed);
+}
+
+static struct json_object *success(const struct worker_report *report)
+{
+    struct json_object *message = message_new("done");
+
+    add_parsed(message, "summary", report->summary);
+    add_parsed(message, "run", report->run);
     return message;
 }
 
 static void run_task(struct worker *worker, struct json_object *message, int outputs[REPRESENTATION_COUNT])
 {
     bool is_inspect = strcmp(message_text(message, "type"), "inspect") == 0;
-    struct worker_upload uploads[REPRESENTATION_COUNT + 64];
+    struct worker_upload uploads[REQUEST_MODELS_MAX];
     struct worker_task task = {
         .request = is_inspect ? NULL : message_text(message, "request"),
         .path = is_inspect ? message_text(message, "path") : NULL,
@@ -151,7 +158,7 @@ static void run_task(struct worker *worker, struct json_object *message, int out
     };
     struct json_object *named;
     struct error err = {0};
-    char *run = NULL;
+    struct worker_report report = {0};
     int rc;
 
     if (json_object_object_get_ex(message, "uploads", &named) && json_object_is_type(named, json_type_object)) {
@@ -167,12 +174,13 @@ static void run_task(struct worker *worker, struct json_object *message, int out
     worker->told = (struct job_progress){0};
     worker->told_ms = 0;
     must(pthread_mutex_unlock(&worker->send_lock));
-    rc = worker->engine->run(&task, &run, &err);
+    rc = worker->engine->run(&task, &report, &err);
     for (int i = 0; i < REPRESENTATION_COUNT; i++)
         if (outputs[i] >= 0)
             close(outputs[i]);
-    send_message(worker, rc ? failure(rc, err.text) : success(run));
-    free(run);
+    send_message(worker, rc ? failure(rc, err.text) : success(&report));
+    free(report.summary);
+    free(report.run);
 }
 
 /* What holds before the first model is parsed. Later walls (a system call filter, Landlock) go here too: everything the
@@ -183,8 +191,8 @@ static void wall_in(uint64_t memory_bytes)
 
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setrlimit(RLIMIT_CORE, &none);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadows take terabytes of address space   \
-                                                                     */
+/* The sanitizers' shadows take terabytes of address space. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     if (memory_bytes)
         setrlimit(RLIMIT_AS, &memory);
 #endif

@@ -29,9 +29,15 @@ struct worker_task {
     struct worker *worker; /* for worker_tell */
 };
 
+/* What is told of a finished job beside its result: JSON objects, malloc'ed, each may be NULL. */
+struct worker_report {
+    char *summary; /* {verdict, headline, relative_l2} */
+    char *run;     /* {elapsed_seconds, engine, timings} */
+};
+
 struct worker_engine {
-    /* Fills the outputs. *ret_run: JSON {elapsed_seconds, engine, timings}, malloc'ed, or NULL. */
-    int (*run)(const struct worker_task *task, char **ret_run, struct error *err);
+    /* Fills the outputs and the report; ret_report is zeroed by the caller, who frees its members. */
+    int (*run)(const struct worker_task *task, struct worker_report *ret_report, struct error *err);
 };
 
 /* Progress of the task under way; any thread. Coalesced to 4 a second, but a new phase is told at once. */

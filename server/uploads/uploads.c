@@ -8,14 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 #include "server/jobs/uuid.h"
 
 enum {
     NAME_MAX_BYTES = 255,
     /* Left free by an announced upload: the last block of a disk is worth more to the job store. */
     SPARE_BYTES = 1 << 20,
-    TEMPORARY_BYTES = UUID_TEXT_BYTES + 4,
+    TEMPORARY_BYTES = JOB_ID_BYTES + 4,
 };
 
 struct upload_sink {

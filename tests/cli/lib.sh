@@ -22,8 +22,9 @@ le64() {
 }
 
 # model FILE HEADER DATA: a safetensors file; DATA is a printf format ("\x00\x3f…")
+# shellcheck disable=SC2059
 model() {
-    { le64 "${#2}" && printf %s "$2" && printf "$3"; } >"$1" # shellcheck disable=SC2059
+    { le64 "${#2}" && printf %s "$2" && printf "$3"; } >"$1"
 }
 
 # expect STATUS COMMAND…: runs it with its output in $work/out and $work/err

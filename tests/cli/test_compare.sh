@@ -70,7 +70,7 @@ expect 0 "$diffaid" compare --json --out "$work/link" "$work/a.safetensors" "$wo
 ln "$work/a.safetensors" "$work/hard"
 for name in a.safetensors hard; do
     expect 2 "$diffaid" compare --json --out "$work/$name" "$work/a.safetensors" "$work/b.safetensors" &&
-        err '^diffaid: --out .*: is a file of the model'
+        err 'is a file of the model'
 done
 mkdir "$work/model.dir" && cp "$work/a.safetensors" "$work/model.dir/model.safetensors"
 expect 2 "$diffaid" compare --out "$work/model.dir/model.safetensors" "$work/b.safetensors" "$work/model.dir"
@@ -131,8 +131,24 @@ expect 0 "$diffaid" compare --help && out '--quantization-analysis' && out '--ep
 expect 0 "$diffai" --help && out '--ignore-keys-regex'
 expect 0 "$diffaid" analyses && out 'layer_impact'
 expect 0 "$diffaid" analyses stats && out 'quantiles'
-expect 2 "$diffaid" analyses nonsense
+expect 2 "$diffaid" analyses nonsense && err 'no analysis "nonsense"' && one_line_error
+expect 2 "$diffaid" analyses stats more && err 'one name at most' && one_line_error
+expect 0 "$diffaid" analyses --help && out '^usage: diffaid analyses'
+DIFFAID_ISA=nonsense expect 2 "$diffaid" compare "$work/a.safetensors" "$work/b.safetensors"
+err 'DIFFAID_ISA=nonsense' && one_line_error
+DIFFAID_ISA=scalar expect 1 "$diffaid" compare --json "$work/a.safetensors" "$work/b.safetensors" && out '"isa":"scalar"'
+expect 2 "$diffai" --path 'w\E' "$work/a.safetensors" "$work/b.safetensors" && err 'may not hold' && one_line_error
+expect 2 "$diffai" --format nonsense "$work/a.safetensors" "$work/b.safetensors" && err 'auto, safetensors' && one_line_error
 expect 0 "$diffaid" --version
+
+# Names that are hostile or long stay on their line.
+long=$work/$(printf 'x%.0s' {1..200})/$(printf 'y%.0s' {1..200})/$(printf 'z%.0s' {1..200})/$(printf 'v%.0s' {1..200})/$(printf 'w%.0s' {1..200})
+mkdir -p "$long" && cp "$work/a.safetensors" "$long/a.safetensors"
+expect 0 "$diffaid" inspect "$long/a.safetensors" && out '1 tensors|1 tensor' && out '^  w: shape='
+cp "$work/a.safetensors" "$work/"$'es\x1b[31m\ncape.safetensors'
+expect 0 "$diffaid" inspect "$work/"$'es\x1b[31m\ncape.safetensors' && out 'es.x1b\[31m.x0acape'
+expect 2 "$diffaid" inspect "$work/"$'no\x1b[31m\nsuch' && one_line_error
+grep -q $'\x1b' "$work/err" && fail "a path acts on the terminal"
 
 # A file that shrinks while it is read fails the comparison by name; it does not kill the program.
 "$diffaid" compare --progress --json "$work/big.a.safetensors" "$work/big.b.safetensors" 2>"$work/started" >/dev/null &

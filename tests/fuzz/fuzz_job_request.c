@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (faults.count == 0 || faults.count > REQUEST_FAULTS_MAX || request)
             abort();
         for (size_t i = 0; i < faults.count; i++)
-            if (!faults.items[i].detail[0] || memchr(faults.items[i].pointer, 0, sizeof(faults.items[i].pointer)) == NULL)
+            if (!faults.items[i].detail[0] ||
+                memchr(faults.items[i].pointer, 0, sizeof(faults.items[i].pointer)) == NULL)
                 abort();
         return 0;
     }

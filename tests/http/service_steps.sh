@@ -93,7 +93,7 @@ state_is() { [ "$(get "/v1/jobs/$1" | grep -o '"state":"[a-z]*"' | head -n 1)" =
 attempt_is() { [ "$(get "/v1/jobs/$1" | member attempt)" = "$2" ]; }                                   # JOB N
 is_scanning() { get "/v1/jobs/$1" | grep -q '"phase":"scan"'; }                                        # JOB
 
-# The service's worker processes; the last one is the inspector's or any other.
+# The service's worker processes, the inspector's among them. Processes come and go while grep looks.
 workers() {
-    grep -l "^PPid:[[:space:]]*$service\$" /proc/[0-9]*/status 2>/dev/null | sed 's|/proc/\([0-9]*\)/.*|\1|' | sort -n
+    { grep -l "^PPid:[[:space:]]*$service\$" /proc/[0-9]*/status 2>/dev/null || true; } | sed 's|/proc/\([0-9]*\)/.*|\1|' | sort -n
 }

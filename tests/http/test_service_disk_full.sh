@@ -3,7 +3,7 @@
 # without a restart.
 . "$(dirname "$0")/service_steps.sh"
 mkdir "$scratch/small"
-mount -t tmpfs -o size=48m tmpfs "$scratch/small" 2>/dev/null || { echo "skipped: needs a mount"; exit 0; }
+mount -t tmpfs -o size=48m tmpfs "$scratch/small" 2>/dev/null || { echo "skipped: needs a mount"; exit 77; }
 state=$scratch/small/state
 make_model "$models/a.safetensors" 1000
 make_model "$models/b.safetensors" 1000
@@ -17,9 +17,13 @@ within 10 state_is "$job" succeeded
 [ "$(status_of -T - "$url/v1/uploads/large" <"$scratch/large")" = 507 ] || fail "chunked: $(cat "$scratch/body")"
 [ -z "$(ls "$state/uploads")" ] || fail "files are left: $(ls "$state/uploads")"
 
-# To the last block.
+# To the last block, while a job is under way.
+for worker in $(workers); do kill -STOP "$worker"; done
+caught=$(submit a.safetensors b.safetensors)
+within 10 state_is "$caught" running
 dd if=/dev/zero of="$scratch/small/filler" bs=64k 2>/dev/null || true
 dd if=/dev/zero of="$scratch/small/filler2" bs=512 2>/dev/null || true
+for worker in $(workers); do kill -CONT "$worker"; done
 is_refused() { [ "$(status_of -H 'Content-Type: application/json' "$url/v1/jobs" \
     -d '{"models":["a.safetensors","b.safetensors"]}')" = 507 ]; }
 within 10 is_refused
@@ -34,6 +38,7 @@ accepted() {
     [ "$(status_of -H 'Content-Type: application/json' "$url/v1/jobs" \
         -d '{"models":["a.safetensors","b.safetensors"]}')" = 202 ]
 }
+within 10 state_is "$caught" succeeded
 within 10 accepted
 job=$(member id <"$scratch/body")
 within 10 state_is "$job" succeeded

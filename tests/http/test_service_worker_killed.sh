@@ -11,7 +11,7 @@ is_gone() { ! grep -q '^State:[[:space:]]*[RSDTtI]' "/proc/$1/status" 2>/dev/nul
 kill_workers() {
     local worker all
     all=$(workers)
-    for worker in $all; do kill -KILL "$worker"; done
+    for worker in $all; do kill -KILL "$worker" 2>/dev/null || true; done
     for worker in $all; do within 10 is_gone "$worker"; done
 }
 

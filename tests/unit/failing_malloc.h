@@ -1,5 +1,5 @@
-/* The program's own malloc family, which counts and lets the nth allocation fail. Include it in one file of a test. Under
- * a sanitizer that family is the sanitizer's: HAS_SANITIZER is defined then, and the walk is left out. */
+/* The program's own malloc family, which counts and lets the nth allocation fail. Include it in one file of a test.
+ * Under a sanitizer that family is the sanitizer's: HAS_SANITIZER is defined then, and the walk is left out. */
 #ifndef TESTS_UNIT_FAILING_MALLOC_H
 #define TESTS_UNIT_FAILING_MALLOC_H
 

@@ -14,16 +14,16 @@
 #include "api/render/result_index.h"
 #include "core/compare.h"
 
-#define FAKE_ID(n) "0190a000-0000-7000-8000-00000000000" #n
-#define ID_QUEUED FAKE_ID(1)
-#define ID_RUNNING FAKE_ID(2)
-#define ID_DONE FAKE_ID(3)
-#define ID_FAILED FAKE_ID(4)
-#define ID_CANCELLED FAKE_ID(5)
-#define ID_UNKNOWN FAKE_ID(9)
-#define ID_UPLOAD FAKE_ID(6)
-#define ID_BUSY_UPLOAD FAKE_ID(7)
-#define FAKE_SHA "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" /* of "hello" */
+#define FAKE_ID(n)      "0190a000-0000-7000-8000-00000000000" #n
+#define ID_QUEUED       FAKE_ID(1)
+#define ID_RUNNING      FAKE_ID(2)
+#define ID_DONE         FAKE_ID(3)
+#define ID_FAILED       FAKE_ID(4)
+#define ID_CANCELLED    FAKE_ID(5)
+#define ID_UNKNOWN      FAKE_ID(9)
+#define ID_UPLOAD       FAKE_ID(6)
+#define ID_BUSY_UPLOAD  FAKE_ID(7)
+#define FAKE_SHA        "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" /* of "hello" */
 #define FAKE_SHA_BASE64 "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="
 
 static const char fake_json[] = "{\"schema\":\"diffaid.result/v1\",\"tensors\":[\n"
@@ -32,7 +32,7 @@ static const char fake_json[] = "{\"schema\":\"diffaid.result/v1\",\"tensors\":[
                                 "{\"name\":\"c.bias\",\"status\":\"changed\"}\n"
                                 "]}\n";
 
-struct gate {
+struct turnstile {
     pthread_mutex_t lock;
     pthread_cond_t moved;
     bool is_open;
@@ -40,18 +40,19 @@ struct gate {
 };
 
 struct fake {
-    struct backend backend; /* first */
-    int fail;               /* enum error_code that the next calls answer, 0: none */
+    struct backend backend;      /* first */
+    int fail;                    /* enum error_code that the next calls answer, 0: none */
     _Atomic int submitted_state; /* of ID_QUEUED, as get tells it: enum job_state */
     atomic_int calls, gets, begun, abandoned, committed;
     _Atomic uint64_t appended;
     pthread_mutex_t lock;
     char last_request[4096], last_labels[512]; /* guarded by lock */
-    bool is_file;  /* results lie in files */
-    bool is_index_broken;
-    int fail_append; /* upload_append answers this */
-    struct gate *gate; /* get waits here when set */
-    struct gate *append_gate;
+    bool is_file;                              /* results lie in files */
+    bool is_index_broken;                      /* one record points beyond the result */
+    bool is_index_foreign;                     /* it is no index at all */
+    int fail_append;                           /* upload_append answers this */
+    struct turnstile *gate;                    /* get waits here when set */
+    struct turnstile *append_gate;
 };
 
 struct upload_sink {
@@ -59,7 +60,7 @@ struct upload_sink {
     uint64_t bytes;
 };
 
-static inline void gate_init(struct gate *gate)
+static inline void turnstile_init(struct turnstile *gate)
 {
     pthread_mutex_init(&gate->lock, NULL);
     pthread_cond_init(&gate->moved, NULL);
@@ -67,7 +68,7 @@ static inline void gate_init(struct gate *gate)
     gate->waiting = 0;
 }
 
-static inline void gate_pass(struct gate *gate)
+static inline void turnstile_pass(struct turnstile *gate)
 {
     pthread_mutex_lock(&gate->lock);
     gate->waiting++;
@@ -78,7 +79,7 @@ static inline void gate_pass(struct gate *gate)
 }
 
 /* Returns when count threads stand before the gate. */
-static inline void gate_await(struct gate *gate, int count)
+static inline void turnstile_await(struct turnstile *gate, int count)
 {
     pthread_mutex_lock(&gate->lock);
     while (gate->waiting < count)
@@ -86,7 +87,7 @@ static inline void gate_await(struct gate *gate, int count)
     pthread_mutex_unlock(&gate->lock);
 }
 
-static inline void gate_open(struct gate *gate)
+static inline void turnstile_open(struct turnstile *gate)
 {
     pthread_mutex_lock(&gate->lock);
     gate->is_open = true;
@@ -101,6 +102,9 @@ static int fake_failure(struct backend *backend, struct error *err)
     atomic_fetch_add(&fake->calls, 1);
     if (!fake->fail)
         return 0;
+    /* What speaks of the request may be shown; what speaks of the service may not. */
+    if (fake->fail == ERROR_LIMIT || fake->fail == ERROR_CHANGED)
+        return error_set(err, (enum error_code)fake->fail, "as the request is");
     return error_set(err, (enum error_code)fake->fail, "secret /var/lib text of %s", error_code_name(fake->fail));
 }
 
@@ -124,7 +128,8 @@ static void fake_fill(struct fake *fake, const char *id, struct job *job)
     if (job->state == JOB_RUNNING)
         job->progress = (struct job_progress){25, 100, 1, 4, "scan"};
     if (job->state == JOB_FAILED)
-        job->error = strdup("{\"code\":\"malformed-model\",\"status\":422,\"title\":\"Malformed model\",\"detail\":\"cut\"}");
+        job->error =
+            strdup("{\"code\":\"malformed-model\",\"status\":422,\"title\":\"Malformed model\",\"detail\":\"cut\"}");
     if (job->state == JOB_SUCCEEDED)
         job->run = strdup("{\"elapsed_seconds\":0.5}");
 }
@@ -156,7 +161,7 @@ static int fake_get(struct backend *backend, const char *id, struct job *ret, st
 
     atomic_fetch_add(&fake->gets, 1);
     if (fake->gate)
-        gate_pass(fake->gate);
+        turnstile_pass(fake->gate);
     if (rc)
         return rc;
     if (!fake_knows(id))
@@ -230,6 +235,8 @@ static char *fake_index(struct fake *fake, size_t *ret_bytes)
     }
     if (fake->is_index_broken)
         records[2].offset = 1u << 30;
+    if (fake->is_index_foreign)
+        memset(data, 0, bytes);
     *ret_bytes = bytes;
     return data;
 }
@@ -251,7 +258,7 @@ static int fake_open_result(struct backend *backend, const char *id, enum repres
     if (representation == REPRESENTATION_JSON) {
         ret->data = strdup(fake_json);
         bytes = strlen(fake_json);
-    } else if (representation == REPRESENTATION_TEXT) {
+    } else if (representation >= REPRESENTATION_TEXT) {
         ret->data = strdup("  ~ a.weight\n");
         bytes = strlen(ret->data);
     } else {
@@ -299,7 +306,7 @@ static int fake_upload_append(struct upload_sink *sink, const void *data, size_t
 {
     (void)data;
     if (sink->fake->append_gate)
-        gate_pass(sink->fake->append_gate);
+        turnstile_pass(sink->fake->append_gate);
     if (sink->fake->fail_append)
         return error_set(err, (enum error_code)sink->fake->fail_append, "the disk is full");
     sink->bytes += bytes;

@@ -17,7 +17,7 @@ static int parse(const char *json, struct job_request **ret, struct request_faul
     return rc;
 }
 
-#define AB "\"models\":[\"a\",\"b\"]"
+#define AB       "\"models\":[\"a\",\"b\"]"
 #define NEST4(x) "[[[[" x "]]]]"
 
 static const struct {
@@ -29,12 +29,12 @@ static const struct {
     {"{}x", "", "not JSON"},
     {"{} {}", "", "not JSON"},
     {"{\"models\":[\"a\",\"b\"],}", "", "not JSON"},
-    {"{" AB ",\"options\":{\"top\":01}}", "/options", "not JSON"},
+    {"{" AB ",\"options\":{\"top\":01}}", "/options/top", "leading zero"},
     {"{" AB ",\"options\":{\"epsilon\":NaN}}", "/options/epsilon", "not JSON"},
     {"{" AB ",\"options\":{\"epsilon\":.5}}", "/options/epsilon", "not JSON"},
     {"{" AB ",\"options\":{\"epsilon\":1e}}", "/options/epsilon", "not JSON"},
     {"{'models':[]}", "", "not JSON"},
-    {"{\"models\":[\"a\\x\"]}", "/models/0", "backslash"},
+    {"{\"models\":[\"a\\x\"]}", "/models/0", "an escape that JSON does not know"},
     {"{\"models\":[\"a\x01\"]}", "/models/0", "control character"},
     {"{\"models\":[\"a\xff\"]}", "/models/0", "UTF-8"},
     {"{\"models\":[\"\xc0\xaf\"]}", "/models/0", "UTF-8"},
@@ -64,7 +64,16 @@ static const struct {
     {"{\"models\":[\"a\",{\"path\":\"a\",\"path\":\"b\"}]}", "/models/1/path", "given twice"},
     {"{" AB ",\"labels\":{\"a/b~\":\"1\",\"a/b~\":\"2\"}}", "/labels/a~1b~0", "given twice"},
     {"{" AB ",\"option\":{}}", "/option", "did you mean \"options\"?"},
-    {"{" AB ",\"gate\":[]}", "/gate", "unknown member \"gate\"; known are: models, analyses, options, labels"},
+    {"{" AB ",\"gates\":[]}", "/gates", "unknown member \"gates\"; did you mean \"gate\"?"},
+    {"{" AB ",\"gate\":[]}", "/gate", "a gate needs a rule"},
+    {"{" AB ",\"gate\":{}}", "/gate", "must be an array of rules"},
+    {"{" AB ",\"gate\":[{\"max\":1}]}", "/gate/0/metric", "must be the path of a figure"},
+    {"{" AB ",\"gate\":[{\"metric\":\"l2\"}]}", "/gate/0", "needs a limit"},
+    {"{" AB ",\"gate\":[{\"metric\":\"l2\",\"max\":1,\"min\":0}]}", "/gate/0/min", "one limit"},
+    {"{" AB ",\"gate\":[{\"metric\":\"l2\",\"max\":[]}]}", "/gate/0/max", "must be a number"},
+    {"{" AB ",\"gate\":[{\"metric\":\"l2\",\"max\":1,\"scope\":\"tenser\"}]}", "/gate/0/scope", "did you mean \"tensor\""},
+    {"{" AB ",\"gate\":[{\"metric\":\"l2\",\"max\":1,\"include\":\"(\"}]}", "/gate/0", "pattern"},
+    {"{" AB ",\"gate\":[{\"metric\":\"l2\",\"max\":1,\"limit\":2}]}", "/gate/0", "unknown member \"limit\""},
     {"{" AB ",\"callback_url\":\"x\"}", "/callback_url", "unknown member"},
     {"{" AB ",\"analyses\":{}}", "/analyses", "must be an array"},
     {"{" AB ",\"analyses\":[1]}", "/analyses/0", "must be the name"},
@@ -117,8 +126,8 @@ START_TEST(all_faults_are_told_up_to_eight)
     struct job_request *request = NULL;
     struct request_faults found;
 
-    parse("{\"models\":[1,2,3,4],\"analyses\":[\"x\",\"y\"],\"options\":{\"a\":1,\"b\":2,\"c\":3},\"labels\":1}", &request,
-          &found);
+    parse("{\"models\":[1,2,3,4],\"analyses\":[\"x\",\"y\"],\"options\":{\"a\":1,\"b\":2,\"c\":3},\"labels\":1}",
+          &request, &found);
     ck_assert_uint_eq(found.count, REQUEST_FAULTS_MAX);
     ck_assert_str_eq(found.items[0].pointer, "/models/0");
     ck_assert_str_eq(found.items[4].pointer, "/analyses/0");
@@ -148,11 +157,14 @@ static void expect_text(const char *json, const char *text)
 START_TEST(a_request_has_one_canonical_text)
 {
     expect_text("{" AB "}", "{\"models\":[\"a\",\"b\"],\"analyses\":[\"stats\"],\"options\":{}}");
-    expect_text(" {\n\"analyses\" : [ ] , " AB "\t}\r\n", "{\"models\":[\"a\",\"b\"],\"analyses\":[\"stats\"],\"options\":{}}");
-    expect_text("{\"models\":[{\"path\":\"a\"},{\"upload\":\"u1\"}],\"analyses\":[\"layer_impact\",\"stats\",\"stats\"],"
-                "\"options\":{\"top\":5.0,\"sort\":\"name\",\"include\":\"w$\",\"exclude\":[\"x\",\"\\u0079\"],\"epsilon\":1e-3}}",
-                "{\"models\":[\"a\",{\"upload\":\"u1\"}],\"analyses\":[\"stats\",\"layer_impact\"],\"options\":{"
-                "\"include\":[\"w$\"],\"exclude\":[\"x\",\"y\"],\"epsilon\":0.001,\"top\":5}}");
+    expect_text(" {\n\"analyses\" : [ ] , " AB "\t}\r\n",
+                "{\"models\":[\"a\",\"b\"],\"analyses\":[\"stats\"],\"options\":{}}");
+    expect_text(
+        "{\"models\":[{\"path\":\"a\"},{\"upload\":\"u1\"}],\"analyses\":[\"layer_impact\",\"stats\",\"stats\"],"
+        "\"options\":{\"top\":5.0,\"sort\":\"name\",\"include\":\"w$\",\"exclude\":[\"x\",\"\\u0079\"],\"epsilon\":1e-"
+        "3}}",
+        "{\"models\":[\"a\",{\"upload\":\"u1\"}],\"analyses\":[\"stats\",\"layer_impact\"],\"options\":{"
+        "\"include\":[\"w$\"],\"exclude\":[\"x\",\"y\"],\"epsilon\":0.001,\"top\":5}}");
     expect_text("{\"models\":[\"\\u00e9\\ud83d\\ude00\\/\",\"\\u202e\\u001b\\\"\\\\\"]}",
                 "{\"models\":[\"é😀/\",\"\\u202e\\u001b\\\"\\\\\"],\"analyses\":[\"stats\"],\"options\":{}}");
 }
@@ -181,8 +193,8 @@ static char *repeat(const char *head, const char *format, int count, const char 
     for (int i = 0; i < count; i++) {
         if (i)
             text[used++] = ',';
-        _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wformat-nonliteral\"")
-        used += (size_t)snprintf(text + used, size - used, format, i);
+        _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wformat-nonliteral\"") used +=
+            (size_t)snprintf(text + used, size - used, format, i);
         _Pragma("GCC diagnostic pop")
     }
     snprintf(text + used, size - used, "%s", tail);

@@ -1,6 +1,8 @@
 /* Handlers with a backend in memory and no socket. */
 #include "tests/unit/api/ask.h"
 
+#include <fcntl.h>
+
 #include "api/prefer.h"
 
 static struct fake fake;
@@ -10,14 +12,14 @@ static void setup(void)
     fake_init(&fake);
 }
 
-#define JOBS "/v1/jobs"
+#define JOBS    "/v1/jobs"
 #define JOB(id) "/v1/jobs/" id
-#define TWO "{\"models\":[\"a\",\"b\"]}"
+#define TWO     "{\"models\":[\"a\",\"b\"]}"
 
 START_TEST(a_job_is_accepted_with_its_address)
 {
-    struct answer a = ask(&fake, "POST", JOBS, NULL,
-                          "{\"models\":[\"a\",{\"upload\":\"" ID_UPLOAD "\"}],\"labels\":{\"k\":\"v\"}}");
+    struct answer a =
+        ask(&fake, "POST", JOBS, NULL, "{\"models\":[\"a\",{\"upload\":\"" ID_UPLOAD "\"}],\"labels\":{\"k\":\"v\"}}");
 
     ck_assert_int_eq(a.response.status, 202);
     ck_assert_str_eq(answer_header(&a, "Location"), JOB(ID_QUEUED));
@@ -28,8 +30,8 @@ START_TEST(a_job_is_accepted_with_its_address)
     ck_assert_ptr_nonnull(strstr(a.body, "\"queue_position\":3"));
     ck_assert_ptr_nonnull(strstr(a.body, "\"create_time\":\"2023-11-14T22:13:20.123Z\""));
     ck_assert_str_eq(fake.last_labels, "{\"k\":\"v\"}");
-    ck_assert_str_eq(fake.last_request, "{\"models\":[\"a\",{\"upload\":\"" ID_UPLOAD
-                                        "\"}],\"analyses\":[\"stats\"],\"options\":{}}");
+    ck_assert_str_eq(fake.last_request,
+                     "{\"models\":[\"a\",{\"upload\":\"" ID_UPLOAD "\"}],\"analyses\":[\"stats\"],\"options\":{}}");
     ck_assert_uint_eq(a.response.wait.seconds, 0);
     answer_done(&a);
 }
@@ -153,7 +155,8 @@ START_TEST(each_state_looks_as_documented)
     expect(&fake, "GET", JOB(ID_DONE), NULL, NULL, 200, "\"result_url\":\"" JOB(ID_DONE) "/result\"");
     expect(&fake, "GET", JOB(ID_DONE), NULL, NULL, 200, "\"run\":{\"elapsed_seconds\":0.5}");
     expect(&fake, "GET", JOB(ID_FAILED), NULL, NULL, 200,
-           "\"error\":{\"code\":\"malformed-model\",\"status\":422,\"title\":\"Malformed model\",\"detail\":\"cut\",\"type\":"
+           "\"error\":{\"code\":\"malformed-model\",\"status\":422,\"title\":\"Malformed "
+           "model\",\"detail\":\"cut\",\"type\":"
            "\"/problems/malformed-model\"}");
     expect(&fake, "GET", JOB(ID_CANCELLED), NULL, NULL, 200, "\"state\":\"cancelled\"");
     expect(&fake, "GET", JOB(ID_UNKNOWN), NULL, NULL, 404, "job-not-found");
@@ -337,6 +340,7 @@ START_TEST(there_is_no_result_until_the_job_has_succeeded)
     expect(&fake, "GET", target, NULL, NULL, 409, "/problems/job-not-finished");
     snprintf(target, sizeof(target), JOB(ID_FAILED) "%s", ends[_i]);
     expect(&fake, "GET", target, NULL, NULL, 409, "\"error\":{\"code\":\"malformed-model\"");
+    expect(&fake, "GET", target, NULL, NULL, 409, "\"type\":\"/problems/malformed-model\"");
     snprintf(target, sizeof(target), JOB(ID_CANCELLED) "%s", ends[_i]);
     expect(&fake, "GET", target, NULL, NULL, 409, "/problems/job-cancelled");
     snprintf(target, sizeof(target), JOB(ID_UNKNOWN) "%s", ends[_i]);
@@ -344,10 +348,10 @@ START_TEST(there_is_no_result_until_the_job_has_succeeded)
 }
 END_TEST
 
-#define TENSORS JOB(ID_DONE) "/tensors"
-#define A "{\"name\":\"a.weight\",\"status\":\"changed\"}"
-#define B "{\"name\":\"b.weight\",\"status\":\"bit_equal\"}"
-#define C "{\"name\":\"c.bias\",\"status\":\"changed\"}"
+#define TENSORS             JOB(ID_DONE) "/tensors"
+#define A                   "{\"name\":\"a.weight\",\"status\":\"changed\"}"
+#define B                   "{\"name\":\"b.weight\",\"status\":\"bit_equal\"}"
+#define C                   "{\"name\":\"c.bias\",\"status\":\"changed\"}"
 #define PAGE(records, size) "{\"tensors\":[" records "],\"next_page_token\":\"\",\"total_size\":" #size "}"
 static const struct {
     const char *query, *body;
@@ -417,10 +421,17 @@ END_TEST
 
 START_TEST(an_index_that_lies_is_not_believed)
 {
+    int spare = open("/dev/null", O_RDONLY); /* so that descriptor 0 is surely there */
+
     fake.is_index_broken = true;
     expect(&fake, "GET", TENSORS, NULL, NULL, 500, "/problems/internal");
     expect(&fake, "GET", RESULT, "Accept: application/x-ndjson", NULL, 500, "/problems/internal");
     expect(&fake, "GET", RESULT, NULL, NULL, 200, NULL);
+    fake.is_index_foreign = true;
+    expect(&fake, "GET", TENSORS, NULL, NULL, 500, "/problems/internal");
+    expect(&fake, "GET", RESULT, "Accept: application/x-ndjson", NULL, 500, "/problems/internal");
+    ck_assert_msg(fcntl(0, F_GETFD) >= 0, "somebody else's descriptor was closed");
+    close(spare);
 }
 END_TEST
 
@@ -487,7 +498,8 @@ END_TEST
 START_TEST(models_are_listed_and_inspected)
 {
     expect(&fake, "GET", "/v1/models", NULL, NULL, 200,
-           "{\"models\":[{\"path\":\"a.safetensors\",\"is_directory\":false,\"is_model\":true,\"bytes\":10,\"modify_time\":");
+           "{\"models\":[{\"path\":\"a.safetensors\",\"is_directory\":false,\"is_model\":true,\"bytes\":10,\"modify_"
+           "time\":");
     expect(&fake, "GET", "/v1/models?path=missing", NULL, NULL, 404, "model-not-found");
     expect(&fake, "GET", "/v1/models?path=../x", NULL, NULL, 422, "leads out of the models root");
     expect(&fake, "GET", "/v1/models/inspect?path=a", NULL, NULL, 200, "{\"models\":[]}");
@@ -499,7 +511,8 @@ END_TEST
 START_TEST(the_catalog_comes_from_the_tables)
 {
     expect(&fake, "GET", "/v1/analyses", NULL, NULL, 200, "{\"analyses\":[{\"name\":\"stats\",");
-    expect(&fake, "GET", "/v1/analyses", NULL, NULL, 200, "{\"name\":\"sort\",\"type\":\"string\",\"default\":\"name\",");
+    expect(&fake, "GET", "/v1/analyses", NULL, NULL, 200,
+           "{\"name\":\"sort\",\"type\":\"string\",\"default\":\"name\",");
     expect(&fake, "GET", "/v1/formats", NULL, NULL, 200, "\"name\":\"safetensors\"");
     expect(&fake, "GET", "/version", NULL, NULL, 200, "\"version\":\"" DIFFAID_VERSION "\"");
     expect(&fake, "GET", "/openapi.yaml", NULL, NULL, 200, "operationId: submitJob");

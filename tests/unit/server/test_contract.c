@@ -111,8 +111,8 @@ static void record(const char *id, int status)
 }
 
 #define JOB(id) "/v1/jobs/" id
-#define TWO "{\"models\":[\"a\",\"b\"]}"
-#define EVIL "Origin: http://evil.example"
+#define TWO     "{\"models\":[\"a\",\"b\"]}"
+#define EVIL    "Origin: http://evil.example"
 
 static const struct {
     int fail; /* of the backend */

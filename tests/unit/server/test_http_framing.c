@@ -27,8 +27,8 @@ static void stop(void)
 }
 
 #define BYTES(text) text, sizeof(text) - 1
-#define JOB "/v1/jobs/" ID_DONE
-#define HOST "Host: localhost\r\n"
+#define JOB         "/v1/jobs/" ID_DONE
+#define HOST        "Host: localhost\r\n"
 
 static const struct {
     const char *name;
@@ -42,11 +42,12 @@ static const struct {
      BYTES("POST /v1/jobs HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
     {"chunked and length",
      BYTES("POST /v1/jobs HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n")},
-    {"two encodings",
-     BYTES("POST /v1/jobs HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
+    {"two encodings", BYTES("POST /v1/jobs HTTP/1.1\r\n" HOST
+                            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
     {"an encoding that is not chunked",
      BYTES("POST /v1/jobs HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")},
-    {"an encoding with a tail", BYTES("POST /v1/jobs HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n")},
+    {"an encoding with a tail",
+     BYTES("POST /v1/jobs HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n")},
     {"chunked in HTTP/1.0", BYTES("POST /v1/jobs HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
     {"a blank before the colon", BYTES("GET " JOB " HTTP/1.1\r\nHost : localhost\r\n\r\n")},
     {"a blank before another colon", BYTES("GET " JOB " HTTP/1.1\r\n" HOST "Content-Length : 0\r\n\r\n")},
@@ -123,8 +124,8 @@ static const struct {
     {"fields twice", BYTES("GET " JOB " HTTP/1.1\r\n" HOST "Accept: a/b\r\nAccept: */*\r\n\r\n"), 200},
     {"an unknown method", BYTES("BREW " JOB " HTTP/1.1\r\n" HOST "\r\n"), 405},
     {"chunked",
-     BYTES("POST /v1/jobs HTTP/1.1\r\n" HOST
-           "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{\"mo\r\n11;x=y\r\ndels\":[\"a\",\"b\"]}\r\n0\r\n\r\n"),
+     BYTES("POST /v1/jobs HTTP/1.1\r\n" HOST "Content-Type: application/json\r\nTransfer-Encoding: "
+           "chunked\r\n\r\n4\r\n{\"mo\r\n11;x=y\r\ndels\":[\"a\",\"b\"]}\r\n0\r\n\r\n"),
      202},
 };
 

@@ -39,6 +39,8 @@ static const char *const dangers[] = {"\x1b[2J",
                                       "\xe2\x80\xae"
                                       "txt",
                                       "\xe2\x81\xa6",
+                                      "\xd8\x9c",
+                                      "\xe2\x81\xa0",
                                       "\xff",
                                       "\xc0\xaf",
                                       "\xed\xa0\x80",

@@ -59,6 +59,9 @@ static const struct {
     {"plain", 5, "\"plain\""},
     {"a\"b\\c", 5, "\"a\\\"b\\\\c\""},
     {"\x1b[31m\n", 6, "\"\\u001b[31m\\n\""},
+    {"\xe2\x80\xae"
+     "a\xc2\x9b",
+     6, "\"\\u202ea\\u009b\""},
     {"nul\0in", 6, "\"nul\\u0000in\""},
     {"gr\xc3\xbc\xc3\x9f", 6, "\"gr\xc3\xbc\xc3\x9f\""},
     {"bad\xff", 4, "\"bad\xef\xbf\xbd\""},

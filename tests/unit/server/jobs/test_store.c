@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/jobs/clock.h"
+#include "server/clock.h"
 #include "server/jobs/connection.h"
 #include "server/jobs/store.h"
 #include "server/jobs/uuid.h"
@@ -80,8 +80,8 @@ static void claim_one(struct job_claim *claim)
 static const struct job_end success = {.state = JOB_SUCCEEDED,
                                        .run = "{\"elapsed_seconds\":1}",
                                        .is_inline = true,
-                                       .data = {"{\"a\":1}", "index", "text\n"},
-                                       .bytes = {7, 5, 5}};
+                                       .data = {"{\"a\":1}", "index", "text\n", "# a\n", "<a/>"},
+                                       .bytes = {7, 5, 5, 4, 4}};
 
 START_TEST(a_submitted_job_is_there_after_a_restart)
 {
@@ -143,7 +143,7 @@ END_TEST
 
 START_TEST(a_result_in_the_row_survives_a_restart)
 {
-    static const char *const expected[] = {"{\"a\":1}", "index", "text\n"};
+    static const char *const expected[] = {"{\"a\":1}", "index", "text\n", "# a\n", "<a/>"};
     char id[JOB_ID_BYTES], *data;
     struct job_claim claim;
     enum job_state state;
@@ -165,7 +165,7 @@ START_TEST(a_result_in_the_row_survives_a_restart)
         free(data);
     }
     store->ops->status(store, &status);
-    ck_assert_uint_eq(status.used_bytes, 17);
+    ck_assert_uint_eq(status.used_bytes, 25);
     job_claim_done(&claim);
 }
 END_TEST
@@ -488,6 +488,53 @@ START_TEST(a_newer_schema_is_refused)
 }
 END_TEST
 
+struct late_end {
+    struct job_claim claim;
+    int rc;
+    enum job_state state;
+};
+
+static void *finish_late(void *argument)
+{
+    struct late_end *late = argument;
+
+    late->rc = store->ops->finish(store, late->claim.id, late->claim.token, &success, &late->state, NULL);
+    return NULL;
+}
+
+/* Somebody else holds the database for longer than we wait for it, as a failing disk would. */
+START_TEST(a_store_that_cannot_write_says_so_and_comes_back_by_itself)
+{
+    struct submission submission = {.request = "{}"};
+    struct late_end late;
+    struct store_status status;
+    char id[JOB_ID_BYTES], path[512];
+    pthread_t thread;
+    struct job job;
+    sqlite3 *db;
+
+    submit(NULL, id);
+    claim_one(&late.claim);
+    snprintf(path, sizeof(path), "%s/diffaid.db", state_dir);
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(pthread_create(&thread, NULL, finish_late, &late), 0);
+    ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), ERROR_BUSY);
+    store->ops->status(store, &status);
+    ck_assert(status.is_broken && !status.is_full);
+    ck_assert_int_eq(state_of(id), JOB_RUNNING); /* reading goes on */
+    ck_assert_int_eq(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(late.rc, 0);
+    ck_assert_int_eq(late.state, JOB_SUCCEEDED);
+    do /* bounded by the test's time */
+        store->ops->status(store, &status);
+    while (status.is_broken);
+    job_claim_done(&late.claim);
+}
+END_TEST
+
 enum { THREADS = 8, EACH = 200 };
 
 static void *submit_many(void *argument)
@@ -607,6 +654,7 @@ int main(void)
     tcase_add_test(tcase, files_belong_to_jobs_that_have_a_result_or_may_get_one);
     tcase_add_test(tcase, what_is_old_expires_and_what_lives_stays);
     tcase_add_test(tcase, a_newer_schema_is_refused);
+    tcase_add_test(tcase, a_store_that_cannot_write_says_so_and_comes_back_by_itself);
     tcase_add_test(tcase, many_threads_submit_and_claim_and_each_job_runs_once);
     tcase_add_test(tcase, what_was_accepted_before_a_kill_is_there);
     suite_add_tcase(suite, tcase);

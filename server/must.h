@@ -1,6 +1,6 @@
 /* pthread calls that can only fail through a defect of this program. */
-#ifndef SERVER_JOBS_MUST_H
-#define SERVER_JOBS_MUST_H
+#ifndef SERVER_MUST_H
+#define SERVER_MUST_H
 
 #include <stdio.h>
 #include <stdlib.h>

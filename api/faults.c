@@ -77,8 +77,8 @@ static void nearest_consider(struct nearest *nearest, const char *known)
     }
 }
 
-void fault_unknown(struct request_faults *faults, const char *pointer, const char *what, const char *text,
-                          size_t bytes, const char *const *known, size_t known_count)
+void fault_unknown(struct request_faults *faults, const char *pointer, const char *what, const char *text, size_t bytes,
+                   const char *const *known, size_t known_count)
 {
     struct nearest nearest = {.text = text, .bytes = bytes};
     char quoted[NAME_PRINTABLE_BYTES], list[320] = "";
@@ -97,7 +97,7 @@ void fault_unknown(struct request_faults *faults, const char *pointer, const cha
 }
 
 bool is_json_type(struct json_object *value, enum json_type type, const char *pointer, const char *wanted,
-                    struct request_faults *faults)
+                  struct request_faults *faults)
 {
     if (json_object_get_type(value) == type)
         return true;

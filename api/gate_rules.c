@@ -6,8 +6,17 @@
 #include "api/faults.h"
 #include "api/json_check.h"
 
-enum { MEMBER_METRIC, MEMBER_SCOPE, MEMBER_MAX, MEMBER_MIN, MEMBER_EQUALS, MEMBER_INCLUDE, MEMBER_SEVERITY,
-       MEMBER_ALLOW_NULL, MEMBER_COUNT };
+enum {
+    MEMBER_METRIC,
+    MEMBER_SCOPE,
+    MEMBER_MAX,
+    MEMBER_MIN,
+    MEMBER_EQUALS,
+    MEMBER_INCLUDE,
+    MEMBER_SEVERITY,
+    MEMBER_ALLOW_NULL,
+    MEMBER_COUNT
+};
 static const char *const member_names[MEMBER_COUNT] = {"metric", "scope",   "max",      "min",
                                                        "equals", "include", "severity", "allow_null"};
 

@@ -92,8 +92,8 @@ static void put_gate(const struct gate_result *gate, struct output *output)
         output_text(output, "\nThe gate **passed**.\n");
         return;
     }
-    snprintf(line, sizeof(line), "\nThe gate **failed**: %llu violation%s.\n\n", (unsigned long long)gate->violations_all,
-             gate->violations_all == 1 ? "" : "s");
+    snprintf(line, sizeof(line), "\nThe gate **failed**: %llu violation%s.\n\n",
+             (unsigned long long)gate->violations_all, gate->violations_all == 1 ? "" : "s");
     output_text(output, line);
     output_text(output, "| severity | rule | where | figure |\n|---|---|---|---|\n");
     for (size_t i = 0; i < gate->violation_count && i < VIOLATIONS_SHOWN; i++) {

@@ -15,9 +15,8 @@ static const char *const content_types[FORM_COUNT] = {"application/json", "appli
                                                       "text/plain; charset=utf-8", "text/markdown; charset=utf-8",
                                                       "application/junit+xml"};
 static const enum representation files[FORM_COUNT] = {
-    [FORM_JSON] = REPRESENTATION_JSON,         [FORM_NDJSON] = REPRESENTATION_JSON,
-    [FORM_TEXT] = REPRESENTATION_TEXT,         [FORM_MARKDOWN] = REPRESENTATION_MARKDOWN,
-    [FORM_JUNIT] = REPRESENTATION_JUNIT,
+    [FORM_JSON] = REPRESENTATION_JSON,         [FORM_NDJSON] = REPRESENTATION_JSON, [FORM_TEXT] = REPRESENTATION_TEXT,
+    [FORM_MARKDOWN] = REPRESENTATION_MARKDOWN, [FORM_JUNIT] = REPRESENTATION_JUNIT,
 };
 
 void reply_no_result(struct response *response, const struct request *request, struct backend *backend,
@@ -111,8 +110,7 @@ void results_get(const struct request *request, struct backend *backend, struct 
     }
     err.code = ERROR_NOT_FOUND;
     if (!id_is_valid(request->parameters[0]) ||
-        backend->ops->open_result(backend, request->parameters[0],
-                                  files[form], &blob, &err)) {
+        backend->ops->open_result(backend, request->parameters[0], files[form], &blob, &err)) {
         reply_no_result(response, request, backend, &err);
         return;
     }

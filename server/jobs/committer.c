@@ -57,6 +57,14 @@ static bool is_disk_trouble(struct committer *c)
     }
 }
 
+/* SQLite goes on writing a file that has lost its name: everything would be accepted and nothing kept. */
+static bool has_lost_its_file(struct committer *c)
+{
+    int has_moved = 0;
+
+    return sqlite3_file_control(c->connection.db, NULL, SQLITE_FCNTL_HAS_MOVED, &has_moved) == SQLITE_OK && has_moved;
+}
+
 /* One transaction over the batch. An operation that is wrong by itself loses only its savepoint; a disk that fails
  * loses the whole batch. */
 static enum outcome commit_batch(struct committer *c, struct commit_op *batch, struct error *err)
@@ -64,10 +72,8 @@ static enum outcome commit_batch(struct committer *c, struct commit_op *batch, s
     bool is_full = atomic_load(&c->is_full);
     uint64_t queued = atomic_load(&c->queued), used = atomic_load(&c->used_bytes);
     bool has_changes = false;
-    int has_moved = 0;
 
-    /* SQLite goes on writing a file that has lost its name: everything would be accepted and nothing kept. */
-    if (sqlite3_file_control(c->connection.db, NULL, SQLITE_FCNTL_HAS_MOVED, &has_moved) == SQLITE_OK && has_moved) {
+    if (has_lost_its_file(c)) {
         error_set(err, ERROR_BUSY, "the job store's file is gone from the state directory");
         return BATCH_FAILED;
     }
@@ -207,7 +213,7 @@ static void *committer_main(void *argument)
             patient = patient ? work_off(c, patient, is_impatient) : NULL;
             if (atomic_load(&c->is_full) && reserve_hold(&c->reserve))
                 atomic_store(&c->is_full, false);
-            if (atomic_load(&c->is_broken) && is_ok(c, c->probe))
+            if (atomic_load(&c->is_broken) && !has_lost_its_file(c) && is_ok(c, c->probe))
                 atomic_store(&c->is_broken, false);
         }
         if (batch) {

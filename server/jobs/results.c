@@ -13,9 +13,11 @@
 
 enum { NAME_BYTES = JOB_ID_BYTES + 32, RECORDS_AT_ONCE = 256 };
 
-static const char *const suffixes[REPRESENTATION_COUNT] = {
-    [REPRESENTATION_JSON] = "json", [REPRESENTATION_INDEX] = "index", [REPRESENTATION_TEXT] = "txt",
-    [REPRESENTATION_MARKDOWN] = "md", [REPRESENTATION_JUNIT] = "xml"};
+static const char *const suffixes[REPRESENTATION_COUNT] = {[REPRESENTATION_JSON] = "json",
+                                                           [REPRESENTATION_INDEX] = "index",
+                                                           [REPRESENTATION_TEXT] = "txt",
+                                                           [REPRESENTATION_MARKDOWN] = "md",
+                                                           [REPRESENTATION_JUNIT] = "xml"};
 
 static void temporary_name(const char *id, unsigned attempt, int representation, char out[NAME_BYTES])
 {

@@ -286,7 +286,9 @@ static int parse_flag(struct arguments *a, int argc, char **argv, int *at, struc
     if (option->kind == OPTION_FLAG && inline_value)
         return error_set(err, ERROR_REQUEST, "--%.*s takes no value", (int)bytes, name);
     rc = option->kind == OPTION_FLAG ? 0 : take_value(name, bytes, inline_value, argc, argv, at, &value, err);
-    rc = rc ? rc : option_parse(&a->request.options, option, value, err);
+    if (rc)
+        return rc;
+    rc = option_parse(&a->request.options, option, value, err);
     return rc ? error_prefix(err, rc, "--") : 0;
 }
 

@@ -2,6 +2,7 @@
  * whole or not at all. Nothing but the result goes to standard output. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 
 /* What an interrupt must reach: the pass in its cancel flag, and later the unfinished file. */
 static atomic_bool is_cancelled;
-static char temporary_path[4096];
+static char temporary_path[PATH_MAX + 32], out_path[PATH_MAX];
 static volatile sig_atomic_t is_writing;
 
 static void on_interrupt(int number)
@@ -130,6 +131,29 @@ static int open_models(const struct arguments *a, struct model **models, struct 
     return 0;
 }
 
+/* The result takes its file's place: that must not be a file of a model, by whatever name. */
+static int check_out(const struct arguments *a, const char *path, struct model *const *models, struct error *err)
+{
+    struct stat out, named;
+
+    if (!path || stat(path, &out) != 0)
+        return 0;
+    for (size_t i = 0; i < a->model_count; i++) {
+        bool is_input = stat(a->models[i], &named) == 0 && named.st_dev == out.st_dev && named.st_ino == out.st_ino &&
+                        S_ISREG(named.st_mode);
+
+        for (size_t j = 0; j < models[i]->file_count; j++) {
+            const struct identity *identity = &models[i]->files[j].source->identity;
+
+            is_input |= identity->device == out.st_dev && identity->inode == out.st_ino;
+        }
+        if (is_input)
+            return error_set(err, ERROR_REQUEST, "%s: is a file of the model %s and stays as it is", path,
+                             a->models[i]);
+    }
+    return 0;
+}
+
 /* Opens where a rendering goes: standard output (path NULL), an existing device, or a temporary file beside path. */
 static int open_output(const char *path, int *ret_fd, struct error *err)
 {
@@ -143,7 +167,10 @@ static int open_output(const char *path, int *ret_fd, struct error *err)
     if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
         fd = open(path, O_WRONLY | O_CLOEXEC);
     } else {
-        if ((size_t)snprintf(temporary_path, sizeof(temporary_path), "%s.%ld.tmp", path, (long)getpid()) >=
+        /* A symbolic link stays one: the file that it names is replaced, not the link. */
+        if (!realpath(path, out_path) && (size_t)snprintf(out_path, sizeof(out_path), "%s", path) >= sizeof(out_path))
+            return error_set(err, ERROR_WRITE, "%s: path is too long", path);
+        if ((size_t)snprintf(temporary_path, sizeof(temporary_path), "%s.%ld.tmp", out_path, (long)getpid()) >=
             sizeof(temporary_path)) {
             temporary_path[0] = '\0';
             return error_set(err, ERROR_WRITE, "%s: path is too long", path);
@@ -166,7 +193,7 @@ static int close_output(const char *path, int fd, int rc, struct error *err)
         rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", path, strerror(errno));
     if (!temporary_path[0])
         return rc;
-    if (rc == 0 && rename(temporary_path, path) != 0)
+    if (rc == 0 && rename(temporary_path, out_path) != 0)
         rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", path, strerror(errno));
     if (rc)
         unlink(temporary_path);
@@ -222,6 +249,10 @@ static int compare(struct run *run, struct model **models, struct comparison **r
 
     begin_phase(run, "open");
     rc = open_models(a, models, err);
+    if (!rc)
+        rc = check_out(a, a->out, models, err);
+    if (!rc)
+        rc = check_out(a, a->junit, models, err);
     if (rc)
         return rc;
     env.scan.threads = run->threads;

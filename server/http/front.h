@@ -29,10 +29,10 @@ struct connection {
     bool is_upload;
     int fd;
     atomic_int phase;
-    _Atomic int64_t deadline_ms;  /* of the first header, then of each body */
-    atomic_uint requests;         /* begun */
-    atomic_int farewell;          /* status that a cut in PHASE_BODY says */
-    atomic_bool is_streaming;     /* a body without a deadline is on its way */
+    _Atomic int64_t deadline_ms; /* of the first header, then of each body */
+    atomic_uint requests;        /* begun */
+    atomic_int farewell;         /* status that a cut in PHASE_BODY says */
+    atomic_bool is_streaming;    /* a body without a deadline is on its way */
     /* The watcher's own notes on a connection between requests. */
     unsigned seen_requests;
     int64_t looked_ms, next_deadline_ms;

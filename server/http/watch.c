@@ -47,9 +47,9 @@ static int64_t header_deadline(struct http *http, struct connection *c, int64_t 
     return c->next_deadline_ms;
 }
 
-/* libmicrohttpd 0.9.75 takes a short read for the end of what there is, and epoll's edge for the end of the stream is gone
- * when that came along with the last bytes: it would wait for more until the idle timeout. A shutdown of what the peer has
- * shut down already changes nothing but makes the edge anew. */
+/* libmicrohttpd 0.9.75 takes a short read for the end of what there is, and epoll's edge for the end of the stream is
+ * gone when that came along with the last bytes: it would wait for more until the idle timeout. A shutdown of what the
+ * peer has shut down already changes nothing but makes the edge anew. */
 static void poke_when_ended(const struct connection *c)
 {
     char byte;

@@ -48,8 +48,9 @@ bool clock_guard_agrees(struct clock_guard *guard, int64_t wall_ms, int64_t stea
 }
 
 /* Removes names that no row speaks for. A process that is killed between renaming a result and noting its job's end
- * leaves the files of a job that is cancelled or failed afterwards: those have a row, and go as well. Temporary files are
- * nobody's by now: their writers ended with the last process, and attempts are numbered on, so that no name comes twice. */
+ * leaves the files of a job that is cancelled or failed afterwards: those have a row, and go as well. Temporary files
+ * are nobody's by now: their writers ended with the last process, and attempts are numbered on, so that no name comes
+ * twice. */
 static void sweep_names(struct sweeper *sweeper, struct blob_store *blobs, struct blob_names *names)
 {
     size_t removed = 0;

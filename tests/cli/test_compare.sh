@@ -63,6 +63,20 @@ expect 1 "$diffaid" compare --json --out "$work/results/r.json" "$work/a.safeten
 [ "$(ls "$work/results")" = r.json ] && grep -q '"verdict":"changed"' "$work/results/r.json" || fail "--out writes the file"
 expect 1 "$diffaid" compare --json --out /dev/null "$work/a.safetensors" "$work/b.safetensors"
 [ -c /dev/null ] || fail "--out must not replace a device"
+ln -s results/r.json "$work/link"
+expect 0 "$diffaid" compare --json --out "$work/link" "$work/a.safetensors" "$work/same.safetensors"
+[ -L "$work/link" ] && grep -q '"verdict":"identical"' "$work/results/r.json" || fail "--out writes where a link leads"
+# A model is never written to, by whatever name it is called.
+ln "$work/a.safetensors" "$work/hard"
+for name in a.safetensors hard; do
+    expect 2 "$diffaid" compare --json --out "$work/$name" "$work/a.safetensors" "$work/b.safetensors" &&
+        err 'is a file of the model'
+done
+mkdir "$work/model.dir" && cp "$work/a.safetensors" "$work/model.dir/model.safetensors"
+expect 2 "$diffaid" compare --out "$work/model.dir/model.safetensors" "$work/b.safetensors" "$work/model.dir"
+expect 2 "$diffaid" inspect --out "$work/b.safetensors" "$work/b.safetensors"
+expect 0 "$diffaid" compare "$work/a.safetensors" "$work/model.dir"
+expect 2 "$diffaid" compare "$work/a.safetensors" "$work/b.safetensors" --epsilon && err '^diffaid: --epsilon needs a value'
 expect 3 "$diffaid" compare --json --out /dev/full "$work/a.safetensors" "$work/b.safetensors" && err 'No space left'
 expect 3 "$diffaid" compare --out "$work/no/such/r.json" "$work/a.safetensors" "$work/b.safetensors"
 status=0; "$diffaid" compare "$work/a.safetensors" "$work/b.safetensors" >/dev/full 2>"$work/err" || status=$?

@@ -52,12 +52,13 @@ struct comparison {
     struct scan_result *scan; /* NULL with headers_only */
     struct name *group_names; /* with couples: the layers that scan->couples sums by, in natural order */
     size_t group_count;
-    uint8_t *status;          /* [pair]: enum tensor_status; meaningless for one model */
+    uint8_t *status; /* [pair]: enum tensor_status; meaningless for one model */
     uint64_t status_counts[STATUS_COUNT];
     enum verdict verdict;
-    const char *because; /* of equivalent: "values", "renamed" or "epsilon"; NULL otherwise */
+    const char *because;           /* of equivalent: "values", "renamed" or "epsilon"; NULL otherwise */
     struct settlement *settlement; /* NULL: pairs were not sought by content */
-    uint64_t renamed, copied;      /* pairs of baseline and candidate by prefix or content; copies of tensors paired elsewhere */
+    uint64_t renamed,
+        copied; /* pairs of baseline and candidate by prefix or content; copies of tensors paired elsewhere */
     bool is_metadata_changed;
     struct delta_record total; /* model-level, over float pairs in canonical order */
     uint64_t parameters_compared, parameters_changed;
@@ -66,7 +67,7 @@ struct comparison {
     struct comparison_warning *warnings;
     size_t warning_count;
     struct gate_result *gate; /* NULL without rules */
-    void **states; /* [analysis]: what prepare returned */
+    void **states;            /* [analysis]: what prepare returned */
 };
 
 /* Compares (n ≥ 2) or profiles (n = 1) opened models. The models must outlive the comparison. ERROR_REQUEST for a bad
@@ -96,8 +97,8 @@ const struct tensor *comparison_tensor(const struct comparison *c, size_t pair, 
 const struct side_record *comparison_side(const struct comparison *c, size_t pair, size_t model); /* NULL: not read */
 const struct delta_record *comparison_delta(const struct comparison *c, size_t pair); /* NULL: not compared */
 
-/* Whether the pair counts in model-level sums: compared, and of a float or complex type on both sides. A tensor's second
- * pair, as a copy, does not. */
+/* Whether the pair counts in model-level sums: compared, and of a float or complex type on both sides. A tensor's
+ * second pair, as a copy, does not. */
 bool comparison_is_summed(const struct comparison *c, size_t pair);
 /* Whether an epsilon was given and the pair, though changed, stays within it everywhere. */
 bool comparison_is_within_epsilon(const struct comparison *c, size_t pair);

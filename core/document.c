@@ -313,6 +313,10 @@ void comparison_headline(const struct comparison *c, char *out, size_t size)
             used = append(out, size, used, "; relative L2 %.4g", relative);
         if (c->parameters_changed && isfinite(cosine))
             used = append(out, size, used, ", cosine %.6g", cosine);
+        if (c->total.nonfinite_changed)
+            used = append(out, size, used, "; %llu %s changed to, from or between NaN and infinity",
+                          (unsigned long long)c->total.nonfinite_changed,
+                          c->total.nonfinite_changed == 1 ? "element" : "elements");
         break;
     }
     if (c->pairing->excluded)

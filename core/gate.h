@@ -1,5 +1,5 @@
-/* A gate: rules over the figures of a comparison, and which of them it breaks. Rules read what the document would say of
- * every pair, before any listing filter. */
+/* A gate: rules over the figures of a comparison, and which of them it breaks. Rules read what the document would say
+ * of every pair, before any listing filter. */
 #ifndef CORE_GATE_H
 #define CORE_GATE_H
 
@@ -15,22 +15,22 @@ struct comparison;
 
 enum gate_scope { GATE_MODEL, GATE_LAYER, GATE_TENSOR, GATE_SCOPE_COUNT };
 enum gate_bound { GATE_MAX, GATE_MIN, GATE_EQUALS, GATE_BOUND_COUNT };
-extern const char *const gate_scope_names[GATE_SCOPE_COUNT + 1];   /* "model", …; NULL-terminated */
-extern const char *const gate_bound_names[GATE_BOUND_COUNT + 1];   /* "max", "min", "equals" */
+extern const char *const gate_scope_names[GATE_SCOPE_COUNT + 1]; /* "model", …; NULL-terminated */
+extern const char *const gate_bound_names[GATE_BOUND_COUNT + 1]; /* "max", "min", "equals" */
 enum { GATE_SEVERITY_ERROR = 2 };
 extern const char *const gate_severity_names[]; /* "info" < "warning" < "error" < "critical" */
 
 /* One bound on one figure. metric is a path of members with dots. In scope model it lies in summary or, from an
  * analysis's name on, in analyses ("relative_l2", "tensors.added", "quantization_analysis.precision_loss"); in scope
- * layer in the rows that name a layer ("share" is layer_impact's); in scope tensor in a tensor's record, delta's members
- * without their prefix ("relative_l2", "candidate.std"). A path through a list means each of its entries. */
+ * layer in the rows that name a layer ("share" is layer_impact's); in scope tensor in a tensor's record, delta's
+ * members without their prefix ("relative_l2", "candidate.std"). A path through a list means each of its entries. */
 struct gate_rule {
     char *metric;
     enum gate_scope scope;
     char *include; /* pattern on tensor or layer names, or NULL */
     enum gate_bound bound;
-    double number; /* the limit, when label is NULL */
-    char *label;   /* or an ordered label ("minimal"), text or "true"/"false" */
+    double number;     /* the limit, when label is NULL */
+    char *label;       /* or an ordered label ("minimal"), text or "true"/"false" */
     unsigned severity; /* index into gate_severity_names */
     bool allow_null;
 };

@@ -3,16 +3,9 @@
 #include <string.h>
 
 const struct analysis *const analyses[] = {
-    &stats_analysis,
-    &quantization_analysis,
-    &layer_impact_analysis,
-    &architecture_comparison_analysis,
-    &memory_analysis,
-    &anomaly_analysis,
-    &change_summary_analysis,
-    &convergence_analysis,
-    &gradient_analysis,
-    &similarity_matrix_analysis,
+    &stats_analysis,    &quantization_analysis,      &layer_impact_analysis,   &architecture_comparison_analysis,
+    &memory_analysis,   &anomaly_analysis,           &change_summary_analysis, &convergence_analysis,
+    &gradient_analysis, &similarity_matrix_analysis,
 };
 const size_t analysis_count = sizeof(analyses) / sizeof(analyses[0]);
 

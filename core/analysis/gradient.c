@@ -96,8 +96,8 @@ static void count_found(const struct comparison *c, struct gradient *state)
 
     for (size_t pair = 0; pair < c->pairing->pairs; pair++) {
         const struct tensor *tensor = comparison_tensor(c, pair, model);
-        enum role role =
-            tensor && dtype_is_parameter(tensor->dtype) ? gradient_role_of(c->models[model], tensor, NULL) : ROLE_WEIGHT;
+        enum role role = tensor && dtype_is_parameter(tensor->dtype) ? gradient_role_of(c->models[model], tensor, NULL)
+                                                                     : ROLE_WEIGHT;
 
         for (int source = 0; source < SOURCE_PROXY; source++)
             state->found[source] += role == source_roles[source];

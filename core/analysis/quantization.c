@@ -42,7 +42,8 @@ static bool is_taken(const struct comparison *c, size_t pair)
     return comparison_delta(c, pair) && dtype_is_parameter(a->dtype) && dtype_traits(b->dtype)->kind != DTYPE_KIND_BOOL;
 }
 
-/* Sums of one record in units of the values squared; extreme F64 may overflow to infinity, which is reported as null. */
+/* Sums of one record in units of the values squared; extreme F64 may overflow to infinity, which is reported as null.
+ */
 static double signal_of(const struct delta_record *delta)
 {
     return ldexp(sum_value(&delta->aa), 2 * delta->exponent_a);

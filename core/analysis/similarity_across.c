@@ -123,7 +123,8 @@ static int gather(const struct comparison *c, size_t model, struct across *acros
     for (size_t pair = 0; pair < c->pairing->pairs; pair++) {
         const struct tensor *tensor = comparison_tensor(c, pair, model);
 
-        if (tensor && dtype_is_parameter(tensor->dtype) && gradient_role_of(c->models[model], tensor, NULL) == ROLE_WEIGHT)
+        if (tensor && dtype_is_parameter(tensor->dtype) &&
+            gradient_role_of(c->models[model], tensor, NULL) == ROLE_WEIGHT)
             keyed[kept++] = (struct keyed){layer_of(tensor->name), (uint32_t)pair};
     }
     qsort(keyed, kept, sizeof(*keyed), compare_keyed);

@@ -44,8 +44,8 @@ void delta_record_init(struct delta_record *record)
     *record = (struct delta_record){.is_bytes_equal = true, .has_row_fit = true};
 }
 
-/* The side's squares are the pair's: the bits that the kernels would have given. No row is fitted: equal dtypes are never
- * a float beside codes. */
+/* The side's squares are the pair's: the bits that the kernels would have given. No row is fitted: equal dtypes are
+ * never a float beside codes. */
 void delta_record_of_equal(struct delta_record *record, const struct side_record *side)
 {
     delta_record_init(record);

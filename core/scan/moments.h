@@ -34,28 +34,30 @@ struct side_record {
     double mean_low;    /* what mean rounds away: 64-bit integers */
     double m2;          /* Σ(x − mean)², scaled twice */
     struct sum squares; /* Σx², scaled twice */
-    union extreme min, max; /* of the finite elements, unscaled; by the dtype's kind; undefined when finite is 0 or complex */
-    double abs_max;         /* unscaled */
+    union extreme min,
+        max;        /* of the finite elements, unscaled; by the dtype's kind; undefined when finite is 0 or complex */
+    double abs_max; /* unscaled */
     int32_t exponent;
     enum dtype dtype;
 };
 
 /* What lies between two sides, over the elements that are finite on both. Δ = b − a. Sums of Δ are scaled by
- * 2^-exponent a factor, those of a by 2^-exponent_a, those of b by 2^-exponent_b (where F64 takes part; else all are 0). */
+ * 2^-exponent a factor, those of a by 2^-exponent_a, those of b by 2^-exponent_b (where F64 takes part; else all are
+ * 0). */
 struct delta_record {
-    uint64_t elements;          /* compared */
-    uint64_t finite;            /* terms: finite on both sides (real components for C64) */
-    uint64_t changed;           /* elements that are not equal, non-finite changes included */
-    uint64_t nonfinite_changed; /* finite on one side only, or other in kind */
-    uint64_t sign_flips;        /* a·b < 0 */
-    uint64_t beyond_epsilon;    /* |Δ| > epsilon, plus nonfinite_changed */
-    uint64_t max_abs_at;        /* flat index of the lowest element that has max_abs; undefined when max_abs is 0 */
-    double max_abs;             /* unscaled */
-    struct sum delta, delta_abs;          /* ΣΔ, Σ|Δ| */
+    uint64_t elements;           /* compared */
+    uint64_t finite;             /* terms: finite on both sides (real components for C64) */
+    uint64_t changed;            /* elements that are not equal, non-finite changes included */
+    uint64_t nonfinite_changed;  /* finite on one side only, or other in kind */
+    uint64_t sign_flips;         /* a·b < 0 */
+    uint64_t beyond_epsilon;     /* |Δ| > epsilon, plus nonfinite_changed */
+    uint64_t max_abs_at;         /* flat index of the lowest element that has max_abs; undefined when max_abs is 0 */
+    double max_abs;              /* unscaled */
+    struct sum delta, delta_abs; /* ΣΔ, Σ|Δ| */
     struct sum delta_squares, aa, bb, ab; /* ΣΔ², Σa², Σb², Σab */
-    struct sum row_fit;  /* Σ over rows of ⟨a,b⟩²/⟨b,b⟩, scaled as aa; with NEED_ROW_FIT */
-    bool has_row_fit;    /* rows were short enough to be fitted one by one */
-    bool is_bytes_equal; /* every stored byte was compared and equal, dtype and shape too */
+    struct sum row_fit;                   /* Σ over rows of ⟨a,b⟩²/⟨b,b⟩, scaled as aa; with NEED_ROW_FIT */
+    bool has_row_fit;                     /* rows were short enough to be fitted one by one */
+    bool is_bytes_equal;                  /* every stored byte was compared and equal, dtype and shape too */
     int32_t exponent, exponent_a, exponent_b;
 };
 
@@ -79,7 +81,8 @@ double delta_mean(const struct delta_record *r);
 double delta_mean_abs(const struct delta_record *r);
 /* ‖Δ‖ ÷ ‖a‖: 0 when both are zero, NAN when only a is. */
 double delta_relative_l2(const struct delta_record *r);
-/* ⟨a,b⟩ ÷ (‖a‖·‖b‖) clamped to [−1, 1]: exactly 1 when all elements are equal or both sides are zero, NAN when exactly one is. */
+/* ⟨a,b⟩ ÷ (‖a‖·‖b‖) clamped to [−1, 1]: exactly 1 when all elements are equal or both sides are zero, NAN when exactly
+ * one is. */
 double delta_cosine(const struct delta_record *r);
 /* Σa² ÷ ΣΔ² as 10·log10; NAN when ΣΔ² or Σa² is 0. */
 double delta_sqnr_db(const struct delta_record *r);

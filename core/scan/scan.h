@@ -48,7 +48,8 @@ enum { FLIPS_MAX = 8 };
 struct flips {
     uint64_t zeroed;  /* a ≠ 0, b = 0 */
     uint64_t revived; /* a = 0, b ≠ 0 */
-    uint32_t count;   /* of the entries below: min(changed elements, FLIPS_MAX); only when both dtypes are equal, else 0 */
+    uint32_t
+        count; /* of the entries below: min(changed elements, FLIPS_MAX); only when both dtypes are equal, else 0 */
     struct {
         uint64_t at;      /* flat index, ascending */
         uint32_t bits;    /* how many stored bits differ */
@@ -57,7 +58,7 @@ struct flips {
 };
 
 enum isa { ISA_AUTO, ISA_SCALAR, ISA_AVX2, ISA_AVX512 };
-enum isa isa_best(void);                 /* of this processor */
+enum isa isa_best(void);                              /* of this processor */
 int isa_by_name(const char *name, enum isa *ret_isa); /* 0, or ERROR_REQUEST: unknown, or not on this processor */
 const char *isa_name(enum isa isa);
 
@@ -76,7 +77,9 @@ struct scan_progress {
 struct scan_env {
     unsigned threads; /* ≥ 1; the calling thread is one of them */
     enum isa isa;
-    void (*progress)(void *context, const struct scan_progress *progress); /* optional; any thread, one at a time, ≤ 10/s and once at the end */
+    void (*progress)(
+        void *context,
+        const struct scan_progress *progress); /* optional; any thread, one at a time, ≤ 10/s and once at the end */
     void *progress_context;
     const atomic_bool *cancel; /* optional; read once per unit */
 };
@@ -118,20 +121,20 @@ struct couple_record {
 
 /* How far baseline and candidate of a pair could be held against each other. */
 enum scan_coverage {
-    COVERED_NOT,      /* one-sided, or shapes that have no common rows */
-    COVERED_VALUES,   /* every element of both */
-    COVERED_ROWS,     /* the common leading rows of shapes that differ in the leading dimension only */
-    COVERED_BYTES,    /* undecodable, same dtype, shape and size: is_bytes_equal says all there is to say */
-    COVERED_OPAQUE,   /* undecodable, and nothing can be said */
+    COVERED_NOT,    /* one-sided, or shapes that have no common rows */
+    COVERED_VALUES, /* every element of both */
+    COVERED_ROWS,   /* the common leading rows of shapes that differ in the leading dimension only */
+    COVERED_BYTES,  /* undecodable, same dtype, shape and size: is_bytes_equal says all there is to say */
+    COVERED_OPAQUE, /* undecodable, and nothing can be said */
 };
 
 struct scan_result {
     size_t pairs, models;
-    struct side_record *sides;    /* [pair × models + m]; elements 0 and finite 0 where absent or undecodable */
-    struct delta_record *deltas;  /* [pair] */
-    uint8_t *coverage;            /* [pair]: enum scan_coverage */
-    struct quantiles *quantiles;  /* [pair × models + m], with NEED_QUANTILES, else NULL */
-    struct side_profile *profiles;        /* [pair × models + m], with NEED_PROFILE, else NULL */
+    struct side_record *sides;     /* [pair × models + m]; elements 0 and finite 0 where absent or undecodable */
+    struct delta_record *deltas;   /* [pair] */
+    uint8_t *coverage;             /* [pair]: enum scan_coverage */
+    struct quantiles *quantiles;   /* [pair × models + m], with NEED_QUANTILES, else NULL */
+    struct side_profile *profiles; /* [pair × models + m], with NEED_PROFILE, else NULL */
     struct channel_norms *rows, *columns; /* [pair × models + m], with NEED_ROWS, NEED_COLUMNS, else NULL */
     struct flips *flips;                  /* [pair], with NEED_FLIPS, else NULL */
     size_t group_count;
@@ -140,7 +143,8 @@ struct scan_result {
 };
 
 /* Runs the pass. Errors name file, tensor and offset; ERROR_CANCELLED when cancel was seen. */
-int scan_run(const struct scan_plan *plan, const struct scan_env *env, struct scan_result **ret_result, struct error *err);
+int scan_run(const struct scan_plan *plan, const struct scan_env *env, struct scan_result **ret_result,
+             struct error *err);
 void scan_result_free(struct scan_result *result);
 
 #endif

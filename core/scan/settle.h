@@ -21,8 +21,8 @@ struct settlement {
 /* Re-pairs baseline (model 0) and candidate (the last model): an unmatched or changed tensor whose (dtype, shape, side
  * record) equal those of an unmatched or changed tensor opposite, confirmed byte by byte, is paired with it
  * (PAIRED_BY_CONTENT, bit-equal); its former partner becomes one-sided. Several equal candidates are decided by layer
- * order, else listed. One baseline tensor may match several copies (a duplicated layer). Constant tensors never match by
- * content. pairing and result are rewritten in place, in canonical order. Needs NEED_SIDE and NEED_DELTA. */
+ * order, else listed. One baseline tensor may match several copies (a duplicated layer). Constant tensors never match
+ * by content. pairing and result are rewritten in place, in canonical order. Needs NEED_SIDE and NEED_DELTA. */
 int settle_by_content(const struct scan_plan *plan, const struct scan_env *env, struct pairing *pairing,
                       struct scan_result *result, struct settlement **ret_settlement, struct error *err);
 void settlement_free(struct settlement *settlement);

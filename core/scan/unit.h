@@ -1,6 +1,7 @@
 /* How a tensor is cut into units. Its row-major matrix form has the last dimension as columns and all others as rows; a
- * unit is a box of it that lies contiguously: whole rows up to about 2^20 elements, or a piece of a longer row. The cuts
- * depend on the shape alone, and on its leading dimension not at all: tensors that differ there only share their cuts. */
+ * unit is a box of it that lies contiguously: whole rows up to about 2^20 elements, or a piece of a longer row. The
+ * cuts depend on the shape alone, and on its leading dimension not at all: tensors that differ there only share their
+ * cuts. */
 #ifndef CORE_SCAN_UNIT_H
 #define CORE_SCAN_UNIT_H
 

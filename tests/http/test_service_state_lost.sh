@@ -18,7 +18,7 @@ end_service TERM
 # What a kill between a result's last rename and its commit leaves, of a job that was cancelled afterwards.
 touch "$state/results/$long".{json,index,txt} "$state/results/$job".{json,index,txt}
 start_service --workers 1
-are_gone() { [ -z "$(ls "$state/results" | grep "^$long")" ]; }
+are_gone() { ! compgen -G "$state/results/$long*" >/dev/null; }
 within 5 are_gone
 [ -e "$state/results/$job.json" ] || fail "the sweep removed the files of a job that has a result"
 

@@ -14,14 +14,15 @@ enum pairing_rule {
     PAIRED_BY_NAME = 0,
     PAIRED_BY_PREFIX,
     PAIRED_BY_CONTENT,
-    PAIRED_AS_COPY, /* by content, where one of the two stands in another pair too: a layer that was doubled, or one of two */
+    PAIRED_AS_COPY, /* by content, where one of the two stands in another pair too: a layer that was doubled, or one of
+                       two */
 };
 extern const char *const pairing_rule_names[]; /* "name", "prefix", "content", "copy" */
 
 struct pairing {
     size_t pairs, models;
-    uint32_t *side; /* [pair × models + m]: index into models[m]->tensors, or PAIRING_NONE */
-    uint16_t *rule; /* [pair]: enum pairing_rule */
+    uint32_t *side;    /* [pair × models + m]: index into models[m]->tensors, or PAIRING_NONE */
+    uint16_t *rule;    /* [pair]: enum pairing_rule */
     uint64_t excluded; /* names of the union left out by the selection */
 };
 

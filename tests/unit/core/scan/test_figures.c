@@ -1,0 +1,216 @@
+/* The figures of the pass, over tensors of more than one unit and of awkward content. */
+#include "tests/unit/core/scan/scan_runs.h"
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+struct quantile_row {
+    enum dtype dtype;
+    size_t elements;
+    double error; /* relative */
+};
+
+static const struct quantile_row quantile_rows[] = {
+    {DTYPE_F32, 1, 0},           {DTYPE_F32, 2, 0},           {DTYPE_F32, 65535, 0},      {DTYPE_F32, 65536, 0.004},
+    {DTYPE_F32, 2100000, 0.004}, {DTYPE_F64, 1100000, 0.004}, {DTYPE_F64, 65535, 0},      {DTYPE_BF16, 65536, 0},
+    {DTYPE_BF16, 3200000, 0},    {DTYPE_F16, 2100000, 0},     {DTYPE_U8, 2100000, 0},     {DTYPE_I8, 70000, 0},
+    {DTYPE_F8_E5M2, 70000, 0},   {DTYPE_F4, 100001, 0},       {DTYPE_I32, 100000, 0.004}, {DTYPE_I64, 100000, 0.004},
+    {DTYPE_U16, 100000, 0.004},
+};
+
+START_TEST(quantiles_are_those_of_the_sorted_elements)
+{
+    const struct quantile_row *row = &quantile_rows[_i];
+    const uint64_t dims[] = {row->elements};
+    uint8_t *data = allocate(row->elements * 8 + 8);
+    double *values = allocate(row->elements * sizeof(*values));
+    struct scan_result *result;
+    size_t n = 0;
+
+    if (row->dtype == DTYPE_F32 || row->dtype == DTYPE_F64 || row->dtype == DTYPE_BF16)
+        fill_normal(row->dtype, data, row->elements, 0.25, 1, 5);
+    else
+        fill_random(data, row->elements * 8, 6);
+    decode_f64(row->dtype, data, 0, row->elements, values);
+    for (size_t i = 0; i < row->elements; i++) {
+        if (isfinite(values[i]))
+            values[n++] = values[i];
+    }
+    qsort(values, n, sizeof(*values), compare_doubles);
+    result = scan_one(row->dtype, data, 1, dims, NEED_QUANTILES);
+    ck_assert(result->quantiles[0].is_exact == (row->error == 0));
+    for (int i = 0; i < QUANTILE_COUNT; i++) {
+        double at = (double)(n - 1) * quantile_levels[i], t = at - floor(at), a = values[(size_t)floor(at)],
+               b = values[(size_t)ceil(at)], expected = t >= 0.5 ? b - (b - a) * (1 - t) : a + (b - a) * t;
+
+        ck_assert_msg(fabs(result->quantiles[0].value[i] - expected) <= row->error * fabs(expected),
+                      "level %g is %.17g, not %.17g", quantile_levels[i], result->quantiles[0].value[i], expected);
+    }
+    scan_result_free(result);
+    free(values);
+    free(data);
+}
+END_TEST
+
+START_TEST(extreme_codes_are_counted)
+{
+    const int8_t i8[] = {-128, 127, 127, 0, -127};
+    const uint8_t u8[] = {0, 255, 128, 1, 254}, e4m3[] = {0x7e, 0xfe, 0x7f, 0x7d, 0};
+    const uint64_t dims[] = {5};
+    struct scan_result *result = scan_one(DTYPE_I8, i8, 1, dims, NEED_SIDE | NEED_SATURATION);
+
+    ck_assert_uint_eq(result->sides[0].saturated, 3);
+    scan_result_free(result);
+    result = scan_one(DTYPE_U8, u8, 1, dims, NEED_SIDE | NEED_SATURATION);
+    ck_assert_uint_eq(result->sides[0].saturated, 2);
+    scan_result_free(result);
+    result = scan_one(DTYPE_F8_E4M3, e4m3, 1, dims, NEED_SIDE | NEED_SATURATION);
+    ck_assert_uint_eq(result->sides[0].saturated, 2);
+    scan_result_free(result);
+    result = scan_one(DTYPE_I8, i8, 1, dims, NEED_SIDE);
+    ck_assert_uint_eq(result->sides[0].saturated, 0);
+    scan_result_free(result);
+}
+END_TEST
+
+START_TEST(rows_are_fitted_each_with_its_own_scale)
+{
+    enum { ROWS = 1500, COLUMNS = 1100 };
+    const uint64_t dims[] = {ROWS, COLUMNS}, one_row[] = {1, ROWS * COLUMNS}, flat[] = {ROWS * COLUMNS};
+    float *a = allocate(ROWS * COLUMNS * sizeof(*a));
+    int8_t *b = allocate(ROWS * COLUMNS);
+    long double fitted = 0;
+    struct scan_result *result;
+    uint64_t seed = 3;
+
+    for (size_t row = 0; row < ROWS; row++) {
+        long double ab = 0, bb = 0;
+
+        for (size_t i = row * COLUMNS; i < (row + 1) * COLUMNS; i++) {
+            a[i] = (float)(test_normal(&seed) * (double)(row + 1));
+            b[i] = (int8_t)lrint(fmax(fmin((double)a[i] / (double)(row + 1) * 40, 127), -127));
+            if (row == 7)
+                b[i] = 0;
+            if (i == 12345)
+                a[i] = NAN;
+            if (isfinite(a[i])) {
+                ab += (long double)a[i] * b[i];
+                bb += (long double)b[i] * b[i];
+            }
+        }
+        if (bb > 0)
+            fitted += ab * (ab / bb);
+    }
+    result = scan_two(DTYPE_F32, a, DTYPE_I8, b, 2, dims, dims, NEED_SIDE | NEED_DELTA | NEED_ROW_FIT);
+    ck_assert(result->deltas[0].has_row_fit);
+    ck_assert_double_eq_tol(sum_value(&result->deltas[0].row_fit), (double)fitted, 1e-12 * (double)fitted);
+    ck_assert_double_gt(delta_row_fitted_sqnr_db(&result->deltas[0]), delta_fitted_sqnr_db(&result->deltas[0]) + 10);
+    scan_result_free(result);
+    result = scan_two(DTYPE_F32, a, DTYPE_I8, b, 2, one_row, one_row, NEED_DELTA | NEED_ROW_FIT);
+    ck_assert(!result->deltas[0].has_row_fit); /* cut */
+    scan_result_free(result);
+    result = scan_two(DTYPE_F32, a, DTYPE_I8, b, 1, flat, flat, NEED_DELTA);
+    ck_assert(!result->deltas[0].has_row_fit); /* not asked for */
+    scan_result_free(result);
+    result = scan_two(DTYPE_I8, b, DTYPE_I8, b, 2, dims, dims, NEED_DELTA | NEED_ROW_FIT);
+    ck_assert(!result->deltas[0].has_row_fit); /* codes beside codes */
+    scan_result_free(result);
+    free(a);
+    free(b);
+}
+END_TEST
+
+START_TEST(figures_hold_across_many_units)
+{
+    const size_t elements = (3 << 20) + 77;
+    const uint64_t dims[] = {elements};
+    double *values = allocate(elements * sizeof(*values));
+    long double mean = 0, m2 = 0;
+    struct scan_result *result;
+    uint64_t seed = 77;
+
+    for (size_t i = 0; i < elements; i++)
+        values[i] = 0.1;
+    result = scan_one(DTYPE_F64, values, 1, dims, NEED_SIDE);
+    ck_assert_double_eq(side_mean(&result->sides[0]), 0.1);
+    ck_assert_double_eq(side_std(&result->sides[0]), 0);
+    ck_assert_double_eq_tol(side_l2(&result->sides[0]), 0.1 * sqrt((double)elements),
+                            1e-12 * side_l2(&result->sides[0]));
+    scan_result_free(result);
+
+    for (size_t i = 0; i < elements; i++) {
+        values[i] = 1e9 + 1e-3 * test_normal(&seed);
+        mean += values[i] - 1e9L; /* or the reference itself would round */
+    }
+    mean = 1e9L + mean / (long double)elements;
+    for (size_t i = 0; i < elements; i++)
+        m2 += (values[i] - mean) * (values[i] - mean);
+    result = scan_one(DTYPE_F64, values, 1, dims, NEED_SIDE);
+    ck_assert_double_eq_tol(side_mean(&result->sides[0]), (double)mean, 1e-15 * (double)mean);
+    ck_assert_double_eq_tol(side_std(&result->sides[0]), (double)sqrtl(m2 / (long double)elements),
+                            1e-12 * side_std(&result->sides[0]));
+    scan_result_free(result);
+    free(values);
+}
+END_TEST
+
+START_TEST(wide_identifiers_keep_their_spread_across_units)
+{
+    const size_t elements = (2 << 20) + 5;
+    const uint64_t dims[] = {elements};
+    int64_t *values = allocate(elements * sizeof(*values));
+    struct scan_result *result;
+    double expected;
+
+    for (size_t i = 0; i < elements; i++)
+        values[i] = (INT64_C(1) << 60) + (int64_t)(i % 3);
+    result = scan_one(DTYPE_I64, values, 1, dims, NEED_SIDE);
+    expected = sqrt(2.0 / 3.0);
+    ck_assert_double_eq_tol(side_std(&result->sides[0]), expected, 1e-6);
+    ck_assert_int_eq(result->sides[0].max.i64 - result->sides[0].min.i64, 2);
+    scan_result_free(result);
+    free(values);
+}
+END_TEST
+
+START_TEST(the_first_of_equal_maxima_is_found_across_units)
+{
+    const size_t elements = (2 << 20) + 5;
+    const uint64_t dims[] = {elements};
+    float *a = allocate(elements * sizeof(*a)), *b = allocate(elements * sizeof(*b));
+    struct scan_result *result;
+
+    b[(1 << 20) + 3] = -2;
+    b[(1 << 20) + 9] = 2;
+    b[(2 << 20) + 1] = 2;
+    b[17] = 1.5f;
+    result = scan_two(DTYPE_F32, a, DTYPE_F32, b, 1, dims, dims, NEED_DELTA);
+    ck_assert_uint_eq(result->deltas[0].max_abs_at, (1 << 20) + 3);
+    ck_assert_double_eq(result->deltas[0].max_abs, 2);
+    ck_assert_uint_eq(result->deltas[0].changed, 4);
+    scan_result_free(result);
+    free(a);
+    free(b);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("figures");
+    TCase *tcase = tcase_create("figures");
+
+    tcase_set_timeout(tcase, 300);
+    tcase_add_loop_test(tcase, quantiles_are_those_of_the_sorted_elements, 0,
+                        (int)(sizeof(quantile_rows) / sizeof(quantile_rows[0])));
+    tcase_add_test(tcase, extreme_codes_are_counted);
+    tcase_add_test(tcase, rows_are_fitted_each_with_its_own_scale);
+    tcase_add_test(tcase, figures_hold_across_many_units);
+    tcase_add_test(tcase, wide_identifiers_keep_their_spread_across_units);
+    tcase_add_test(tcase, the_first_of_equal_maxima_is_found_across_units);
+    suite_add_tcase(suite, tcase);
+    return test_run(suite);
+}

@@ -4,7 +4,10 @@
 #include "core/scan/decode.h"
 #include "tests/unit/core/scan/scan_models.h"
 
-enum { ALL_NEEDS = NEED_SIDE | NEED_DELTA | NEED_QUANTILES | NEED_SATURATION | NEED_ROW_FIT };
+enum {
+    ALL_NEEDS = NEED_SIDE | NEED_DELTA | NEED_QUANTILES | NEED_SATURATION | NEED_ROW_FIT | NEED_PROFILE | NEED_ROWS |
+                NEED_COLUMNS | NEED_FLIPS | NEED_DIGEST
+};
 
 static const enum isa isas[] = {ISA_SCALAR, ISA_AVX2, ISA_AVX512};
 static const unsigned thread_counts[] = {1, 2, 7};
@@ -40,15 +43,6 @@ static void fill_normal(enum dtype dtype, uint8_t *to, size_t elements, double m
         else
             memcpy(to + i * 2, (const uint8_t *)&narrow + 2, 2);
     }
-}
-
-static void same_results(const struct scan_result *a, const struct scan_result *b)
-{
-    ck_assert_mem_eq(a->sides, b->sides, a->pairs * a->models * sizeof(*a->sides));
-    ck_assert_mem_eq(a->deltas, b->deltas, a->pairs * sizeof(*a->deltas));
-    ck_assert_mem_eq(a->coverage, b->coverage, a->pairs);
-    if (a->quantiles)
-        ck_assert_mem_eq(a->quantiles, b->quantiles, a->pairs * a->models * sizeof(*a->quantiles));
 }
 
 static struct scan_result *scan_one(enum dtype dtype, const void *data, uint32_t rank, const uint64_t *dims,
@@ -131,7 +125,7 @@ START_TEST(results_are_the_same_bits_for_any_threads_instructions_and_sources)
             variety_model(&first, a, bytes, t != 1);
             variety_model(&second, b, bytes, k != 1);
             got = test_scan(both, 2, ALL_NEEDS, 0.5, thread_counts[t], isa);
-            same_results(expected, got);
+            test_same_results(expected, got);
             ck_assert_uint_le(first.source.largest, 8 << 20);
             scan_result_free(got);
         }

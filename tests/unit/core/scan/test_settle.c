@@ -5,8 +5,8 @@
 #include "tests/unit/core/scan/patterns.h"
 
 enum {
-    PAIR_NEEDS = NEED_SIDE | NEED_DELTA | NEED_PROFILE | NEED_ROWS | NEED_COLUMNS | NEED_FLIPS | NEED_QUANTILES |
-                 NEED_DIGEST
+    PAIR_NEEDS =
+        NEED_SIDE | NEED_DELTA | NEED_PROFILE | NEED_ROWS | NEED_COLUMNS | NEED_FLIPS | NEED_QUANTILES | NEED_DIGEST
 };
 
 /* Models written as words "name=content": contents of one letter are equal where the letters are. A capital is large
@@ -33,7 +33,8 @@ static int compare_words(const void *a, const void *b)
 {
     const char *x = *(char *const *)a, *y = *(char *const *)b;
 
-    return name_compare_natural((struct name){x, (uint32_t)strcspn(x, "=")}, (struct name){y, (uint32_t)strcspn(y, "=")});
+    return name_compare_natural((struct name){x, (uint32_t)strcspn(x, "=")},
+                                (struct name){y, (uint32_t)strcspn(y, "=")});
 }
 
 /* is_reversed: the tensors lie in the file the other way round. */
@@ -160,10 +161,7 @@ static const struct {
      {"l.0.w=A l.1.w=B l.2.w=c", "l.0.w=B l.1.w=c l.2.w=A"},
      "l.0.w=l.2.w:content l.1.w=l.0.w:content l.2.w=l.1.w:content",
      ""},
-    {"one renamed tensor among changed ones",
-     {"a=a b=b c=c", "a=a b=x d=c"},
-     "a=a b!b c=d:content",
-     ""},
+    {"one renamed tensor among changed ones", {"a=a b=b c=c", "a=a b=x d=c"}, "a=a b!b c=d:content", ""},
     {"a tied tensor that became one of its own is no copy", {"embed=a", "embed=a head=a"}, "embed=embed ->head", ""},
     {"a buffer that every layer has makes no copy of a new layer",
      {"l.0.f=f l.0.w=a", "l.0.f=f l.0.w=a l.1.f=f l.1.w=b"},
@@ -238,8 +236,7 @@ START_TEST(carried_figures_are_those_of_a_pass_over_the_new_pairs)
     struct scan_plan plan;
 
     settle(&s, rows[_i].models, models_of((size_t)_i), false);
-    plan = (struct scan_plan){
-        .models = s.models, .model_count = s.count, .pairing = s.pairing, .needs = PAIR_NEEDS};
+    plan = (struct scan_plan){.models = s.models, .model_count = s.count, .pairing = s.pairing, .needs = PAIR_NEEDS};
     ck_assert_msg(scan_run(&plan, &env, &again, &err) == 0, "%s", err.text);
     test_same_results(again, s.result);
     scan_result_free(again);

@@ -82,7 +82,7 @@ static inline void test_source_init(struct test_source *source, const void *data
     source->fails_from = UINT64_MAX;
 }
 
-enum { TEST_TENSORS = 16, TEST_MODELS = 4 };
+enum { TEST_TENSORS = 16, TEST_MODELS = 5 };
 
 struct test_model {
     struct model model;

@@ -118,19 +118,24 @@ struct leftover {
     size_t *pair;
     struct name *name; /* as it was, then as it is stripped */
     size_t count;
+    bool *is_double; /* [pair of the pairing]: its name became that of another */
 };
 
 static void leftover_done(struct leftover *side)
 {
     free(side->pair);
     free(side->name);
+    free(side->is_double);
 }
 
 static int leftover_init(struct leftover *side, size_t room, struct error *err)
 {
-    *side =
-        (struct leftover){.pair = calloc(room + 1, sizeof(*side->pair)), .name = calloc(room + 1, sizeof(*side->name))};
-    return side->pair && side->name ? 0 : error_set(err, ERROR_NO_MEMORY, "out of memory for pairs");
+    side->pair = calloc(room + 1, sizeof(*side->pair));
+    side->name = calloc(room + 1, sizeof(*side->name));
+    side->is_double = calloc(room + 1, sizeof(*side->is_double));
+    if (!side->pair || !side->name || !side->is_double)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for pairs");
+    return 0;
 }
 
 static size_t first_model(const struct pairing *pairing, size_t pair)
@@ -150,7 +155,7 @@ static void leftover_fill(struct leftover *side, const struct model *const *mode
         size_t first = first_model(pairing, pair);
         bool lacks = pairing->side[pair * pairing->models + model] == PAIRING_NONE;
 
-        if (is_right ? first != model : first >= model || !lacks)
+        if (side->is_double[pair] || (is_right ? first != model : first >= model || !lacks))
             continue;
         side->pair[side->count] = pair;
         side->name[side->count++] = pairing_name(pairing, models, pair);
@@ -187,27 +192,18 @@ static struct name first_component(struct name name)
     return (struct name){name.text, dot ? (uint32_t)(dot - name.text) + 1 : 0};
 }
 
-/* Index of side's names; those that appear twice are emptied, so that nothing finds them. */
+/* Index of side's names; those that appear twice are marked. */
 static struct name_index *index_of(struct leftover *side)
 {
     struct name_index *index = name_index_new(side->count + 1);
     const struct name_records records = {side->name, sizeof(*side->name)};
-    bool *is_double = calloc(side->count + 1, sizeof(*is_double));
 
-    for (size_t i = 0; index && is_double && i < side->count; i++) {
+    for (size_t i = 0; index && i < side->count; i++) {
         uint32_t at = name_index_add(index, records, (uint32_t)i);
 
         if (at != i)
-            is_double[at] = is_double[i] = true;
+            side->is_double[side->pair[at]] = side->is_double[side->pair[i]] = true;
     }
-    for (size_t i = 0; index && is_double && i < side->count; i++)
-        if (is_double[i])
-            side->pair[i] = SIZE_MAX;
-    if (!is_double) {
-        name_index_free(index);
-        index = NULL;
-    }
-    free(is_double);
     return index;
 }
 
@@ -240,7 +236,7 @@ static int join_equal(struct pairing *pairing, struct leftover *left, struct lef
     for (size_t i = 0; rc == 0 && i < left->count; i++) {
         uint32_t at = name_index_find(index_right, records, left->name[i]);
 
-        if (left->pair[i] != SIZE_MAX && at != NAME_INDEX_NONE && right->pair[at] != SIZE_MAX)
+        if (at != NAME_INDEX_NONE && !left->is_double[left->pair[i]] && !right->is_double[right->pair[at]])
             join(pairing, left->pair[i], right->pair[at]);
     }
     name_index_free(index_left);
@@ -345,6 +341,8 @@ int pairing_add_prefixed(const struct model *const *models, struct pairing *pair
     if (rc == 0)
         rc = leftover_init(&right, pairing->pairs, err);
     for (size_t m = 1; rc == 0 && m < pairing->models; m++) {
+        memset(left.is_double, 0, pairing->pairs * sizeof(*left.is_double));
+        memset(right.is_double, 0, pairing->pairs * sizeof(*right.is_double));
         leftover_fill(&left, models, pairing, m, false);
         leftover_fill(&right, models, pairing, m, true);
         if (left.count == 0 || right.count == 0)

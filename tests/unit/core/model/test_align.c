@@ -222,6 +222,58 @@ START_TEST(dtypes_are_known_by_name)
 }
 END_TEST
 
+/* "a>b" of every pair that a prefix stands between, and how many pairs there are. */
+static const struct {
+    const char *models[3];
+    size_t count;
+    const char *prefixed;
+    size_t pairs;
+} prefix_rows[] = {
+    {{"model.a model.b", "a b"}, 2, "model.a>a model.b>b", 2},
+    {{"a b", "module.a module.b"}, 2, "a>module.a b>module.b", 2},
+    {{"_orig_mod.module.a", "model.a"}, 2, "_orig_mod.module.a>model.a", 1},
+    {{"a model.a", "a"}, 2, "", 2},          /* a has its partner */
+    {{"model.a module.a", "a b"}, 2, "", 4}, /* two that become one: neither */
+    {{"a", "model.a module.a"}, 2, "", 3},
+    {{"bert.x bert.y.z cls.w", "x y.z pooler"}, 2, "bert.x>x bert.y.z>y.z", 4},
+    {{"x y.z pooler", "bert.x bert.y.z cls.w"}, 2, "x>bert.x y.z>bert.y.z", 4},
+    {{"t.a t.b t.c t.d", "a x y z"}, 2, "", 8}, /* one of four, of four: no evidence */
+    {{"model.encoder.a head", "bert.encoder.a head"}, 2, "", 3},
+    {{"model.a model.b c", "a c", "b module.c"}, 3, "c>module.c model.b>b", 3},
+    {{"a b", "c", "d"}, 3, "", 4},
+};
+
+START_TEST(names_left_over_are_paired_without_prefixes)
+{
+    const struct model *models[3];
+    struct pairing *pairing;
+    char text[2048] = "";
+    size_t n = prefix_rows[_i].count;
+
+    for (size_t m = 0; m < n; m++)
+        models[m] = model_of(prefix_rows[_i].models[m]);
+    ck_assert_int_eq(pairing_align(models, n, NULL, &pairing, NULL), 0);
+    ck_assert_int_eq(pairing_add_prefixed(models, pairing, NULL), 0);
+    for (size_t p = 0; p < pairing->pairs; p++) {
+        const struct tensor *a = pairing_tensor(pairing, models, p, 0);
+        const struct tensor *b = pairing_tensor(pairing, models, p, n - 1);
+
+        if (p > 0)
+            ck_assert_int_lt(
+                name_compare_natural(pairing_name(pairing, models, p - 1), pairing_name(pairing, models, p)), 0);
+        if (pairing->rule[p] != PAIRED_BY_PREFIX || !a || !b)
+            continue;
+        sprintf(text + strlen(text), "%s%.*s>%.*s", *text ? " " : "", (int)a->name.bytes, a->name.text,
+                (int)b->name.bytes, b->name.text);
+    }
+    ck_assert_str_eq(text, prefix_rows[_i].prefixed);
+    ck_assert_uint_eq(pairing->pairs, prefix_rows[_i].pairs);
+    pairing_free(pairing);
+    for (size_t m = 0; m < n; m++)
+        model_close((struct model *)(uintptr_t)models[m]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("model/align");
@@ -230,6 +282,8 @@ int main(void)
     int failed;
 
     tcase_add_loop_test(tests, tensors_of_equal_names_stand_opposite, 0, (int)(sizeof(rows) / sizeof(rows[0])));
+    tcase_add_loop_test(tests, names_left_over_are_paired_without_prefixes, 0,
+                        (int)(sizeof(prefix_rows) / sizeof(prefix_rows[0])));
     tcase_add_test(tests, a_selection_leaves_names_out_and_counts_them);
     tcase_add_test(tests, pairs_grow_beyond_the_largest_model);
     tcase_add_test(tests, names_are_found_by_hash_and_only_once);

@@ -82,7 +82,7 @@ static inline void test_source_init(struct test_source *source, const void *data
     source->fails_from = UINT64_MAX;
 }
 
-enum { TEST_TENSORS = 16, TEST_MODELS = 4 };
+enum { TEST_TENSORS = 16, TEST_MODELS = 5 };
 
 struct test_model {
     struct model model;
@@ -171,6 +171,28 @@ static inline struct scan_result *test_scan(struct test_model *const *models, si
     for (size_t m = 0; m < count; m++)
         ck_assert_int_eq(models[m]->source.held, 0);
     return result;
+}
+
+static inline void test_same_results(const struct scan_result *a, const struct scan_result *b)
+{
+    const size_t sides = a->pairs * a->models;
+
+    ck_assert_uint_eq(a->pairs, b->pairs);
+    ck_assert_mem_eq(a->sides, b->sides, sides * sizeof(*a->sides));
+    ck_assert_mem_eq(a->deltas, b->deltas, a->pairs * sizeof(*a->deltas));
+    ck_assert_mem_eq(a->coverage, b->coverage, a->pairs);
+    if (a->quantiles)
+        ck_assert_mem_eq(a->quantiles, b->quantiles, sides * sizeof(*a->quantiles));
+    if (a->profiles)
+        ck_assert_mem_eq(a->profiles, b->profiles, sides * sizeof(*a->profiles));
+    if (a->rows)
+        ck_assert_mem_eq(a->rows, b->rows, sides * sizeof(*a->rows));
+    if (a->columns)
+        ck_assert_mem_eq(a->columns, b->columns, sides * sizeof(*a->columns));
+    if (a->flips)
+        ck_assert_mem_eq(a->flips, b->flips, a->pairs * sizeof(*a->flips));
+    if (a->digests)
+        ck_assert_mem_eq(a->digests, b->digests, sides * sizeof(*a->digests));
 }
 
 /* A small generator with the same numbers everywhere (xorshift64*). */

@@ -7,7 +7,10 @@
 #include "core/scan/decode.h"
 #include "tests/unit/core/scan/scan_models.h"
 
-enum { ALL_NEEDS = NEED_SIDE | NEED_DELTA | NEED_QUANTILES | NEED_SATURATION | NEED_ROW_FIT };
+enum {
+    ALL_NEEDS = NEED_SIDE | NEED_DELTA | NEED_QUANTILES | NEED_SATURATION | NEED_ROW_FIT | NEED_PROFILE | NEED_ROWS |
+                NEED_COLUMNS | NEED_FLIPS | NEED_DIGEST
+};
 
 static inline void fill_random(uint8_t *to, size_t bytes, uint64_t seed)
 {
@@ -40,15 +43,6 @@ static inline void fill_normal(enum dtype dtype, uint8_t *to, size_t elements, d
         else
             memcpy(to + i * 2, (const uint8_t *)&narrow + 2, 2);
     }
-}
-
-static inline void same_results(const struct scan_result *a, const struct scan_result *b)
-{
-    ck_assert_mem_eq(a->sides, b->sides, a->pairs * a->models * sizeof(*a->sides));
-    ck_assert_mem_eq(a->deltas, b->deltas, a->pairs * sizeof(*a->deltas));
-    ck_assert_mem_eq(a->coverage, b->coverage, a->pairs);
-    if (a->quantiles)
-        ck_assert_mem_eq(a->quantiles, b->quantiles, a->pairs * a->models * sizeof(*a->quantiles));
 }
 
 static inline struct scan_result *scan_one(enum dtype dtype, const void *data, uint32_t rank, const uint64_t *dims,

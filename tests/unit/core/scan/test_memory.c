@@ -63,7 +63,8 @@ void free(void *memory)
 START_TEST(every_failed_allocation_ends_the_pass_and_leaks_nothing)
 {
     static uint8_t data[(3 << 20) + 4096];
-    const uint64_t large[] = {3000, 1000}, small[] = {70, 1000};
+    const uint64_t large[] = {3000, 1000}, small[] = {70, 1000}, wide[] = {1500, 1000};
+    const uint32_t groups[] = {GROUP_NONE, 0, GROUP_NONE};
     struct scan_env env = {.threads = 1};
     struct test_pairing pairing;
     struct test_model first, second;
@@ -78,10 +79,17 @@ START_TEST(every_failed_allocation_ends_the_pass_and_leaks_nothing)
         test_model_init(&first, data, sizeof(data), false);
         test_model_init(&second, data, sizeof(data), false);
         test_model_add(&first, DTYPE_U8, 0, 2, large);
+        test_model_add(&first, DTYPE_BF16, 0, 2, wide);
         test_model_add(&first, DTYPE_U8, 0, 2, small);
         test_model_add(&second, DTYPE_I8, 0, 2, large);
+        test_model_add(&second, DTYPE_BF16, 0, 2, wide);
         test_pairing_init(&pairing, (struct test_model *[]){&first, &second}, 2);
-        plan = test_plan(&pairing, NEED_SIDE | NEED_DELTA | NEED_QUANTILES, 0);
+        plan = test_plan(&pairing,
+                         NEED_SIDE | NEED_DELTA | NEED_QUANTILES | NEED_PROFILE | NEED_ROWS | NEED_COLUMNS |
+                             NEED_FLIPS | NEED_COUPLES,
+                         0);
+        plan.groups = groups;
+        plan.group_count = 1;
         allocations = 0;
         live = 0;
         is_watched = true;

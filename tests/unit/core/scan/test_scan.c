@@ -59,7 +59,7 @@ START_TEST(results_are_the_same_bits_for_any_threads_instructions_and_sources)
             variety_model(&first, a, bytes, t != 1);
             variety_model(&second, b, bytes, k != 1);
             got = test_scan(both, 2, ALL_NEEDS, 0.5, thread_counts[t], isa);
-            same_results(expected, got);
+            test_same_results(expected, got);
             ck_assert_uint_le(first.source.largest, 8 << 20);
             scan_result_free(got);
         }

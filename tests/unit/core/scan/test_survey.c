@@ -336,6 +336,51 @@ START_TEST(couples_are_those_of_numpy_for_any_threads_and_instructions)
 }
 END_TEST
 
+/* Puts the tensors of every other model in the opposite order in its file: as another sharding would. */
+static void series_shuffle(struct series *series)
+{
+    for (size_t m = 1; m < series->models_count; m += 2) {
+        struct test_model *model = &series->model[m];
+        uint8_t *moved = allocate(2 * (size_t)model->source.base.size);
+
+        for (size_t t = 0; t < series->tensors; t++) {
+            struct extent *extent = &model->tensors[t].extent;
+            uint64_t offset = model->source.base.size - extent->offset - extent->bytes;
+
+            memcpy(moved + offset, series->data[m] + extent->offset, extent->bytes);
+            extent->offset = offset;
+        }
+        free(series->data[m]);
+        series->data[m] = moved;
+        model->source.data = moved;
+    }
+}
+
+START_TEST(where_tensors_lie_in_their_files_changes_nothing)
+{
+    enum { NEEDS = SURVEY_NEEDS | NEED_DELTA | NEED_FLIPS | NEED_COUPLES };
+
+    load_lines();
+    for (size_t i = 0; i < line_count; i++) {
+        static struct series series;
+        struct scan_result *result, *moved;
+
+        if (strcmp(lines[i].field[0], "series") != 0)
+            continue;
+        series_init(&series, &lines[i]);
+        result = series_scan(&series, NEEDS, 2, ISA_AUTO);
+        series_shuffle(&series);
+        moved = series_scan(&series, NEEDS, 2, ISA_AUTO);
+        test_same_results(result, moved);
+        ck_assert_mem_eq(result->couples, moved->couples,
+                         2 * couple_count(series.models_count) * sizeof(*result->couples));
+        scan_result_free(result);
+        scan_result_free(moved);
+        series_done(&series);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("survey");
@@ -345,6 +390,7 @@ int main(void)
     tcase_add_test(tcase, profiles_norms_and_digests_are_those_of_numpy_and_hashlib);
     tcase_add_test(tcase, flips_are_those_of_numpy);
     tcase_add_test(tcase, couples_are_those_of_numpy_for_any_threads_and_instructions);
+    tcase_add_test(tcase, where_tensors_lie_in_their_files_changes_nothing);
     suite_add_tcase(suite, tcase);
     return test_run(suite);
 }

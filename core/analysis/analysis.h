@@ -32,9 +32,8 @@ extern const struct analysis *const analyses[];
 extern const size_t analysis_count;
 int analysis_by_name(const char *name, size_t bytes); /* index, or −1 */
 
-
 extern const struct analysis stats_analysis, quantization_analysis, layer_impact_analysis,
-    architecture_comparison_analysis, memory_analysis, anomaly_analysis, change_summary_analysis,
-    convergence_analysis, gradient_analysis, similarity_matrix_analysis;
+    architecture_comparison_analysis, memory_analysis, anomaly_analysis, change_summary_analysis, convergence_analysis,
+    gradient_analysis, similarity_matrix_analysis;
 
 #endif

@@ -20,10 +20,12 @@ const char *const gate_severity_names[] = {"info", "warning", "error", "critical
 /* Labels that are ordered, the least first. */
 static const char *const label_orders[][8] = {
     {"none", "minimal", "low", "moderate", "high", "severe", NULL},
-    {"info", "warning", "error", "critical", NULL},
+    {"none", "info", "warning", "error", "critical", NULL},
     {"none", "low", "medium", "high", NULL},
     {"identical", "equivalent", "incomparable", "changed", NULL},
 };
+
+#define UNORDERED INT32_MIN
 
 enum { PATH_DEPTH = 12, PATH_BYTES = 512, NAME_BYTES = 512 };
 
@@ -67,7 +69,7 @@ static int label_rank(const char *label, size_t bytes, const char *other)
         if (rank >= 0 && other_rank >= 0)
             return rank - other_rank;
     }
-    return strlen(other) == bytes && memcmp(label, other, bytes) == 0 ? 0 : INT32_MIN;
+    return strlen(other) == bytes && memcmp(label, other, bytes) == 0 ? 0 : UNORDERED;
 }
 
 static bool is_within(enum gate_bound bound, int order)
@@ -164,9 +166,14 @@ static void hear(struct listener *listener, const char *text, size_t bytes, bool
                 add_violation(listener, rule, NULL, 0, false, "not computable");
         } else if (is_number != !rule->label) {
             add_violation(listener, rule, text, bytes, is_number, is_number ? "is a number" : "is no number");
-        } else if (!is_within(rule->bound, is_number ? (number > rule->number) - (number < rule->number)
-                                                     : label_rank(text, bytes, rule->label))) {
-            add_violation(listener, rule, text, bytes, is_number, NULL);
+        } else {
+            int order =
+                is_number ? (number > rule->number) - (number < rule->number) : label_rank(text, bytes, rule->label);
+
+            if (order == UNORDERED && rule->bound != GATE_EQUALS)
+                add_violation(listener, rule, text, bytes, is_number, "is not of the limit's order");
+            else if (!is_within(rule->bound, order))
+                add_violation(listener, rule, text, bytes, is_number, NULL);
         }
     }
 }

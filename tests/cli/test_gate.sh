@@ -23,6 +23,12 @@ expect 4 "$diffaid" compare --gate "$work/gate.json" "$base" "$tuned" && out 'pr
 gate '[{"metric":"quantization_analysis.precision_loss","max":"moderate"},{"metric":"layer_impact.layers.share","scope":"layer","include":"layers","max":0.5}]'
 expect 0 "$diffaid" compare --gate "$work/gate.json" "$base" "$tuned"
 
+# Labels are ordered, each kind by itself; one of another kind is no pass.
+gate '[{"metric":"anomaly_detection.worst","max":"warning"}]'
+expect 0 "$diffaid" compare --gate "$work/gate.json" "$base" "$tuned"
+gate '[{"metric":"quantization_analysis.precision_loss","max":"critical"}]'
+expect 4 "$diffaid" compare --json --gate "$work/gate.json" "$base" "$tuned" && out "not of the limit's order"
+
 # A null figure is a violation unless the rule allows it; so is a figure that there is not.
 gate '[{"metric":"layer_impact.layers.share","scope":"layer","include":"rotary","max":1}]'
 expect 4 "$diffaid" compare --json --gate "$work/gate.json" "$base" "$tuned" && out 'not computable'

@@ -40,7 +40,7 @@ struct listener {
     unsigned depth;
     struct {
         enum writer_scope scope;
-        size_t path_bytes; /* of the path without this scope's own members */
+        size_t path_bytes;  /* of the path without this scope's own members */
         size_t layer_bytes; /* of layer as it was outside */
     } stack[PATH_DEPTH];
     unsigned skipped;
@@ -110,7 +110,7 @@ static void add_violation(struct listener *listener, const struct gate_rule *rul
 {
     struct gate_result *result = listener->result;
     struct gate_violation *violation;
-    const char *name = listener->scope == GATE_TENSOR ? listener->name
+    const char *name = listener->scope == GATE_TENSOR  ? listener->name
                        : listener->scope == GATE_LAYER ? listener->layer
                                                        : NULL;
     size_t name_bytes = listener->scope == GATE_TENSOR ? listener->name_bytes : listener->layer_bytes;
@@ -151,8 +151,7 @@ static bool is_included(struct listener *listener, size_t rule)
 }
 
 /* Calls check for every rule that names the value under way, and takes its member off the path. */
-static void hear(struct listener *listener, const char *text, size_t bytes, bool is_number, double number,
-                 bool is_null)
+static void hear(struct listener *listener, const char *text, size_t bytes, bool is_number, double number, bool is_null)
 {
     for (size_t i = 0; i < listener->gate->count && !listener->skipped; i++) {
         const struct gate_rule *rule = &listener->gate->rules[i];
@@ -331,7 +330,8 @@ static void check_nonfinite(struct listener *listener, const struct comparison *
         bytes = snprintf(text, sizeof(text), "%llu", (unsigned long long)count);
         listener->name = name.text;
         listener->name_bytes = name.bytes;
-        add_violation(listener, NULL, text, (size_t)bytes, true, "new non-finite elements");
+        add_violation(listener, NULL, text, (size_t)bytes, true,
+                      c->model_count > 1 ? "new non-finite elements" : "non-finite elements");
     }
 }
 
@@ -359,7 +359,8 @@ static int listen(struct listener *listener, const struct comparison *c)
     if (has_scope(listener->gate, GATE_MODEL)) {
         listen_begin(listener, GATE_MODEL, "");
         write_begin_object(&listener->writer);
-        comparison_write_summary(c, &listener->writer);
+        if (c->model_count > 1) /* of one model there is no summary */
+            comparison_write_summary(c, &listener->writer);
         write_end(&listener->writer);
         listen_to_analyses(listener, c, GATE_MODEL);
     }

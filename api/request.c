@@ -73,15 +73,15 @@ static void parse_models(struct json_object *value, struct job_request *request,
     size_t count;
 
     if (!value) {
-        request_fault_add(faults, "", "\"models\" is missing: an array of at least two models");
+        request_fault_add(faults, "", "\"models\" is missing: an array of 1 to %d models", REQUEST_MODELS_MAX);
         return;
     }
-    if (!is_json_type(value, json_type_array, "/models", "an array of at least two models", faults))
+    if (!is_json_type(value, json_type_array, "/models", "an array of models", faults))
         return;
     count = json_object_array_length(value);
-    if (count < 2 || count > REQUEST_MODELS_MAX) {
-        request_fault_add(faults, "/models", "%s models are needed for a comparison, %zu given",
-                          count < 2 ? "at least two" : "at most 64", count);
+    if (count < 1 || count > REQUEST_MODELS_MAX) {
+        request_fault_add(faults, "/models", "must hold 1 to %d models (one for a profile, more to compare), holds %zu",
+                          REQUEST_MODELS_MAX, count);
         return;
     }
     request->models = calloc(count, sizeof(*request->models));
@@ -273,6 +273,23 @@ static void parse_labels(struct json_object *value, struct job_request *request,
     json_text_done(&json);
 }
 
+/* A rule asks for the analysis that it names, which may take more models than there are. */
+static void check_gate(const struct job_request *request, struct request_faults *faults)
+{
+    const struct gate *gate = &request->compare.gate;
+
+    for (size_t i = 0; request->model_count && i < gate->count; i++) {
+        uint32_t asked = gate_analyses(&(struct gate){&gate->rules[i], 1});
+        char pointer[64] = "/gate";
+
+        pointer_append_index(pointer, sizeof(pointer), i);
+        for (size_t a = 0; a < analysis_count; a++)
+            if ((asked & (1u << a)) && request->model_count < analyses[a]->models_min)
+                request_fault_add(faults, pointer, "%s needs at least %u models, %zu given", analyses[a]->name,
+                                  analyses[a]->models_min, request->model_count);
+    }
+}
+
 /* compare_request_check speaks of the request as a whole; a bad pattern is looked for, to point at it. */
 static void check_patterns(const struct patterns *patterns, const char *option, struct json_object *options,
                            struct request_faults *faults)
@@ -342,6 +359,9 @@ static void parse_members(struct json_object *root, struct job_request *request,
     if (members[4])
         gate_rules_parse(members[4], "/gate", &request->compare.gate, faults);
     request->compare.analyses |= gate_analyses(&request->compare.gate);
+    check_gate(request, faults);
+    if (request->compare.options.digest && request->model_count > 1)
+        request_fault_add(faults, "/options/digest", "takes one model, %zu given", request->model_count);
     check_options(request, members[2], faults);
 }
 

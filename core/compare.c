@@ -138,6 +138,8 @@ int compare_request_check(const struct compare_request *request, struct error *e
     if (o->headers_only && (o->quantiles || o->what_if))
         return error_set(err, ERROR_REQUEST, "headers_only reads no weights, so %s cannot be measured",
                          o->quantiles ? "quantiles" : "what_if");
+    if (o->headers_only && o->digest)
+        return error_set(err, ERROR_REQUEST, "headers_only reads no weights, so there is nothing to digest");
     if (o->sort == SORT_BEYOND_EPSILON && isnan(o->epsilon))
         return error_set(err, ERROR_REQUEST, "sort beyond_epsilon needs an epsilon");
     if (o->impact_low > o->impact_high)
@@ -192,7 +194,8 @@ static int scan(struct comparison *c, const struct compare_env *env, struct erro
         .models = (const struct model *const *)c->models,
         .model_count = c->model_count,
         .pairing = c->pairing,
-        .needs = (c->model_count > 1 ? NEED_DELTA : 0) | (c->request->gate.count ? NEED_SIDE : 0),
+        .needs = (c->model_count > 1 ? NEED_DELTA : 0) | (c->request->gate.count ? NEED_SIDE : 0) |
+                 (c->request->options.digest ? NEED_DIGEST : 0),
         .epsilon = isnan(c->request->options.epsilon) ? 0 : c->request->options.epsilon,
     };
     uint32_t *groups = NULL;
@@ -228,6 +231,8 @@ static enum tensor_status status_of(const struct comparison *c, size_t pair)
     const struct tensor *b = comparison_tensor(c, pair, c->model_count - 1);
     const struct delta_record *delta;
 
+    if (c->model_count == 1)
+        return STATUS_COUNT;
     if (!a || !b)
         return a ? STATUS_REMOVED : b ? STATUS_ADDED : STATUS_COUNT; /* only in a model between */
     if (!shape_equal(&a->shape, &b->shape))
@@ -364,8 +369,10 @@ static void tell_phase(const struct compare_env *env, const char *phase)
         env->phase(env->phase_context, phase);
 }
 
-static int check_analyses(const struct compare_request *request, size_t model_count, struct error *err)
+static int check_models(const struct compare_request *request, size_t model_count, struct error *err)
 {
+    if (request->options.digest && model_count > 1)
+        return error_set(err, ERROR_REQUEST, "digest takes one model, not %zu", model_count);
     for (size_t i = 0; i < analysis_count; i++)
         if ((request->analyses & (1u << i)) &&
             (model_count < analyses[i]->models_min || model_count > analyses[i]->models_max))
@@ -381,7 +388,7 @@ int compare_run(const struct compare_request *request, struct model *const *mode
     int rc = compare_request_check(request, err);
 
     if (rc == 0)
-        rc = check_analyses(request, model_count, err);
+        rc = check_models(request, model_count, err);
     if (rc)
         return rc;
     c = calloc(1, sizeof(*c));
@@ -408,6 +415,8 @@ int compare_run(const struct compare_request *request, struct model *const *mode
         rc = listing_build(c, &c->listing, &c->listing_count, err);
     if (rc == 0)
         rc = prepare(c, env, err);
+    if (rc == 0 && request->options.digest)
+        rc = fingerprint_of(c, &c->fingerprint, err);
     if (rc == 0 && request->gate.count)
         rc = gate_run(&request->gate, c, &c->gate, err);
     if (rc)

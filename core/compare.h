@@ -2,6 +2,7 @@
 #ifndef CORE_COMPARE_H
 #define CORE_COMPARE_H
 
+#include "core/fingerprint.h"
 #include "core/gate.h"
 #include "core/model/align.h"
 #include "core/model/model.h"
@@ -52,7 +53,7 @@ struct comparison {
     struct scan_result *scan; /* NULL with headers_only */
     struct name *group_names; /* with couples: the layers that scan->couples sums by, in natural order */
     size_t group_count;
-    uint8_t *status; /* [pair]: enum tensor_status; meaningless for one model */
+    uint8_t *status; /* [pair]: enum tensor_status; STATUS_COUNT: none, as in a profile */
     uint64_t status_counts[STATUS_COUNT];
     enum verdict verdict;
     const char *because;           /* of equivalent: "values", "renamed" or "epsilon"; NULL otherwise */
@@ -66,8 +67,9 @@ struct comparison {
     size_t listing_count;
     struct comparison_warning *warnings;
     size_t warning_count;
-    struct gate_result *gate; /* NULL without rules */
-    void **states;            /* [analysis]: what prepare returned */
+    struct gate_result *gate;       /* NULL without rules */
+    struct fingerprint fingerprint; /* with the option digest */
+    void **states;                  /* [analysis]: what prepare returned */
 };
 
 /* Compares (n ≥ 2) or profiles (n = 1) opened models. The models must outlive the comparison. ERROR_REQUEST for a bad
@@ -90,7 +92,7 @@ void comparison_write_summary(const struct comparison *comparison, struct writer
 /* Writes one tensor's record, an object. */
 void comparison_write_tensor(const struct comparison *comparison, size_t pair, struct writer *w);
 
-/* The one sentence that says what was found. */
+/* The one sentence that says what was found; of a profile, what the model holds. */
 void comparison_headline(const struct comparison *comparison, char *out, size_t size);
 
 const struct tensor *comparison_tensor(const struct comparison *c, size_t pair, size_t model);

@@ -2,6 +2,7 @@
  */
 #include "core/document.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -90,6 +91,12 @@ static void write_side(const struct comparison *c, size_t pair, size_t model, st
     write_end(w);
     write_u64(w, "elements", tensor->shape.elements);
     write_u64(w, "bytes", tensor->extent.bytes);
+    if (c->request->options.digest) {
+        char digest[FINGERPRINT_TEXT_BYTES];
+
+        fingerprint_text(c->scan->digests[pair], digest);
+        write_text(w, "digest", digest);
+    }
     for (size_t i = 0; i < analysis_count; i++)
         if ((c->request->analyses & (1u << i)) && analyses[i]->write_side && comparison_side(c, pair, model))
             analyses[i]->write_side(c, c->states[i], pair, model, w);
@@ -198,6 +205,18 @@ static void write_dtypes(const struct model *model, struct writer *w)
     write_end(w);
 }
 
+static void write_fingerprint(const struct comparison *c, struct writer *w)
+{
+    char digest[FINGERPRINT_TEXT_BYTES];
+
+    fingerprint_text(c->fingerprint.digest, digest);
+    write_object(w, "digest");
+    write_text(w, "model", digest);
+    write_text(w, "algorithm", "sha256");
+    write_u64(w, "tensors", c->fingerprint.tensors);
+    write_end(w);
+}
+
 static void write_models(const struct comparison *c, struct writer *w)
 {
     write_array(w, "models");
@@ -223,6 +242,8 @@ static void write_models(const struct comparison *c, struct writer *w)
             write_name(w, model->metadata[i].value);
         }
         write_end(w);
+        if (c->request->options.digest)
+            write_fingerprint(c, w);
         write_end(w);
     }
     write_end(w);
@@ -284,6 +305,12 @@ void comparison_headline(const struct comparison *c, char *out, size_t size)
     for (int s = 0; s < STATUS_COUNT; s++)
         all += c->status_counts[s];
     out[0] = '\0';
+    if (c->model_count == 1) {
+        snprintf(out, size, "%zu %s, %" PRIu64 " parameters, %" PRIu64 " bytes in %zu %s", c->models[0]->tensor_count,
+                 plural(c->models[0]->tensor_count), c->models[0]->parameters, c->models[0]->bytes,
+                 c->models[0]->file_count, c->models[0]->file_count == 1 ? "file" : "files");
+        return;
+    }
     switch (c->verdict) {
     case VERDICT_IDENTICAL:
         used = all ? append(out, size, used, "Identical: all %llu %s are equal byte for byte", all, plural(all))

@@ -337,7 +337,8 @@ static void check_nonfinite(struct listener *listener, const struct comparison *
         bytes = snprintf(text, sizeof(text), "%llu", (unsigned long long)count);
         listener->name = name.text;
         listener->name_bytes = name.bytes;
-        add_violation(listener, NULL, text, (size_t)bytes, true, "new non-finite elements");
+        add_violation(listener, NULL, text, (size_t)bytes, true,
+                      c->model_count > 1 ? "new non-finite elements" : "non-finite elements");
     }
 }
 
@@ -365,7 +366,8 @@ static int listen(struct listener *listener, const struct comparison *c)
     if (has_scope(listener->gate, GATE_MODEL)) {
         listen_begin(listener, GATE_MODEL, "");
         write_begin_object(&listener->writer);
-        comparison_write_summary(c, &listener->writer);
+        if (c->model_count > 1) /* of one model there is no summary */
+            comparison_write_summary(c, &listener->writer);
         write_end(&listener->writer);
         listen_to_analyses(listener, c, GATE_MODEL);
     }

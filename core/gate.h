@@ -68,7 +68,8 @@ struct gate_result {
 uint32_t gate_analyses(const struct gate *gate);
 
 /* Holds the comparison against the gate. Beside the rules one more holds: a pair that gained or changed non-finite
- * elements, or an added tensor that has any, violates every gate whose rules name no metric nonfinite_changed. */
+ * elements, or an added tensor (of one model: any tensor) that has some, violates every gate whose rules name no metric
+ * nonfinite_changed. */
 int gate_run(const struct gate *gate, const struct comparison *comparison, struct gate_result **ret_result,
              struct error *err);
 void gate_result_free(struct gate_result *result);

@@ -55,6 +55,8 @@ const struct option options_table[] = {
      "Order of the listing: name, change_magnitude or a delta field."},
     {"order", NULL, OPTION_CHOICE, FIELD(order), 0, 0, 0, order_names, "ORDER",
      "ascending or descending; by default names ascend and figures descend."},
+    {"digest", NULL, OPTION_FLAG, FIELD(digest), 0, 0, 0, NULL, NULL,
+     "Of one model: a fingerprint of its values, whatever the order of its tensors, its shards or its metadata."},
     {"quantiles", "stats", OPTION_FLAG, FIELD(quantiles), 0, 0, 0, NULL, NULL,
      "Add the quantiles p01 p05 p25 p50 p75 p95 p99 of each side."},
     {"what_if", QUANTIZATION, OPTION_FLAG, FIELD(what_if), 0, 0, 0, NULL, NULL,

@@ -39,7 +39,7 @@ enum align_choice { ALIGN_AUTO, ALIGN_NONE };
 struct options {
     struct patterns include, exclude;
     double epsilon; /* NAN: none given */
-    bool headers_only, only_changed, quantiles, what_if;
+    bool headers_only, only_changed, digest, quantiles, what_if;
     uint64_t top;   /* 0: all */
     unsigned sort;  /* enum sort_key */
     unsigned order; /* 0: the sort's own, 1: ascending, 2: descending */

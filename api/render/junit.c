@@ -91,9 +91,7 @@ static void render_junit(const struct comparison *c, const struct render_options
     char headline[512], text[160];
 
     (void)options;
-    headline[0] = '\0';
-    if (c->model_count > 1)
-        comparison_headline(c, headline, sizeof(headline));
+    comparison_headline(c, headline, sizeof(headline));
     if (c->gate) {
         failures += put_test(c->gate, NULL, NULL);
         for (size_t i = 0; i < rules->count; i++)

@@ -139,7 +139,16 @@ static void render_markdown(const struct comparison *c, const struct render_opti
     output_text(output, "### diffaid: ");
     if (c->model_count == 1) {
         put_cell(output, c->models[0]->uri, strlen(c->models[0]->uri));
+        output_text(output, "\n\n");
+        comparison_headline(c, headline, sizeof(headline));
+        output_text(output, headline);
         output_text(output, "\n");
+        if (c->request->options.digest) {
+            fingerprint_text(c->fingerprint.digest, headline);
+            output_text(output, "\n`");
+            output_text(output, headline);
+            output_text(output, "`\n");
+        }
     } else {
         comparison_headline(c, headline, sizeof(headline));
         output_text(output, verdict_names[c->verdict]);

@@ -23,7 +23,7 @@ struct index_record {
     uint32_t bytes;  /* up to and including its '}' */
     uint32_t name_bytes;
     uint64_t name_at; /* in the names area */
-    uint32_t status;  /* enum tensor_status */
+    uint32_t status;  /* enum tensor_status; STATUS_COUNT: none, as in a profile */
     uint32_t reserved;
     double figures[SORT_COUNT]; /* by enum sort_key; NAN: none. SORT_NAME: the rank in canonical order.
                                    SORT_CHANGE_MAGNITUDE: relative L2, +inf for added, removed and shape_changed */
@@ -34,7 +34,7 @@ static inline bool index_record_fits(const struct index_record *record, uint64_t
 {
     return record->offset <= json_bytes && record->bytes <= json_bytes - record->offset &&
            record->name_at <= names_bytes && record->name_bytes <= names_bytes - record->name_at &&
-           record->status < STATUS_COUNT;
+           record->status <= STATUS_COUNT;
 }
 
 #endif

@@ -257,8 +257,24 @@ static void put_headline(const struct comparison *c, const struct render_options
     output_text(output, "\n");
 }
 
+/* As a checksum program prints it. */
+static void put_digest(const struct comparison *c, struct output *output)
+{
+    char digest[FINGERPRINT_TEXT_BYTES];
+
+    fingerprint_text(c->fingerprint.digest, digest);
+    output_text(output, digest);
+    output_text(output, "  ");
+    put_name(output, name_of(c->models[0]->uri));
+    output_text(output, "\n");
+}
+
 static void render_text(const struct comparison *c, const struct render_options *options, struct output *output)
 {
+    if (c->request->options.digest)
+        put_digest(c, output);
+    if (c->request->options.digest && (options->is_quiet || (!c->request->analyses && !c->gate)))
+        return;
     put_headline(c, options, output);
     if (options->is_quiet)
         return;

@@ -25,6 +25,9 @@ void digest_free(struct digest *digest);
 /* Of one unit. Errors: ERROR_NO_MEMORY. */
 int digest_unit(struct digest *digest, const void *data, size_t bytes, uint8_t ret[DIGEST_BYTES], struct error *err);
 
+/* Of a sequence of digests alone; ends like a tensor's. */
+int digest_begin_plain(struct digest *digest, struct error *err);
+
 /* Of a tensor, from its units' digests in order. */
 int digest_begin(struct digest *digest, const struct tensor *tensor, struct error *err);
 int digest_add_unit(struct digest *digest, const uint8_t unit[DIGEST_BYTES], struct error *err);

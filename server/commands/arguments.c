@@ -116,6 +116,14 @@ static int set_gate(struct arguments *a, const char *value, struct error *err)
     return rc;
 }
 
+static int set_expected_digest(struct arguments *a, const char *value, struct error *err)
+{
+    int rc = fingerprint_parse(value, a->expected_digest, err);
+
+    a->has_expected_digest = a->request.options.digest = true;
+    return rc ? error_prefix(err, rc, "--expect-digest ") : 0;
+}
+
 static int set_threads(struct arguments *a, const char *value, struct error *err)
 {
     char *end;
@@ -183,6 +191,17 @@ static int set_magnitude(struct arguments *a, const char *value, struct error *e
     return 0;
 }
 
+/* Those that take as many models as the command does. */
+static uint32_t all_analyses(enum personality personality)
+{
+    uint32_t all = 0;
+
+    for (size_t i = 0; i < analysis_count; i++)
+        if (personality != PERSONALITY_INSPECT || analyses[i]->models_min == 1)
+            all |= 1u << i;
+    return all;
+}
+
 static int set_analyses(struct arguments *a, const char *value, struct error *err)
 {
     while (*value) {
@@ -190,7 +209,7 @@ static int set_analyses(struct arguments *a, const char *value, struct error *er
         int index = analysis_by_name(value, bytes);
 
         if (bytes == 3 && memcmp(value, "all", 3) == 0)
-            a->request.analyses |= (uint32_t)((UINT64_C(1) << analysis_count) - 1);
+            a->request.analyses |= all_analyses(a->personality);
         else if (index >= 0)
             a->request.analyses |= 1u << index;
         else
@@ -231,6 +250,8 @@ static const struct flag flags[] = {
     {"out", "FILE", FOR_ALL, set_out, "Write the result there, whole or not at all."},
     {"gate", "FILE", FOR_ALL, set_gate, "Hold the result against the rules in FILE (JSON); exit 4 when one is broken."},
     {"junit", "FILE", FOR_ALL, set_junit, "Write the gate as JUnit XML there, beside the result."},
+    {"expect-digest", "DIGEST", FOR_INSPECT, set_expected_digest,
+     "--digest, held against one that was kept (sha256:HEX, or its whole line); exit 1 when it is another."},
     {"threads", "N", FOR_ALL, set_threads, "Threads of the pass; the result does not depend on it."},
     {"progress", NULL, FOR_ALL, set_progress, "Show progress on standard error, terminal or not."},
     {"quiet", NULL, FOR_ALL, set_quiet, "Text: the verdict only; under diffai nothing: the exit status tells."},
@@ -301,9 +322,18 @@ static int check_counts(const struct arguments *a, struct error *err)
     return 0;
 }
 
+static int check_analyses(const struct arguments *a, struct error *err)
+{
+    for (size_t i = 0; i < analysis_count; i++)
+        if ((a->request.analyses & (1u << i)) && a->model_count < analyses[i]->models_min)
+            return error_set(err, ERROR_REQUEST, "%s needs at least %u models, got %zu", analyses[i]->name,
+                             analyses[i]->models_min, a->model_count);
+    return 0;
+}
+
 int arguments_parse(struct arguments *a, enum personality personality, int argc, char **argv, struct error *err)
 {
-    bool is_operand = false;
+    bool is_operand = false, is_header;
     int rc;
 
     memset(a, 0, sizeof(*a));
@@ -338,12 +368,14 @@ int arguments_parse(struct arguments *a, enum personality personality, int argc,
     rc = check_counts(a, err);
     if (rc)
         return rc;
-    if (a->request.analyses == 0 && personality == PERSONALITY_INSPECT)
+    is_header = personality == PERSONALITY_INSPECT && a->request.gate.count == 0;
+    if (a->request.analyses == 0 && is_header && !a->request.options.digest)
         a->request.options.headers_only = true;
-    if (personality == PERSONALITY_DIFFAI || (a->request.analyses == 0 && personality == PERSONALITY_COMPARE))
+    if (personality == PERSONALITY_DIFFAI || (a->request.analyses == 0 && !is_header))
         a->request.analyses |= 1u << analysis_by_name("stats", 5); /* diffai's lines and elements always hold them */
     a->request.analyses |= gate_analyses(&a->request.gate);
-    return compare_request_check(&a->request, err);
+    rc = check_analyses(a, err);
+    return rc ? rc : compare_request_check(&a->request, err);
 }
 
 void arguments_done(struct arguments *a)
@@ -371,8 +403,9 @@ void arguments_print_help(enum personality personality)
         [PERSONALITY_COMPARE] =
             "diffaid compare A B [C…] [FLAGS]\n\nCompares models: files or directories. Every byte is "
             "read once; every figure is measured.",
-        [PERSONALITY_INSPECT] = "diffaid inspect A [FLAGS]\n\nShows what a model holds, from its headers; with --stats "
-                                "its values are read too.",
+        [PERSONALITY_INSPECT] = "diffaid inspect A [FLAGS]\n\nShows what a model holds, from its headers; with an "
+                                "analysis or --digest its values are read too.\n--digest alone prints one line, "
+                                "sha256:HEX  A, to be kept and checked later.",
         [PERSONALITY_DIFFAI] = "diffai A B [FLAGS]\n\nCompares two models and prints one line a finding.",
     };
 

@@ -17,8 +17,10 @@ struct arguments {
     const char *models[MODELS_MAX];
     size_t model_count;
     const struct renderer *renderer;
-    const char *out;          /* NULL: standard output */
-    const char *junit;        /* where the gate goes as JUnit XML; NULL: nowhere */
+    const char *out;                       /* NULL: standard output */
+    const char *junit;                     /* where the gate goes as JUnit XML; NULL: nowhere */
+    uint8_t expected_digest[DIGEST_BYTES]; /* with has_expected_digest */
+    bool has_expected_digest;
     const char *input_format; /* diffai --format: what the models must be; NULL: any */
     unsigned threads;         /* 0: as many as processors */
     bool is_quiet, is_brief, is_verbose, is_colorless, has_progress, is_help;

@@ -279,6 +279,11 @@ static unsigned processors(void)
     return count > 0 && count < 1024 ? (unsigned)count : 1;
 }
 
+static bool is_expected(const struct arguments *a, const struct comparison *comparison)
+{
+    return !a->has_expected_digest || memcmp(a->expected_digest, comparison->fingerprint.digest, DIGEST_BYTES) == 0;
+}
+
 static int run_command(enum personality personality, const char *name, int argc, char **argv)
 {
     struct error error = {0};
@@ -309,6 +314,10 @@ static int run_command(enum personality personality, const char *name, int argc,
         status = comparison->gate->passed ? EXIT_SAME : EXIT_GATE;
     } else if (comparison->model_count > 1 &&
                (comparison->verdict == VERDICT_CHANGED || comparison->verdict == VERDICT_INCOMPARABLE)) {
+        status = EXIT_DIFFERENT;
+    }
+    if (rc == 0 && status == EXIT_SAME && !is_expected(&arguments, comparison)) {
+        fprintf(stderr, "%s: %s: the digest is another than expected\n", name, arguments.models[0]);
         status = EXIT_DIFFERENT;
     }
     comparison_free(comparison);

@@ -17,6 +17,7 @@ static int parse(const char *json, struct job_request **ret, struct request_faul
     return rc;
 }
 
+#define A        "\"models\":[\"a\"]"
 #define AB       "\"models\":[\"a\",\"b\"]"
 #define NEST4(x) "[[[[" x "]]]]"
 
@@ -50,8 +51,14 @@ static const struct {
     {"{}", "", "\"models\" is missing"},
     {"{\"models\":null}", "/models", "must not be null"},
     {"{\"models\":\"a\"}", "/models", "must be an array"},
-    {"{\"models\":[]}", "/models", "at least two"},
-    {"{\"models\":[\"a\"]}", "/models", "at least two"},
+    {"{\"models\":[]}", "/models", "must hold 1 to 64 models"},
+    {"{" A ",\"analyses\":[\"stats\",\"layer_impact\"]}", "/analyses/1",
+     "layer_impact needs at least 2 models, 1 given"},
+    {"{" A
+     ",\"gate\":[{\"metric\":\"stats.tensors\",\"max\":1},{\"metric\":\"change_summary.class\",\"equals\":\"x\"}]}",
+     "/gate/1", "change_summary needs at least 2 models, 1 given"},
+    {"{" AB ",\"options\":{\"digest\":true}}", "/options/digest", "takes one model, 2 given"},
+    {"{" A ",\"options\":{\"digest\":true,\"headers_only\":true}}", "/options", "nothing to digest"},
     {"{\"models\":[\"a\",1]}", "/models/1", "must be a path"},
     {"{\"models\":[\"a\",null]}", "/models/1", "must be a path"},
     {"{\"models\":[\"a\",\"\"]}", "/models/1", "1 to 4096 bytes"},
@@ -85,7 +92,7 @@ static const struct {
     {"{" AB ",\"options\":[]}", "/options", "must be an object"},
     {"{" AB ",\"options\":{\"tpo\":1}}", "/options/tpo", "did you mean \"top\"?"},
     {"{" AB ",\"options\":{\"only-changed\":true}}", "/options/only-changed", "did you mean \"only_changed\"?"},
-    {"{" AB ",\"options\":{\"align\":\"aut\"}}", "/options/align", "must be one of auto, none"},
+    {"{" AB ",\"options\":{\"align\":\"both\"}}", "/options/align", "must be one of auto, none"},
     {"{" AB ",\"options\":{\"top\":-1}}", "/options/top", "from 0"},
     {"{" AB ",\"options\":{\"top\":1.5}}", "/options/top", "whole number"},
     {"{" AB ",\"options\":{\"top\":1e300}}", "/options/top", "from 0"},
@@ -157,6 +164,8 @@ static void expect_text(const char *json, const char *text)
 
 START_TEST(a_request_has_one_canonical_text)
 {
+    expect_text("{" A ",\"options\":{\"digest\":true}}",
+                "{\"models\":[\"a\"],\"analyses\":[\"stats\"],\"options\":{\"digest\":true}}");
     expect_text("{" AB "}", "{\"models\":[\"a\",\"b\"],\"analyses\":[\"stats\"],\"options\":{}}");
     expect_text(" {\n\"analyses\" : [ ] , " AB "\t}\r\n",
                 "{\"models\":[\"a\",\"b\"],\"analyses\":[\"stats\"],\"options\":{}}");
@@ -238,6 +247,13 @@ START_TEST(analyses_say_how_many_models_they_take)
         char json[256];
         int rc;
 
+        snprintf(json, sizeof(json), "{\"models\":[\"a\"],\"analyses\":[\"%s\"]}", analyses[i]->name);
+        rc = parse(json, &request, &found);
+        ck_assert_int_eq(rc, analyses[i]->models_min > 1 ? ERROR_REQUEST : 0);
+        if (rc)
+            ck_assert_str_eq(found.items[0].pointer, "/analyses/0");
+        else
+            job_request_free(request);
         snprintf(json, sizeof(json), "{\"models\":[\"a\",\"b\",\"c\"],\"analyses\":[\"%s\"]}", analyses[i]->name);
         rc = parse(json, &request, &found);
         if (analyses[i]->models_max && analyses[i]->models_max < 3) {

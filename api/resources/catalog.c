@@ -61,6 +61,16 @@ static void write_options(struct writer *w, const char *analysis)
     write_end(w);
 }
 
+static void write_docs(struct writer *w, const struct analysis_docs *docs)
+{
+    write_object(w, "docs");
+    write_text(w, "measures", docs->measures);
+    write_text(w, "formula", docs->formula);
+    write_text(w, "thresholds", docs->thresholds);
+    write_text(w, "example", docs->example);
+    write_end(w);
+}
+
 void analyses_list(const struct request *request, struct backend *backend, struct response *response)
 {
     static const char *const known[] = {NULL};
@@ -79,6 +89,7 @@ void analyses_list(const struct request *request, struct backend *backend, struc
         write_text(w, "summary", analyses[i]->summary);
         write_u64(w, "models_min", analyses[i]->models_min);
         write_u64(w, "models_max", analyses[i]->models_max ? analyses[i]->models_max : REQUEST_MODELS_MAX);
+        write_docs(w, analyses[i]->docs);
         write_options(w, analyses[i]->name);
         write_end(w);
     }

@@ -3,6 +3,7 @@
 #ifndef CORE_ANALYSIS_ANALYSIS_H
 #define CORE_ANALYSIS_ANALYSIS_H
 
+#include "core/analysis/docs.h"
 #include "core/compare.h"
 #include "core/writer.h"
 
@@ -10,6 +11,7 @@ struct analysis {
     const char *name;    /* "layer_impact" */
     const char *flag;    /* "show-layer-impact": the command line's name for it */
     const char *summary; /* one line for --help and /v1/analyses */
+    const struct analysis_docs *docs;
     unsigned models_min, models_max;
     unsigned needs; /* enum scan_need */
     /* What more it needs under these options; optional. */

@@ -372,6 +372,7 @@ const struct analysis anomaly_analysis = {
     .flag = "anomaly-detection",
     .summary =
         "What looks broken: NaN, dead, constant, exploded or collapsed tensors, outliers, flipped bits and signs.",
+    .docs = &anomaly_docs,
     .models_min = 1,
     .models_max = 64,
     .needs = NEED_SIDE | NEED_SATURATION | NEED_PROFILE | NEED_ROWS | NEED_COLUMNS | NEED_FLIPS,

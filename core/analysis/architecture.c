@@ -435,6 +435,7 @@ const struct analysis architecture_comparison_analysis = {
     .name = "architecture_comparison",
     .flag = "architecture-comparison",
     .summary = "What the models are, and how names, shapes, dtypes, configs and side files differ.",
+    .docs = &architecture_docs,
     .models_min = 1,
     .models_max = 64,
     .needs = 0,

@@ -253,6 +253,7 @@ const struct analysis change_summary_analysis = {
     .flag = "change-summary",
     .summary =
         "What kind of change this is: a fine-tune, a merged adapter, a cast, pruning, other layers, with the evidence.",
+    .docs = &change_summary_docs,
     .models_min = 2,
     .models_max = 64,
     .needs = NEED_DELTA | NEED_ROW_FIT | NEED_ROWS | NEED_COLUMNS | NEED_FLIPS,

@@ -394,6 +394,7 @@ const struct analysis convergence_analysis = {
     .name = "convergence_analysis",
     .flag = "convergence-analysis",
     .summary = "How far a series of checkpoints moved at each step, and whether the steps die away.",
+    .docs = &convergence_docs,
     .models_min = 2,
     .models_max = 64,
     .needs = NEED_SIDE | NEED_COUPLES,

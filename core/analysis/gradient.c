@@ -353,6 +353,7 @@ const struct analysis gradient_analysis = {
     .flag = "gradient-analysis",
     .summary =
         "Gradients and optimizer state stored in a checkpoint: size by layer and depth, signal, effective update.",
+    .docs = &gradient_docs,
     .models_min = 1,
     .models_max = 64,
     .needs = NEED_SIDE,

@@ -191,6 +191,7 @@ const struct analysis layer_impact_analysis = {
     .name = "layer_impact",
     .flag = "show-layer-impact",
     .summary = "How much of the change lies in each layer and each kind of module.",
+    .docs = &layer_impact_docs,
     .models_min = 2,
     .models_max = 64,
     .needs = NEED_DELTA,

@@ -362,6 +362,7 @@ const struct analysis memory_analysis = {
     .name = "memory_analysis",
     .flag = "memory-analysis",
     .summary = "Where the bytes are, what other types, a cache and training would take, and what could be saved.",
+    .docs = &memory_docs,
     .models_min = 1,
     .models_max = 64,
     .needs = NEED_SIDE | NEED_PROFILE | NEED_ROWS,

@@ -355,6 +355,7 @@ const struct analysis quantization_analysis = {
     .name = "quantization_analysis",
     .flag = "quantization-analysis",
     .summary = "What storing the candidate in fewer bits has cost: compression, SQNR and where the damage lies.",
+    .docs = &quantization_docs,
     .models_min = 2,
     .models_max = 64,
     .needs = NEED_SIDE | NEED_DELTA | NEED_SATURATION | NEED_ROW_FIT,

@@ -202,6 +202,7 @@ const struct analysis similarity_matrix_analysis = {
     .name = "similarity_matrix",
     .flag = "similarity-matrix",
     .summary = "Cosine, relative L2 and correlation of every two models, and how they cluster.",
+    .docs = &similarity_docs,
     .models_min = 2,
     .models_max = CLUSTERING_ITEMS_MAX,
     .needs = NEED_SIDE | NEED_COUPLES,

@@ -78,6 +78,7 @@ const struct analysis stats_analysis = {
     .name = "stats",
     .flag = "stats",
     .summary = "Mean, standard deviation, extremes, norms and counts of every tensor, on both sides.",
+    .docs = &stats_docs,
     .models_min = 1,
     .models_max = 64,
     .needs = NEED_SIDE,

@@ -511,6 +511,7 @@ END_TEST
 START_TEST(the_catalog_comes_from_the_tables)
 {
     expect(&fake, "GET", "/v1/analyses", NULL, NULL, 200, "{\"analyses\":[{\"name\":\"stats\",");
+    expect(&fake, "GET", "/v1/analyses", NULL, NULL, 200, "\"docs\":{\"measures\":\"Where the change lies");
     expect(&fake, "GET", "/v1/analyses", NULL, NULL, 200,
            "{\"name\":\"sort\",\"type\":\"string\",\"default\":\"name\",");
     expect(&fake, "GET", "/v1/formats", NULL, NULL, 200, "\"name\":\"safetensors\"");

@@ -32,7 +32,7 @@ static void print_text(const char *text, int indent, int hang)
 
             if (used > (size_t)(indent + hang) && used + blanks + columns > LINE_COLUMNS) {
                 printf("\n%*s", indent + hang, "");
-                used = (size_t)(indent + hang);
+                used = (size_t)indent + (size_t)hang;
                 blanks = 0;
             }
             printf("%*s%.*s", (int)blanks, "", (int)bytes, word);

@@ -78,6 +78,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
+    tcase_set_timeout(tcase, 60); /* sanitizers are slow */
     tcase_add_loop_test(tcase, known_values_look_as_expected, 0, sizeof(cases) / sizeof(cases[0]));
     tcase_add_test(tcase, random_values_read_back_and_are_no_longer_than_seventeen_digits);
     suite_add_tcase(suite, tcase);

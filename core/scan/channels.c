@@ -10,7 +10,7 @@
 
 #include "core/scan/decode.h"
 
-enum { PIECE = 8192, FOLD_ELEMENTS = 512, JOINT_COLUMNS = 64 };
+enum { PIECE = 8192, FOLD_ELEMENTS = 512, JOINT_COLUMNS = 64, FEW_COLUMNS = 32 };
 
 static size_t min_size(size_t a, size_t b)
 {
@@ -246,7 +246,27 @@ void channel_walk_advance(struct channel_walk *walk, size_t done)
         advance_columns(walk, done);
 }
 
-/* All of the unit's columns again, for the sake of some. */
+/* One of the unit's columns again, an element at a time. */
+static void column_with_care(struct channel_walk *walk, size_t column)
+{
+    const size_t columns = (size_t)walk->channels->columns;
+    const struct stored *x = walk->x;
+    bool has_nonfinite = false;
+    long double sum = 0;
+
+    for (size_t at = column; at < x->elements; at += columns) {
+        double value;
+
+        decode_f64(x->dtype, x->base, x->first + at, 1, &value);
+        if (isfinite(value))
+            sum += (long double)value * (long double)value;
+        else
+            has_nonfinite = true;
+    }
+    walk->part->column[column] = careful_figure(walk->channels, sum, has_nonfinite);
+}
+
+/* All of the unit's columns again, for the sake of many. */
 static void columns_with_care(struct channel_walk *walk)
 {
     const size_t columns = (size_t)walk->channels->columns;
@@ -285,7 +305,7 @@ void channel_walk_end(struct channel_walk *walk)
 {
     struct channel_part *part = walk->part;
     size_t columns;
-    bool is_all_trusted = true;
+    size_t distrusted = 0;
 
     if (!walk->channels)
         return;
@@ -297,13 +317,17 @@ void channel_walk_end(struct channel_walk *walk)
         for (size_t c = 0; c < columns; c++)
             part->column[c] += part->column[at + c];
     for (size_t c = 0; c < columns; c++)
-        is_all_trusted &= is_trusted(walk->channels, part->column[c]);
-    if (!is_all_trusted) {
+        distrusted += !is_trusted(walk->channels, part->column[c]);
+    if (distrusted > columns / FEW_COLUMNS) {
         columns_with_care(walk);
         return;
     }
-    for (size_t c = 0; c < columns; c++)
-        part->column[c] = figure_of(walk->channels, part->column[c]);
+    for (size_t c = 0; c < columns; c++) {
+        if (is_trusted(walk->channels, part->column[c]))
+            part->column[c] = figure_of(walk->channels, part->column[c]);
+        else
+            column_with_care(walk, c);
+    }
 }
 
 void channel_part_copy(struct channels *to, struct channel_part *to_part, const struct channels *from,

@@ -1,6 +1,7 @@
 #include "core/scan/couple.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/scan/decode.h"
 
@@ -23,6 +24,100 @@ static struct sum sum_of_mean(const struct side_record *side)
     double high = (double)total;
 
     return (struct sum){.high = high, .low = (double)(total - (long double)high)};
+}
+
+/* Σx of all the side's finite elements, as the couple's sums are scaled. */
+static struct sum sum_of_side(const struct side_record *side, int32_t exponent)
+{
+    struct sum sum = sum_of_mean(side);
+
+    sum_scale(&sum, side->exponent - exponent);
+    return sum;
+}
+
+/* Whether an element of 16 or 32 bits has every bit of its exponent set: eight bytes at a time, adding the exponent's
+ * lowest bit carries into the sign bit just then. */
+static bool has_highest_exponent(const uint8_t *stored, size_t bytes, uint64_t exponents, uint64_t lowest,
+                                 uint64_t signs)
+{
+    const size_t whole = bytes - bytes % sizeof(uint64_t);
+    uint64_t word, found = 0;
+
+    for (size_t i = 0; i < whole; i += sizeof(word)) {
+        memcpy(&word, stored + i, sizeof(word));
+        found |= (word & exponents) + lowest;
+    }
+    word = 0;
+    memcpy(&word, stored + whole, bytes - whole);
+    found |= (word & exponents) + lowest;
+    return (found & signs) != 0;
+}
+
+/* Whether the stored elements may hold something that is not finite: told at a glance for the common types, which spend
+ * their highest exponent on that. */
+static bool may_be_nonfinite(const struct stored *x, size_t at, size_t count)
+{
+    static const uint64_t each_16 = UINT64_C(0x0001000100010001), each_32 = UINT64_C(0x0000000100000001);
+
+    switch (x->dtype) {
+    case DTYPE_BF16:
+        return has_highest_exponent(x->base + 2 * (x->first + at), 2 * count, 0x7f80 * each_16, 0x0080 * each_16,
+                                    0x8000 * each_16);
+    case DTYPE_F16:
+        return has_highest_exponent(x->base + 2 * (x->first + at), 2 * count, 0x7c00 * each_16, 0x0400 * each_16,
+                                    0x8000 * each_16);
+    case DTYPE_F32:
+        return has_highest_exponent(x->base + 4 * (x->first + at), 4 * count, 0x7f800000 * each_32,
+                                    0x00800000 * each_32, 0x80000000 * each_32);
+    default:
+        return true;
+    }
+}
+
+/* Takes a term off a side's sum that is finite there and not opposite. */
+static void take_off(struct sum *sum, double term, int32_t exponent, double *taken)
+{
+    scale_terms(&term, 1, exponent);
+    sum_add(sum, -term);
+    *taken += fabs(term);
+}
+
+/* Whether what was taken off is small beside what is left, √n · √Σx² bounding the latter: then it cost no precision. */
+static bool is_little(double taken, const struct sum *squares, uint64_t finite)
+{
+    return taken <= sqrt((double)finite) * sqrt(sum_value(squares));
+}
+
+/* Σa and Σb by the sides' means, without the few elements that are finite on one side only. False where that would
+ * lose precision. */
+static bool couple_sums_without_few(struct measure *m, const struct stored *a, const struct stored *b,
+                                    const struct side_record *side_a, const struct side_record *side_b,
+                                    struct couple_record *couple)
+{
+    const struct delta_record *delta = &couple->delta;
+    double taken_a = 0, taken_b = 0;
+
+    if (a->dtype == DTYPE_C64 || b->dtype == DTYPE_C64)
+        return false;
+    couple->a = sum_of_side(side_a, delta->exponent_a);
+    couple->b = sum_of_side(side_b, delta->exponent_b);
+    for (size_t at = 0; at < a->elements; at += BLOCK_ELEMENTS) {
+        size_t n = a->elements - at < BLOCK_ELEMENTS ? a->elements - at : BLOCK_ELEMENTS;
+
+        if (!may_be_nonfinite(a, at, n) && !may_be_nonfinite(b, at, n))
+            continue;
+        decode_f64(a->dtype, a->base, a->first + at, n, m->a64);
+        decode_f64(b->dtype, b->base, b->first + at, n, m->b64);
+        for (size_t i = 0; i < n; i++) {
+            bool is_finite_a = isfinite(m->a64[i]), is_finite_b = isfinite(m->b64[i]);
+
+            if (is_finite_a && !is_finite_b)
+                take_off(&couple->a, m->a64[i], delta->exponent_a, &taken_a);
+            else if (is_finite_b && !is_finite_a)
+                take_off(&couple->b, m->b64[i], delta->exponent_b, &taken_b);
+        }
+    }
+    return is_little(taken_a, &delta->aa, delta->finite) && is_little(taken_b, &delta->bb, delta->finite);
 }
 
 /* Σa and Σb over the elements that are finite on both sides, one by one: rare. */
@@ -60,13 +155,12 @@ void couple_add_sums(struct measure *m, const struct stored *a, const struct sto
     const struct delta_record *delta = &couple->delta;
 
     if (side_a->finite != delta->finite || side_b->finite != delta->finite) {
-        couple_sums_with_care(m, a, b, couple);
+        if (!couple_sums_without_few(m, a, b, side_a, side_b, couple))
+            couple_sums_with_care(m, a, b, couple);
         return;
     }
-    couple->a = sum_of_mean(side_a);
-    couple->b = sum_of_mean(side_b);
-    sum_scale(&couple->a, side_a->exponent - delta->exponent_a);
-    sum_scale(&couple->b, side_b->exponent - delta->exponent_b);
+    couple->a = sum_of_side(side_a, delta->exponent_a);
+    couple->b = sum_of_side(side_b, delta->exponent_b);
 }
 
 /* Eight lanes of (m − a)(b − m); a term that is not finite in all three adds nothing. Returns how many do. */

@@ -474,6 +474,46 @@ START_TEST(the_triangle_inequality_holds)
 }
 END_TEST
 
+/* Two vectors of random values; where b's is not finite, a's element is given and must count for nothing. */
+static void assert_correlation_without(enum dtype dtype, double opposite)
+{
+    struct made *with = calloc(1, sizeof(*with)), *with_b = calloc(1, sizeof(*with)), *less, *less_b;
+    struct json_object *one, *other;
+    uint64_t state = 5;
+
+    made_add(with, dtype, "w", 1, 3000);
+    made_add(with_b, dtype, "w", 1, 3000);
+    made_fill_normal(&with->items[0], 1, &state);
+    made_fill_normal(&with_b->items[0], 1, &state);
+    less = made_copy(with);
+    less_b = made_copy(with_b);
+    with->items[0].values[2999] = opposite;
+    with_b->items[0].values[2999] = NAN;
+    less->items[0].elements = less->items[0].dims[0] = 2999;
+    less_b->items[0].elements = less_b->items[0].dims[0] = 2999;
+    one = compared(with, with_b);
+    other = compared(less, less_b);
+    ck_assert_double_eq_tol(made_number_at(one, "/analyses/similarity_matrix/correlation/0/1"),
+                            made_number_at(other, "/analyses/similarity_matrix/correlation/0/1"), 1e-14);
+    json_object_put(one);
+    json_object_put(other);
+    made_free(with);
+    made_free(with_b);
+    made_free(less);
+    made_free(less_b);
+}
+
+START_TEST(an_element_opposite_a_nan_counts_for_nothing)
+{
+    static const enum dtype types[] = {DTYPE_F32, DTYPE_F64, DTYPE_BF16, DTYPE_F16};
+    static const double opposites[] = {0.5, -3, 60000, 1e30, INFINITY};
+
+    for (size_t t = 0; t < sizeof(types) / sizeof(types[0]); t++)
+        for (size_t o = 0; o < sizeof(opposites) / sizeof(opposites[0]); o++)
+            assert_correlation_without(types[t], opposites[o]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("properties");
@@ -488,6 +528,7 @@ int main(void)
     tcase_add_test(tcase, a_cast_to_a_wider_type_is_value_equal);
     tcase_add_test(tcase, shares_sum_to_one);
     tcase_add_test(tcase, the_triangle_inequality_holds);
+    tcase_add_test(tcase, an_element_opposite_a_nan_counts_for_nothing);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -1,220 +1,205 @@
 #include "api/render/lines.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { INLINE_VALUES_MAX = 8 };
+#include "api/render/lines_parts.h"
+#include "api/render/table.h"
 
-void lines_number(double value, char out[32])
+enum { FACTS_MAX = 1024 };
+
+const struct fact *lines_find(const struct facts *facts, const char *path)
 {
-    snprintf(out, 32, "%.6g", value == 0 ? 0 : value);
+    for (size_t i = 0; i < facts->count; i++)
+        if (strcmp(facts->items[i].path, path) == 0)
+            return &facts->items[i];
+    return NULL;
 }
 
-static struct lines_writer *lines_of(struct writer *w)
+static struct fact *add_fact(struct facts *facts)
 {
-    return (struct lines_writer *)w;
+    struct fact *fact;
+
+    if (facts->count == FACTS_MAX || facts->walk.path_bytes >= FACT_PATH_BYTES)
+        return NULL;
+    fact = &facts->items[facts->count++];
+    memcpy(fact->path, facts->walk.path, facts->walk.path_bytes + 1);
+    return fact;
 }
 
-static bool is_skipping(const struct lines_writer *lines)
+static void facts_value(struct walk *walk, const struct plain_value *value)
 {
-    return lines->skipped_depth > 0;
-}
+    struct facts *facts = (struct facts *)walk;
+    struct fact *fact;
 
-/* The keys of the objects around a member, from its row or the title on, then its own: "bits_per_weight.baseline". */
-static void put_path(struct lines_writer *lines, unsigned depth, const char *key)
-{
-    unsigned from = depth;
-
-    while (from > 1 && lines->stack[from - 1].scope == WRITER_OBJECT && lines->stack[from - 2].scope == WRITER_OBJECT)
-        from--;
-    for (unsigned d = from; d < depth; d++) {
-        output_text(lines->output, lines->stack[d].key);
-        output_text(lines->output, ".");
+    if (facts->lists > 1)
+        return;
+    if (facts->lists == 1) {
+        fact = facts->count ? &facts->items[facts->count - 1] : NULL;
+        if (fact && walk_is_at(walk, fact->path))
+            lines_append_item(fact->text, sizeof(fact->text), walk_item(walk), lines_shown(value));
+        return;
     }
-    output_text(lines->output, key);
-    output_text(lines->output, "=");
+    fact = add_fact(facts);
+    if (!fact)
+        return;
+    fact->kind = value->kind;
+    fact->number = value->number;
+    lines_append(fact->text, sizeof(fact->text), value->text ? value->text : "");
 }
 
-static void begin_line(struct lines_writer *lines, unsigned indent)
+static void facts_begin(struct walk *walk, enum writer_scope scope)
 {
-    output_text(lines->output, "\n");
-    for (unsigned i = 0; i < indent; i++)
-        output_text(lines->output, "  ");
-    lines->is_line_begun = true;
-    lines->has_members = false;
-}
+    struct facts *facts = (struct facts *)walk;
+    struct fact *fact;
 
-static unsigned rows_around(const struct lines_writer *lines)
-{
-    unsigned rows = 0;
-
-    for (unsigned d = 0; d < lines->depth; d++)
-        rows += lines->stack[d].has_rows;
-    return rows;
-}
-
-/* Puts what stands before a plain value (a comma, its path, its list's bracket); tells whether the value is shown. */
-static bool before_value(struct lines_writer *lines)
-{
-    uint64_t item;
-
-    if (is_skipping(lines))
-        return false;
-    if (lines->stack[lines->depth - 1].scope == WRITER_ARRAY) {
-        item = lines->stack[lines->depth - 1].items++;
-        if (item > 0) {
-            if (item <= INLINE_VALUES_MAX)
-                output_text(lines->output, item < INLINE_VALUES_MAX ? ", " : ", …");
-            return item < INLINE_VALUES_MAX;
+    if (scope == WRITER_ARRAY && facts->lists++ == 0) {
+        fact = add_fact(facts);
+        if (fact) {
+            fact->kind = VALUE_TEXT;
+            lines_append(fact->text, sizeof(fact->text), "[");
         }
     }
-    if (!lines->is_line_begun)
-        begin_line(lines, 1 + 2 * rows_around(lines));
-    if (lines->has_members)
-        output_text(lines->output, ", ");
-    lines->has_members = true;
-    if (lines->stack[lines->depth - 1].scope == WRITER_ARRAY) {
-        put_path(lines, lines->depth - 1, lines->stack[lines->depth - 1].key);
-        output_text(lines->output, "[");
-    } else {
-        put_path(lines, lines->depth, lines->key);
+}
+
+static void facts_end(struct walk *walk, enum writer_scope scope)
+{
+    struct facts *facts = (struct facts *)walk;
+    struct fact *fact;
+
+    if (scope != WRITER_ARRAY || --facts->lists > 0)
+        return;
+    for (size_t i = facts->count; i > 0; i--) {
+        fact = &facts->items[i - 1];
+        if (!walk_is_at(walk, fact->path))
+            continue;
+        fact->items = walk->stack[walk->depth].items;
+        lines_append(fact->text, sizeof(fact->text), "]");
+        return;
+    }
+}
+
+bool lines_has_content(const struct fact *fact)
+{
+    if (!fact || fact->kind == VALUE_NULL)
+        return false;
+    if (fact->kind == VALUE_TEXT)
+        return fact->text[0] != '[' || fact->items > 0;
+    return fact->number != 0;
+}
+
+static const char *fact_text(const struct fact *fact, const char *path, bool is_count, char buffer[32])
+{
+    if (!fact || fact->kind == VALUE_NULL)
+        return "n/a";
+    if (is_count) {
+        snprintf(buffer, 32, "%" PRIu64, fact->items);
+        return buffer;
+    }
+    if (fact->kind != VALUE_COUNT || !strstr(path, "bytes"))
+        return fact->text;
+    bytes_text(fact->number, strstr(path, "delta") != NULL, buffer);
+    return buffer;
+}
+
+/* One word of the head: "label=a|b". */
+static bool put_head_word(const struct facts *facts, char *word, bool is_first, const struct render_options *options,
+                          struct output *output)
+{
+    bool is_forced = *word == '!', is_count;
+    char *label = word + is_forced, *path = strchr(label, '='), *second, buffers[2][32];
+    const struct fact *a, *b = NULL;
+    const char *texts[2];
+
+    if (path)
+        *path++ = '\0';
+    else
+        path = label;
+    is_count = *path == '#';
+    path += is_count;
+    if (label[0] == '#')
+        label++;
+    second = strchr(path, '|');
+    if (second)
+        *second++ = '\0';
+    a = lines_find(facts, path);
+    if (second)
+        b = lines_find(facts, second);
+    if (is_count ? !a || a->items == 0 : !lines_has_content(a) && !lines_has_content(b) && !(is_forced && (a || b)))
+        return false;
+    if (!is_first)
+        output_text(output, ", ");
+    output_text(output, label);
+    output_text(output, "=");
+    texts[0] = fact_text(a, path, is_count, buffers[0]);
+    put_word(texts[0], options, output);
+    if (is_forced && a->kind == VALUE_NULL && a->text[0]) {
+        output_text(output, " (");
+        output_text(output, a->text);
+        output_text(output, ")");
+    }
+    if (!second)
+        return true;
+    texts[1] = fact_text(b, second, false, buffers[1]);
+    if (strcmp(texts[0], texts[1]) != 0) {
+        output_text(output, "->");
+        put_word(texts[1], options, output);
     }
     return true;
 }
 
-static void begin_row(struct lines_writer *lines)
+static void put_head(const struct lines_layout *layout, const struct facts *facts, const struct render_options *options,
+                     struct output *output)
 {
-    unsigned array = lines->depth - 1;
-    uint64_t row = lines->stack[array].items++;
+    const char *spec = layout->head;
+    char word[2 * FACT_PATH_BYTES];
+    bool is_first = true;
 
-    if (lines->rows_max && row >= lines->rows_max) {
-        lines->skipped_depth = 1;
-        return;
-    }
-    if (row == 0) {
-        begin_line(lines, 1 + 2 * rows_around(lines));
-        output_text(lines->output, lines->stack[array].key);
-        output_text(lines->output, ":");
-        lines->stack[array].has_rows = true;
-    }
-    begin_line(lines, 2 * rows_around(lines));
-}
-
-static void lines_begin(struct writer *w, enum writer_scope scope)
-{
-    struct lines_writer *lines = lines_of(w);
-
-    if (!is_skipping(lines) && lines->depth > 0 && lines->stack[lines->depth - 1].scope == WRITER_ARRAY)
-        begin_row(lines);
-    else if (is_skipping(lines))
-        lines->skipped_depth++;
-    if (is_skipping(lines) || lines->depth == LINES_DEPTH)
-        return;
-    lines->stack[lines->depth].scope = scope;
-    lines->stack[lines->depth].items = 0;
-    lines->stack[lines->depth].has_rows = false;
-    memcpy(lines->stack[lines->depth].key, lines->key, sizeof(lines->key));
-    lines->depth++;
-}
-
-static void lines_end(struct writer *w)
-{
-    struct lines_writer *lines = lines_of(w);
-    char more[64];
-
-    if (is_skipping(lines)) {
-        lines->skipped_depth--;
-        return;
-    }
-    lines->depth--;
-    if (lines->depth == 0)
-        output_text(lines->output, "\n");
-    if (lines->stack[lines->depth].scope != WRITER_ARRAY || lines->stack[lines->depth].items == 0)
-        return;
-    if (!lines->stack[lines->depth].has_rows) {
-        output_text(lines->output, "]");
-        return;
-    }
-    if (lines->rows_max && lines->stack[lines->depth].items > lines->rows_max) {
-        begin_line(lines, 2 * rows_around(lines) + 2);
-        snprintf(more, sizeof(more), "… %" PRIu64 " more", lines->stack[lines->depth].items - lines->rows_max);
-        output_text(lines->output, more);
-    }
-    lines->is_line_begun = false;
-}
-
-static void lines_key(struct writer *w, const char *key, size_t bytes)
-{
-    struct lines_writer *lines = lines_of(w);
-
-    if (!is_skipping(lines))
-        snprintf(lines->key, sizeof(lines->key), "%.*s", (int)bytes, key);
-}
-
-static void lines_f64(struct writer *w, double value)
-{
-    char text[32];
-
-    lines_number(value, text);
-    if (before_value(lines_of(w)))
-        output_text(lines_of(w)->output, text);
-}
-
-static void lines_u64(struct writer *w, uint64_t value)
-{
-    char text[24];
-
-    snprintf(text, sizeof(text), "%" PRIu64, value);
-    if (before_value(lines_of(w)))
-        output_text(lines_of(w)->output, text);
-}
-
-static void lines_i64(struct writer *w, int64_t value)
-{
-    char text[24];
-
-    snprintf(text, sizeof(text), "%" PRId64, value);
-    if (before_value(lines_of(w)))
-        output_text(lines_of(w)->output, text);
-}
-
-static void lines_text(struct writer *w, const char *text, size_t bytes)
-{
-    char printable[NAME_PRINTABLE_BYTES];
-
-    if (before_value(lines_of(w)))
-        output_text(lines_of(w)->output, name_printable((struct name){text, (uint32_t)bytes}, printable));
-}
-
-static void lines_flag(struct writer *w, bool value)
-{
-    if (before_value(lines_of(w)))
-        output_text(lines_of(w)->output, value ? "yes" : "no");
-}
-
-static void lines_null(struct writer *w, const char *reason)
-{
-    if (!before_value(lines_of(w)))
-        return;
-    output_text(lines_of(w)->output, "n/a");
-    if (reason && rows_around(lines_of(w)) == 0) {
-        output_text(lines_of(w)->output, " (");
-        output_text(lines_of(w)->output, reason);
-        output_text(lines_of(w)->output, ")");
-    }
-}
-
-static const struct writer_ops lines_ops = {lines_begin, lines_end,  lines_key,  lines_f64, lines_u64,
-                                            lines_i64,   lines_text, lines_flag, lines_null};
-
-void lines_writer_init(struct lines_writer *lines, struct output *output, const char *title, uint64_t rows_max)
-{
-    memset(lines, 0, sizeof(*lines));
-    lines->writer.ops = &lines_ops;
-    lines->output = output;
-    lines->rows_max = rows_max;
-    lines->is_line_begun = true;
-    output_text(output, title);
+    put_colored("1", layout->analysis, options, output);
     output_text(output, ": ");
+    while (lines_word(&spec, word, sizeof(word)))
+        if (put_head_word(facts, word, is_first, options, output))
+            is_first = false;
+    output_text(output, is_first ? "nothing to tell\n" : "\n");
+}
+
+static bool is_wanted(const struct lines_part *part, const struct facts *facts, bool is_verbose)
+{
+    const struct fact *fact = part->when ? lines_find(facts, part->when) : NULL;
+
+    if (is_verbose)
+        return true;
+    if (part->is_detail || (part->when && !fact))
+        return false;
+    if (!part->when)
+        return true;
+    if (part->text)
+        return strcmp(fact->text, part->text) == 0;
+    return (fact->items ? (double)fact->items : fact->number) >= part->least;
+}
+
+void lines_put(const struct lines_layout *layout, const struct lines_source *source,
+               const struct render_options *options, struct output *output)
+{
+    struct facts facts = {.items = calloc(FACTS_MAX, sizeof(*facts.items))};
+
+    if (!facts.items) {
+        output->error = output->error ? output->error : ENOMEM;
+        return;
+    }
+    walk_init(&facts.walk);
+    facts.walk.value = facts_value;
+    facts.walk.begin = facts_begin;
+    facts.walk.end = facts_end;
+    write_begin_object(&facts.walk.writer);
+    source->write(source->context, &facts.walk.writer);
+    write_end(&facts.walk.writer);
+    put_head(layout, &facts, options, output);
+    for (const struct lines_part *part = layout->parts; part->kind != LINES_END; part++)
+        if (is_wanted(part, &facts, options->is_verbose))
+            lines_part_put(part, &facts, source, options, output);
+    free(facts.items);
 }

@@ -205,17 +205,30 @@ static void put_tensors(const struct comparison *c, const struct render_options 
             put_profile(c, c->listing[i], output);
 }
 
-static void put_analyses(const struct comparison *c, const struct render_options *options, struct output *output)
+struct told {
+    const struct comparison *comparison;
+    size_t analysis;
+};
+
+static void write_told(const void *context, struct writer *w)
+{
+    const struct told *told = context;
+
+    analyses[told->analysis]->write(told->comparison, told->comparison->states[told->analysis], w);
+}
+
+/* before: what stands before each. */
+static void put_analyses(const struct comparison *c, const char *before, const struct render_options *options,
+                         struct output *output)
 {
     for (size_t i = 0; i < analysis_count; i++) {
-        struct lines_writer lines;
+        const struct lines_layout *layout = lines_layout_of(analyses[i]->name);
+        struct told told = {c, i};
 
-        if (!(c->request->analyses & (1u << i)) || analyses[i] == &stats_analysis)
+        if (!layout || !(c->request->analyses & (1u << i)))
             continue;
-        lines_writer_init(&lines, output, analyses[i]->name, options->is_verbose ? 0 : 40);
-        write_begin_object(&lines.writer);
-        analyses[i]->write(c, c->states[i], &lines.writer);
-        write_end(&lines.writer);
+        output_text(output, before);
+        lines_put(layout, &(struct lines_source){write_told, &told}, options, output);
     }
 }
 
@@ -269,6 +282,16 @@ static void put_digest(const struct comparison *c, struct output *output)
     output_text(output, "\n");
 }
 
+/* Of a series, what the numbers in matrices and steps stand for. */
+static void put_series(const struct comparison *c, struct output *output)
+{
+    for (size_t m = 0; c->model_count > 2 && m < c->model_count; m++) {
+        put(output, "  %zu = ", m);
+        put_name(output, name_of(c->models[m]->uri));
+        output_text(output, "\n");
+    }
+}
+
 static void render_text(const struct comparison *c, const struct render_options *options, struct output *output)
 {
     if (c->request->options.digest)
@@ -278,10 +301,11 @@ static void render_text(const struct comparison *c, const struct render_options 
     put_headline(c, options, output);
     if (options->is_quiet)
         return;
+    put_series(c, output);
     put_warnings(c, output);
     put_tensors(c, options, output);
     if (!options->is_brief)
-        put_analyses(c, options, output);
+        put_analyses(c, "\n", options, output);
 }
 
 /* The seed's form: the findings alone. */
@@ -291,7 +315,7 @@ static void render_diffai(const struct comparison *c, const struct render_option
         return;
     put_tensors(c, options, output);
     if (!options->is_brief)
-        put_analyses(c, options, output);
+        put_analyses(c, "", options, output);
 }
 
 const struct renderer text_renderer = {"text", "text/plain", render_text};

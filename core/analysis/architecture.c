@@ -337,10 +337,7 @@ static void write_difference(const struct comparison *c, size_t pair, enum diffe
     case RENAMED:
         write_named(w, "from", a->name);
         write_named(w, "to", b->name);
-        write_text(w, "rule",
-                   c->pairing->rule[pair] == PAIRED_BY_PREFIX    ? "prefix"
-                   : c->pairing->rule[pair] == PAIRED_BY_CONTENT ? "content"
-                                                                 : "other");
+        write_text(w, "rule", pairing_rule_names[c->pairing->rule[pair]]);
         break;
     case RESHAPED:
         write_named(w, "name", a->name);

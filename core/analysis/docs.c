@@ -1,11 +1,12 @@
-/* The texts behind `diffaid analyses NAME` and /v1/analyses: true of the code beside them, and changed with it. Lines are
- * laid out by whoever prints them. */
+/* The texts behind `diffaid analyses NAME` and /v1/analyses: true of the code beside them, and changed with it. Lines
+ * are laid out by whoever prints them. */
 #include "core/analysis/docs.h"
 
 const struct analysis_docs stats_docs = {
     .measures =
         "Every tensor on its own, on each side: where its values lie, how widely they spread, how large they are, and "
-        "how many are zero, NaN or infinite. Elements that are not finite stay out of the moments and are counted. What "
+        "how many are zero, NaN or infinite. Elements that are not finite stay out of the moments and are counted. "
+        "What "
         "changed between the sides stands in the record's delta, whatever the analyses.",
     .formula = "mean = Σx ÷ n, over the n finite elements\n"
                "std = √(Σ(x − mean)² ÷ n), the population's\n"
@@ -15,14 +16,15 @@ const struct analysis_docs stats_docs = {
         "None. Quantiles are exact for 16-bit floats, 8-bit types and tensors of fewer than 65,536 elements; any other "
         "comes from a histogram of 65,536 bins (the top 16 bits of the value as F32), within 0.4 % for |x| ≥ 2^-126. "
         "quantiles_exact says which.",
-    .example = "diffaid compare a.safetensors b.safetensors --stats --quantiles --json\n"
+    .example = "diffaid compare a.safetensors b.safetensors --stats\n"
                "  ~ fc1.weight: mean=-0.0002->-0.0001, std=0.0514->0.0716\n"
                "The weights kept their centre and spread out by 39 %.",
 };
 
 const struct analysis_docs quantization_docs = {
     .measures =
-        "What storing the candidate in fewer bits has cost. Pairs whose baseline is of a float type count. Integer codes "
+        "What storing the candidate in fewer bits has cost. Pairs whose baseline is of a float type count. Integer "
+        "codes "
         "without stored scales are fitted first, so that codes are not held against weights; max_abs and cosine of the "
         "whole are then null. what_if measures the baseline at other types without a candidate that has them.",
     .formula = "compression = bytes of the candidate ÷ bytes of the baseline, over the compared tensors\n"
@@ -44,7 +46,8 @@ const struct analysis_docs quantization_docs = {
 
 const struct analysis_docs layer_impact_docs = {
     .measures =
-        "Where the change lies: its size in each layer and in each kind of module, and how it runs through the depth of "
+        "Where the change lies: its size in each layer and in each kind of module, and how it runs through the depth "
+        "of "
         "the model. A layer is a tensor's name up to its first number; a kind of module (attention_q, mlp_up, norm, …) "
         "is read from the rest.",
     .formula = "l2 = √ΣΔ² over the group's tensors; relative_l2 = √ΣΔ² ÷ √Σa²\n"
@@ -67,13 +70,14 @@ const struct analysis_docs architecture_docs = {
         "config.json beside them, and how the models differ: tensors added, removed, renamed, reshaped or stored in "
         "another type, metadata, config and the side files of a tokenizer. Needs no weights, except to see renames by "
         "content.",
-    .formula = "depth = numbered blocks of the main stack; the other sizes are dimensions that its projections share\n"
-               "source = shapes where shapes tell the figure, else config; both known and unequal is a disagreement and "
-               "a warning\n"
-               "compatible = every selected tensor of either model is found by its own name, in the same shape, in the "
-               "other\n"
-               "loadable_fraction = elements of the baseline that the candidate has under that name and shape ÷ all\n"
-               "blocks: runs of numbered blocks whose tensors agree in name, shape and dtype",
+    .formula =
+        "depth = numbered blocks of the main stack; the other sizes are dimensions that its projections share\n"
+        "source = shapes where shapes tell the figure, else config; both known and unequal is a disagreement and "
+        "a warning\n"
+        "compatible = every selected tensor of either model is found by its own name, in the same shape, in the "
+        "other\n"
+        "loadable_fraction = elements of the baseline that the candidate has under that name and shape ÷ all\n"
+        "blocks: runs of numbered blocks whose tensors agree in name, shape and dtype",
     .thresholds = "None. architecture_list bounds the length of each list, and what is beyond is counted.",
     .example = "diffaid compare llama llama-deeper --architecture-comparison --headers-only\n"
                "architecture_comparison: family=llama, compatible=no, loadable_fraction=1, unexpected=9\n"
@@ -81,19 +85,19 @@ const struct analysis_docs architecture_docs = {
 };
 
 const struct analysis_docs memory_docs = {
-    .measures =
-        "Where the bytes are, by dtype, layer and kind of module; what the same parameters would take in other types, in "
-        "training and in a cache of keys and values; and what could be saved without changing one value: each "
-        "opportunity is proved element by element, and duplicates are read again and compared byte by byte.",
+    .measures = "Where the bytes are, by dtype, layer and kind of module; what the same parameters would take in other "
+                "types, in "
+                "training and in a cache of keys and values; and what could be saved without changing one value: each "
+                "opportunity is proved element by element, and duplicates are read again and compared byte by byte.",
     .formula = "files = tensors + excluded − shared + overhead, exactly (shared: bytes that several tensors lie on)\n"
                "weights_at, of n elements: F32 4n, BF16 2n, F8 n, INT8 n + 4 a row, INT4 n ÷ 2 + 2 a group of 32\n"
                "training: Adam in F32 16 bytes a parameter (4 weights, 4 gradients, 8 moments); mixed with BF16 16 too "
                "(2, 2, 8 and 4 of master weights)\n"
                "kv_cache_bytes_per_token = 2 · layers · kv_heads · head_dim · element_bytes, from config.json\n"
                "saveable_bytes = the largest saving of each tensor, summed",
-    .thresholds =
-        "None for what is lossless. With what_if, low_precision names for each baseline tensor the type of fewest bytes "
-        "whose SQNR is at least precision_low_db (30 dB, quantization_analysis' threshold of a low loss).",
+    .thresholds = "None for what is lossless. With what_if, low_precision names for each baseline tensor the type of "
+                  "fewest bytes "
+                  "whose SQNR is at least precision_low_db (30 dB, quantization_analysis' threshold of a low loss).",
     .example = "diffaid inspect model.safetensors --memory-analysis\n"
                "  lossless_bf16   model.embed_tokens.weight   262.1 MB   131.1 MB\n"
                "Every value of that F32 tensor is exactly a BF16 value: half its bytes hold nothing.",
@@ -125,7 +129,8 @@ const struct analysis_docs anomaly_docs = {
 const struct analysis_docs change_summary_docs = {
     .measures =
         "What kind of change this is: identical, metadata_only, requantized, cast, fine_tune, partial_fine_tune, "
-        "low_rank, pruned, grown_vocabulary, layers_added, layers_removed, reinitialised, unrelated or undetermined. The "
+        "low_rank, pruned, grown_vocabulary, layers_added, layers_removed, reinitialised, unrelated or undetermined. "
+        "The "
         "figures come first and the label follows; what else holds stands in also, and undetermined comes with its "
         "reason.",
     .formula = "cast: on samples, rounding the wider side half to even gives the narrower one, element for element\n"
@@ -141,7 +146,8 @@ const struct analysis_docs change_summary_docs = {
     .thresholds =
         "All are options, listed below and with the result. 4 ÷ √n is four standard deviations of the cosine of n "
         "independent values. The others are conventions, held by a generated pair of every class and near misses that "
-        "must not get it. Singular values are exact up to a smaller side of 1,024; beyond, a random sketch with a fixed "
+        "must not get it. Singular values are exact up to a smaller side of 1,024; beyond, a random sketch with a "
+        "fixed "
         "seed gives them with an error_bound, and low_rank_elements bounds what is read again.",
     .example = "diffaid compare base merged-lora --change-summary\n"
                "change_summary: class=low_rank, rank=16, low_rank_share=1\n"
@@ -174,7 +180,8 @@ const struct analysis_docs gradient_docs = {
     .measures =
         "Gradients as they lie in a checkpoint, or what an optimizer keeps of them, by layer and depth: of the last "
         "model. The source is the first that is found: gradients (a path component grad, grads or gradients), "
-        "adam_moments (exp_avg, or mu beside nu), momentum (momentum_buffer), second_moments (square_avg), and, only when "
+        "adam_moments (exp_avg, or mu beside nu), momentum (momentum_buffer), second_moments (square_avg), and, only "
+        "when "
         "asked for, update_proxy: baseline minus candidate. Without any of them available is false.",
     .formula = "share = norm² of the layer ÷ norm² of all; rms = norm ÷ √n\n"
                "second_moments: norm = √Σv\n"
@@ -192,11 +199,13 @@ const struct analysis_docs gradient_docs = {
 };
 
 const struct analysis_docs similarity_docs = {
-    .measures =
-        "Every two models of a series against each other, from the one pass over all: cosine, relative L2 and correlation "
-        "over the tensors that both have in the same shape, and coverage, the share of the row's elements that these are. "
-        "Clustering orders the models by likeness. similarity_layers adds the matrices of every layer, similarity_across "
-        "holds layers of equal shapes against each other.",
+    .measures = "Every two models of a series against each other, from the one pass over all: cosine, relative L2 and "
+                "correlation "
+                "over the tensors that both have in the same shape, and coverage, the share of the row's elements that "
+                "these are. "
+                "Clustering orders the models by likeness. similarity_layers adds the matrices of every layer, "
+                "similarity_across "
+                "holds layers of equal shapes against each other.",
     .formula = "cosine[i][j] = ⟨wi,wj⟩ ÷ (‖wi‖·‖wj‖); the diagonal is exactly 1\n"
                "relative_l2[i][j] = ‖wj − wi‖ ÷ ‖wi‖: the row is the reference, and ΣΔ² is summed as such\n"
                "correlation: the cosine of the weights, each model's mean taken off\n"

@@ -30,7 +30,7 @@ static void print_text(const char *text, int indent, int hang)
             const char *word = text + blanks;
             size_t bytes = strcspn(word, " \n"), columns = columns_of(word, bytes);
 
-            if (used > (size_t)(indent + hang) && used + blanks + columns > LINE_COLUMNS) {
+            if (used > (size_t)indent + (size_t)hang && used + blanks + columns > LINE_COLUMNS) {
                 printf("\n%*s", indent + hang, "");
                 used = (size_t)indent + (size_t)hang;
                 blanks = 0;

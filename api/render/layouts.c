@@ -25,7 +25,7 @@ static const struct lines_layout layouts[] = {
        .columns = "name error_removed bytes_added",
        .is_detail = true},
       {.kind = LINES_SIDES,
-       .title = "what_if",
+       .title = "what_if,_SQNR_dB",
        .path = "what_if",
        .columns = "F16=F16.sqnr_db BF16=BF16.sqnr_db F8_E4M3=F8_E4M3.sqnr_db F8_E5M2=F8_E5M2.sqnr_db "
                   "INT8_per_row=INT8_per_row.sqnr_db INT4_g32=INT4_g32.sqnr_db INT4_g128=INT4_g128.sqnr_db"}}},
@@ -183,6 +183,12 @@ static const struct lines_layout layouts[] = {
        .path = "clustering.merges",
        .columns = "left right height size",
        .is_detail = true}}},
+    {"gate",
+     "!passed=gate.passed violations=gate.violation_count",
+     {{.kind = LINES_ROWS,
+       .title = "violations",
+       .path = "gate.violations",
+       .columns = "metric name figure max min equals severity reason"}}},
 };
 
 const struct lines_layout *lines_layout_of(const char *analysis)

@@ -124,7 +124,7 @@ static const struct lines_layout layouts[] = {
        .is_detail = true}}},
     {"change_summary",
      "!class because=class_reason also changed_tensors changed_parameters relative_l2 cosine "
-     "low_rank_share=evidence.low_rank_share zeroed=evidence.zeroed "
+     "rank=evidence.low_rank_highest low_rank_share=evidence.low_rank_share zeroed=evidence.zeroed "
      "layers_added=evidence.layers_added layers_removed=evidence.layers_removed "
      "layers_duplicated=evidence.layers_duplicated renamed=evidence.renamed",
      {{.kind = LINES_NAMES, .title = "changed_layers", .path = "changed_layers"},

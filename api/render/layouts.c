@@ -25,7 +25,7 @@ static const struct lines_layout layouts[] = {
        .columns = "name error_removed bytes_added",
        .is_detail = true},
       {.kind = LINES_SIDES,
-       .title = "what_if",
+       .title = "what_if,_SQNR_dB",
        .path = "what_if",
        .columns = "F16=F16.sqnr_db BF16=BF16.sqnr_db F8_E4M3=F8_E4M3.sqnr_db F8_E5M2=F8_E5M2.sqnr_db "
                   "INT8_per_row=INT8_per_row.sqnr_db INT4_g32=INT4_g32.sqnr_db INT4_g128=INT4_g128.sqnr_db"}}},
@@ -124,7 +124,7 @@ static const struct lines_layout layouts[] = {
        .is_detail = true}}},
     {"change_summary",
      "!class because=class_reason also changed_tensors changed_parameters relative_l2 cosine "
-     "low_rank_share=evidence.low_rank_share zeroed=evidence.zeroed "
+     "rank=evidence.low_rank_highest low_rank_share=evidence.low_rank_share zeroed=evidence.zeroed "
      "layers_added=evidence.layers_added layers_removed=evidence.layers_removed "
      "layers_duplicated=evidence.layers_duplicated renamed=evidence.renamed",
      {{.kind = LINES_NAMES, .title = "changed_layers", .path = "changed_layers"},
@@ -183,6 +183,12 @@ static const struct lines_layout layouts[] = {
        .path = "clustering.merges",
        .columns = "left right height size",
        .is_detail = true}}},
+    {"gate",
+     "!passed=gate.passed violations=gate.violation_count",
+     {{.kind = LINES_ROWS,
+       .title = "violations",
+       .path = "gate.violations",
+       .columns = "metric name figure max min equals severity reason"}}},
 };
 
 const struct lines_layout *lines_layout_of(const char *analysis)

@@ -40,7 +40,7 @@ struct lines_layout {
     struct lines_part parts[LINES_PARTS];
 };
 
-/* Layouts of all analyses; NULL: there is none. */
+/* Of each analysis, and of "gate"; NULL: there is none. */
 const struct lines_layout *lines_layout_of(const char *analysis);
 
 /* What analysis->write or a test's stand-in writes: the members of one object. */

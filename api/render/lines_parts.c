@@ -366,13 +366,16 @@ static void start_member(struct pick *pick, const char *sign, const char *name)
 static void put_separator(struct pick *pick)
 {
     const struct walk *walk = &pick->walk;
+    char printable[NAME_PRINTABLE_BYTES];
     uint64_t item = walk->stack[walk->depth - 1].items;
 
     if (item > 1)
         lines_append(pick->buffers[1], TABLE_CELL_BYTES,
                      walk->depth == pick->at && pick->buffers[0][0] == '~' ? " -> " : ", ");
-    if (walk->stack[walk->depth - 1].scope == WRITER_OBJECT && strrchr(walk->path, '.')) {
-        lines_append(pick->buffers[1], TABLE_CELL_BYTES, strrchr(walk->path, '.') + 1);
+    if (walk->stack[walk->depth - 1].scope == WRITER_OBJECT) {
+        const char *key = walk->path + walk->stack[walk->depth - 1].path_bytes;
+
+        lines_append(pick->buffers[1], TABLE_CELL_BYTES, name_printable(name_of(*key ? key + 1 : key), printable));
         lines_append(pick->buffers[1], TABLE_CELL_BYTES, ": ");
     }
 }
@@ -458,7 +461,7 @@ static void put_sides(struct pick *pick, const struct facts *facts)
     pick->table.limit = TABLE_COLUMNS;
     for (int side = 0; side < 2; side++)
         snprintf(pick->table.columns[side + 1].heading, sizeof(pick->table.columns[0].heading), "%.*s", bytes[side],
-                 sides[side] ? sides[side] : "");
+                 sides[side] && sides[1] ? sides[side] : "");
     pick->table.columns[3].heading[0] = '\0';
     for (unsigned i = 0; i < names.column_count; i++) {
         clear_row(pick);

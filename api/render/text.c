@@ -217,6 +217,19 @@ static void write_told(const void *context, struct writer *w)
     analyses[told->analysis]->write(told->comparison, told->comparison->states[told->analysis], w);
 }
 
+static void write_gate(const void *context, struct writer *w)
+{
+    gate_result_write(context, w);
+}
+
+static void put_gate(const struct comparison *c, const struct render_options *options, struct output *output)
+{
+    if (!c->gate)
+        return;
+    output_text(output, "\n");
+    lines_put(lines_layout_of("gate"), &(struct lines_source){write_gate, c->gate}, options, output);
+}
+
 /* before: what stands before each. */
 static void put_analyses(const struct comparison *c, const char *before, const struct render_options *options,
                          struct output *output)
@@ -306,6 +319,7 @@ static void render_text(const struct comparison *c, const struct render_options 
     put_tensors(c, options, output);
     if (!options->is_brief)
         put_analyses(c, "\n", options, output);
+    put_gate(c, options, output);
 }
 
 /* The seed's form: the findings alone. */

@@ -59,8 +59,8 @@ const struct analysis_docs layer_impact_docs = {
         "(2) times it, medium between. Half and twice are conventions: what a change spread evenly over all parameters "
         "gives is 1.",
     .example = "diffaid compare base tuned --show-layer-impact\n"
-               "  layer           parameters    changed  relative l2   share  impact\n"
-               "  lm_head               1024       1022     0.098888  0.9425  high\n"
+               "  layers            parameters  changed  relative l2    cosine     share  impact\n"
+               "    lm_head               1024     1022     0.098888  0.995134  0.942511  high\n"
                "The head has a sixth of the parameters and 94 % of the change.",
 };
 

@@ -320,10 +320,10 @@ START_TEST(two_sides_stand_side_by_side_and_differences_are_marked)
         "    family       llama      llama\n"
         "    how deep         2          3  ≠\n"
         "    size      2.000 kB   2.000 kB\n"
-        "  one      baseline\n"
-        "    depth         2\n"
+        "  one\n"
+        "    depth  2\n"
         "  config\n"
-        "    + /list   [1, {b: c}]\n"
+        "    + /list   [1, {a.b: c}]\n"
         "    - /gone   null\n"
         "    ~ /depth  2 -> 3\n"
         "    ~ /ids    [1, 2] -> \\x1b[31m\n");

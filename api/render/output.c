@@ -57,8 +57,8 @@ int output_finish(struct output *output, struct error *err)
     flush(output);
     if (!output->error)
         return 0;
-    if (output->error == ENOMEM) /* a renderer's own, see lines.h */
-        return error_set(err, ERROR_NO_MEMORY, "out of memory");
+    if (output->error == ENOMEM)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for the result");
     return error_set(err, output->error == ENOSPC || output->error == EDQUOT ? ERROR_NO_SPACE : ERROR_WRITE,
                      "cannot write the result: %s", strerror(output->error));
 }

@@ -11,7 +11,7 @@
 /* Buffered output to a descriptor; keeps its first error. */
 struct output {
     int fd;
-    int error;        /* errno of the first failed write, or 0 */
+    int error;        /* errno of the first failed write, ENOMEM of what could not be laid out, or 0 */
     uint64_t written; /* bytes handed in so far: the offset of the next one */
     size_t used;
     char buffer[65536];
@@ -19,7 +19,7 @@ struct output {
 void output_init(struct output *output, int fd);
 void output_write(struct output *output, const void *data, size_t bytes);
 void output_text(struct output *output, const char *text);
-/* Flushes; ERROR_NO_SPACE or ERROR_WRITE when any write failed. */
+/* Flushes; ERROR_NO_SPACE or ERROR_WRITE when any write failed, ERROR_NO_MEMORY. */
 int output_finish(struct output *output, struct error *err);
 
 struct render_options {

@@ -19,20 +19,20 @@ static size_t columns_of(const char *text, size_t bytes)
 }
 
 /* Prints lines of text, each broken at blanks; its continuations are set in by hang more. */
-static void print_text(const char *text, int indent, int hang)
+static void print_text(const char *text, size_t indent, size_t hang)
 {
     while (*text) {
         const char *end = text + strcspn(text, "\n");
-        size_t used = (size_t)indent, blanks = strspn(text, " "); /* blanks: before the next word */
+        size_t used = indent, blanks = strspn(text, " "); /* blanks: before the next word */
 
-        printf("%*s", indent, "");
+        printf("%*s", (int)indent, "");
         while (text + blanks < end) {
             const char *word = text + blanks;
             size_t bytes = strcspn(word, " \n"), columns = columns_of(word, bytes);
 
-            if (used > (size_t)indent + (size_t)hang && used + blanks + columns > LINE_COLUMNS) {
-                printf("\n%*s", indent + hang, "");
-                used = (size_t)indent + (size_t)hang;
+            if (used > indent + hang && used + blanks + columns > LINE_COLUMNS) {
+                printf("\n%*s", (int)(indent + hang), "");
+                used = indent + hang;
                 blanks = 0;
             }
             printf("%*s%.*s", (int)blanks, "", (int)bytes, word);
@@ -45,7 +45,7 @@ static void print_text(const char *text, int indent, int hang)
     }
 }
 
-static void print_section(const char *title, const char *text, int hang)
+static void print_section(const char *title, const char *text, size_t hang)
 {
     printf("\n%s\n", title);
     print_text(text, 2, hang);

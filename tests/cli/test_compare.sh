@@ -40,6 +40,13 @@ for threads in 1 2 7; do
 done
 cmp "$work/ndjson.1" "$work/ndjson.2" && cmp "$work/ndjson.1" "$work/ndjson.7" || fail "threads change the result"
 
+# What a person reads: a line of figures, then tables; no colours and no blanks at the ends of lines.
+expect 1 "$diffaid" compare --analyses all "$demo/base.safetensors" "$demo/finetuned.safetensors"
+out '^layer_impact: layers=6' && out '^  layers +parameters +changed' && out '^    lm_head +1024 +1022 +0\.098888 '
+[ "$(wc -l <"$work/out")" -le 110 ] || fail "all analyses of the demo fit two screens"
+grep -q $'\x1b' "$work/out" && fail "colours need a terminal"
+grep -qE ' $' "$work/out" && fail "a line ends with blanks"
+
 # The seed's name, flags and lines.
 expect 1 "$diffai" "$demo/base.safetensors" "$demo/finetuned.safetensors" && out '^  ~ [^ ]+: mean=-?[0-9.]+->-?[0-9.]+, std='
 out '^  \+ [^ ]+: shape=\[.*\], dtype=f16, params=[0-9]+'
@@ -130,7 +137,7 @@ expect 0 "$diffaid" --help && out 'compare'
 expect 0 "$diffaid" compare --help && out '--quantization-analysis' && out '--epsilon X'
 expect 0 "$diffai" --help && out '--ignore-keys-regex'
 expect 0 "$diffaid" analyses && out 'layer_impact'
-expect 0 "$diffaid" analyses stats && out 'quantiles'
+expect 0 "$diffaid" analyses stats && out 'quantiles' && out '^Formula' && out '^Thresholds' && out '^Example'
 expect 2 "$diffaid" analyses nonsense && err 'no analysis "nonsense"' && one_line_error
 expect 2 "$diffaid" analyses stats more && err 'one name at most' && one_line_error
 expect 0 "$diffaid" analyses --help && out '^usage: diffaid analyses'

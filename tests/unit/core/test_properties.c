@@ -43,7 +43,7 @@ static struct json_object *document_of(struct model *const *models, size_t count
 
 static struct json_object *document_of_made(const struct made *const *made, size_t count)
 {
-    struct model *models[4];
+    struct model *models[4] = {NULL};
     char paths[4][MADE_PATH];
     struct json_object *document;
 

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "core/utf8.h"
+
 void json_init(struct json_scan *scan, char *text, size_t bytes, uint32_t nesting)
 {
     *scan = (struct json_scan){.text = text, .bytes = bytes};
@@ -117,65 +119,6 @@ bool json_element(struct json_scan *scan, bool *ret_has)
     return step(scan, ']', "expected ',' or ']'", ret_has);
 }
 
-/* Length of the valid UTF-8 character at s, of which at most bytes may be read; 0: none. The ranges are those of the
- * Unicode standard's table of well-formed sequences (no overlong forms, no surrogates, nothing above U+10FFFF). */
-static size_t utf8_length(const unsigned char *s, size_t bytes)
-{
-    unsigned char low = 0x80, high = 0xbf;
-    size_t length;
-
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] >= 0xc2 && s[0] <= 0xdf)
-        length = 2;
-    else if ((s[0] & 0xf0) == 0xe0)
-        length = 3;
-    else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-        length = 4;
-    else
-        return 0;
-    if (length > bytes)
-        return 0;
-    if (s[0] == 0xe0)
-        low = 0xa0;
-    else if (s[0] == 0xed)
-        high = 0x9f;
-    else if (s[0] == 0xf0)
-        low = 0x90;
-    else if (s[0] == 0xf4)
-        high = 0x8f;
-    if (s[1] < low || s[1] > high)
-        return 0;
-    for (size_t i = 2; i < length; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
-
-static size_t utf8_encode(uint32_t code, char *out)
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xc0 | (code >> 6));
-        out[1] = (char)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (char)(0xe0 | (code >> 12));
-        out[1] = (char)(0x80 | ((code >> 6) & 0x3f));
-        out[2] = (char)(0x80 | (code & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | (code >> 18));
-    out[1] = (char)(0x80 | ((code >> 12) & 0x3f));
-    out[2] = (char)(0x80 | ((code >> 6) & 0x3f));
-    out[3] = (char)(0x80 | (code & 0x3f));
-    return 4;
-}
-
 /* Four hexadecimal digits at at, or -1. */
 static int32_t hex4(const struct json_scan *scan, size_t at)
 {
@@ -273,6 +216,7 @@ bool json_string(struct json_scan *scan, struct name *ret_text)
     start = at = out = scan->at;
     for (;;) {
         size_t run = plain_run(scan, at), length;
+        uint32_t code;
         unsigned char c;
 
         if (out != at)
@@ -293,7 +237,7 @@ bool json_string(struct json_scan *scan, struct name *ret_text)
         }
         if (c < 0x20)
             return fault_at(scan, at, "a control character in a string");
-        length = utf8_length((const unsigned char *)scan->text + at, scan->bytes - at);
+        length = utf8_decode(scan->text + at, scan->bytes - at, &code);
         if (length == 0)
             return fault_at(scan, at, "not valid UTF-8");
         if (out != at)

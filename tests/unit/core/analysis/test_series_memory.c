@@ -1,63 +1,14 @@
 /* Walks through a comparison with the analyses of series failing one allocation after the other: each ends it in
  * ERROR_NO_MEMORY, and nothing leaks. Sanitizers have an allocator of their own, so there the walk is left out. */
-#include <errno.h>
-
 #include "tests/unit/core/analysis/series_documents.h"
+#include "tests/unit/failing_malloc.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#ifdef HAS_SANITIZER
 #define IS_WALK 0
+static bool is_counting;
+static long countdown, live;
 #else
 #define IS_WALK 1
-
-extern void *__libc_malloc(size_t bytes);
-extern void *__libc_calloc(size_t count, size_t bytes);
-extern void *__libc_realloc(void *memory, size_t bytes);
-extern void __libc_free(void *memory);
-#endif
-
-static bool is_watched;
-static size_t fails_at, allocations;
-static long live;
-
-#if IS_WALK
-static bool is_refused(void)
-{
-    if (is_watched && ++allocations == fails_at) {
-        errno = ENOMEM;
-        return true;
-    }
-    return false;
-}
-
-void *malloc(size_t bytes)
-{
-    void *memory = is_refused() ? NULL : __libc_malloc(bytes);
-
-    live += is_watched && memory;
-    return memory;
-}
-
-void *calloc(size_t count, size_t bytes)
-{
-    void *memory = is_refused() ? NULL : __libc_calloc(count, bytes);
-
-    live += is_watched && memory;
-    return memory;
-}
-
-void *realloc(void *old, size_t bytes)
-{
-    void *memory = is_refused() ? NULL : __libc_realloc(old, bytes);
-
-    live += is_watched && memory && !old;
-    return memory;
-}
-
-void free(void *memory)
-{
-    live -= is_watched && memory;
-    __libc_free(memory);
-}
 #endif
 
 /* What may fail without harm (a list that is not made shorter) ends in success too. */
@@ -71,17 +22,17 @@ static void walk(struct model *const *models, size_t count, const char *const *n
     request.options.similarity_across = ACROSS_BETWEEN;
     for (size_t i = 0; names[i]; i++)
         request.analyses |= 1u << analysis_by_name(names[i], strlen(names[i]));
-    for (fails_at = 1; IS_WALK && in_a_row < 8; fails_at++) {
+    for (size_t fails_at = 1; IS_WALK && in_a_row < 8; fails_at++) {
         struct comparison *comparison = NULL;
         struct error err = {0};
         int rc;
 
-        allocations = 0;
+        countdown = (long)fails_at - 1;
         live = 0;
-        is_watched = true;
+        is_counting = true;
         rc = compare_run(&request, models, count, &env, &comparison, &err);
         comparison_free(comparison);
-        is_watched = false;
+        is_counting = false;
         ck_assert_msg(live == 0, "allocation %zu: %ld blocks are left", fails_at, live);
         in_a_row = rc ? 0 : in_a_row + 1;
         if (rc) {

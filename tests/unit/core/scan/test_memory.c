@@ -1,63 +1,14 @@
 /* Walks through the pass failing one allocation after the other: each ends it in ERROR_NO_MEMORY, and nothing leaks.
  * The C library's own allocator is put in front of; sanitizers have theirs, so there the walk is left out. */
-#include <errno.h>
-
 #include "tests/unit/core/scan/scan_models.h"
+#include "tests/unit/failing_malloc.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#ifdef HAS_SANITIZER
 #define IS_WALK 0
+static bool is_counting;
+static long countdown, live;
 #else
 #define IS_WALK 1
-
-extern void *__libc_malloc(size_t bytes);
-extern void *__libc_calloc(size_t count, size_t bytes);
-extern void *__libc_realloc(void *memory, size_t bytes);
-extern void __libc_free(void *memory);
-#endif
-
-static bool is_watched;
-static size_t fails_at, allocations;
-static long live;
-
-#if IS_WALK
-static bool is_refused(void)
-{
-    if (is_watched && ++allocations == fails_at) {
-        errno = ENOMEM;
-        return true;
-    }
-    return false;
-}
-
-void *malloc(size_t bytes)
-{
-    void *memory = is_refused() ? NULL : __libc_malloc(bytes);
-
-    live += is_watched && memory;
-    return memory;
-}
-
-void *calloc(size_t count, size_t bytes)
-{
-    void *memory = is_refused() ? NULL : __libc_calloc(count, bytes);
-
-    live += is_watched && memory;
-    return memory;
-}
-
-void *realloc(void *old, size_t bytes)
-{
-    void *memory = is_refused() ? NULL : __libc_realloc(old, bytes);
-
-    live += is_watched && memory && !old;
-    return memory;
-}
-
-void free(void *memory)
-{
-    live -= is_watched && memory;
-    __libc_free(memory);
-}
 #endif
 
 START_TEST(every_failed_allocation_ends_the_pass_and_leaks_nothing)
@@ -72,7 +23,7 @@ START_TEST(every_failed_allocation_ends_the_pass_and_leaks_nothing)
     size_t failures = 0;
     int rc = ERROR_NO_MEMORY;
 
-    for (fails_at = 1; IS_WALK && rc; fails_at++) {
+    for (size_t fails_at = 1; IS_WALK && rc; fails_at++) {
         struct scan_result *result = NULL;
         struct error err = {0};
 
@@ -90,12 +41,12 @@ START_TEST(every_failed_allocation_ends_the_pass_and_leaks_nothing)
                          0);
         plan.groups = groups;
         plan.group_count = 1;
-        allocations = 0;
+        countdown = (long)fails_at - 1;
         live = 0;
-        is_watched = true;
+        is_counting = true;
         rc = scan_run(&plan, &env, &result, &err);
         scan_result_free(result);
-        is_watched = false;
+        is_counting = false;
         ck_assert_int_eq(live, 0);
         if (rc) {
             ck_assert_int_eq(rc, ERROR_NO_MEMORY);

@@ -7,84 +7,143 @@
 #include "api/json_text.h"
 
 const struct problem_type problem_types[PROBLEM_COUNT] = {
-    [PROBLEM_BAD_REQUEST] =
-        {"bad-request", 400, "Bad request",
-         "The request line, a header or the target is malformed or ambiguous. Nothing was done; the "
-         "connection may have been closed."},
-    [PROBLEM_INVALID_PARAMETER] =
-        {"invalid-parameter", 400, "Invalid parameter",
-         "A parameter of the query is unknown, given twice or has a value that is not allowed. "
-         "A page token is good only for the list and the filter that it came from."},
+    [PROBLEM_BAD_REQUEST] = {"bad-request", 400, "Bad request",
+                             "The request line, a header or the target is malformed or ambiguous. Nothing was done; "
+                             "the connection may have been closed.",
+                             "Mend the client: detail names what it sent. Behind a proxy, look whether the proxy "
+                             "rewrites headers or paths; %2F may stand in the name of an upload only."},
+    [PROBLEM_INVALID_PARAMETER] = {"invalid-parameter", 400, "Invalid parameter",
+                                   "A parameter of the query is unknown, given twice or has a value that is not "
+                                   "allowed. A page token is good only for the list and the filter that it came from.",
+                                   "Compare the query with the call's parameters in /openapi.yaml. When a page token "
+                                   "is refused, start again from the first page with the filter as it is now."},
     [PROBLEM_INVALID_REQUEST] = {"invalid-request", 422, "Invalid request",
-                                 "The body is not what this call takes. errors[] points at each fault."},
-    [PROBLEM_NOT_FOUND] = {"not-found", 404, "Not found", "There is nothing at this address."},
+                                 "The body is not what this call takes. errors[] points at each fault.",
+                                 "Mend what each pointer in errors[] names and send it again; the same body will fail "
+                                 "again. GET /v1/analyses lists analyses and their options."},
+    [PROBLEM_NOT_FOUND] = {"not-found", 404, "Not found", "There is nothing at this address.",
+                           "Compare the path with /openapi.yaml. Behind a proxy that serves this under a prefix, let "
+                           "the proxy take the prefix off."},
     [PROBLEM_JOB_NOT_FOUND] = {"job-not-found", 404, "No such job",
-                               "No job has this id: it was never accepted, was deleted, or has expired."},
+                               "No job has this id: it was never accepted, was deleted, or has expired.",
+                               "Look for it in GET /v1/jobs. Jobs expire --retention after their end (expire_time says "
+                               "when): fetch results before then, or submit the job again."},
     [PROBLEM_UPLOAD_NOT_FOUND] = {"upload-not-found", 404, "No such upload",
-                                  "No upload has this id: it never completed, was deleted, or has expired."},
+                                  "No upload has this id: it never completed, was deleted, or has expired.",
+                                  "Look for it in GET /v1/uploads, or send the file again with PUT /v1/uploads/NAME "
+                                  "and use the id in the answer."},
     [PROBLEM_MODEL_NOT_FOUND] = {"model-not-found", 404, "No such model",
-                                 "Nothing lies at this path below the service's models root. GET /v1/models lists what "
-                                 "does."},
-    [PROBLEM_MODEL_REFUSED] = {"model-refused", 422, "Model refused",
-                               "The path leads out of the models root, may not be read by the service, is no regular "
-                               "file, or is a directory without a model."},
+                                 "Nothing lies at this path below the service's models root.",
+                                 "GET /v1/models lists what does. With several roots a path begins with the root's "
+                                 "name. A model that is not on the server can be uploaded."},
+    [PROBLEM_MODEL_REFUSED] =
+        {"model-refused", 422, "Model refused",
+         "The path leads out of the models root, may not be read by the service, is no regular file, or is a directory "
+         "without a model.",
+         "Name a file, or a directory that holds a model, below the root and without links that lead out of it. Where "
+         "detail says that it may not be read, give the service's user the right to read it."},
     [PROBLEM_MALFORMED_MODEL] = {"malformed-model", 422, "Malformed model",
-                                 "The file contradicts itself or is cut short."},
-    [PROBLEM_UNSUPPORTED_MODEL] = {"unsupported-model", 422, "Unsupported model",
-                                   "No format of this build recognises the content. GET /v1/formats lists them."},
+                                 "The file contradicts itself or is cut short.",
+                                 "detail says what the file claims and what is true. Compare its length and checksum "
+                                 "with where it came from, and copy it again: a broken download is the usual cause."},
+    [PROBLEM_UNSUPPORTED_MODEL] =
+        {"unsupported-model", 422, "Unsupported model", "No format of this build recognises the content.",
+         "GET /v1/formats lists the formats. The content decides, not the name: a file that is one of them by its name "
+         "may be an error page or a pointer that stands for the real file. Otherwise convert it."},
     [PROBLEM_LIMIT_EXCEEDED] = {"limit-exceeded", 422, "Limit exceeded",
-                                "The content claims more than a limit of this service allows."},
+                                "The content claims more than a limit of this service allows.",
+                                "detail names the limit and the claim. For a model that is what it should be, ask "
+                                "whoever runs the service to raise the limit, or compare fewer models at once."},
     [PROBLEM_SOURCE_CHANGED] = {"source-changed", 409, "Source changed",
-                                "The file was changed or replaced while it was read. Try again when it is at rest."},
+                                "The file was changed or replaced while it was read.",
+                                "Submit the job again when the file is at rest. Write checkpoints under another name "
+                                "and rename them when they are complete."},
     [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed", 405, "Method not allowed",
-                                    "This address does not take this method. The Allow header lists those it takes."},
-    [PROBLEM_NOT_ACCEPTABLE] = {"not-acceptable", 406, "Not acceptable",
-                                "None of the representations there are is acceptable by the Accept header."},
-    [PROBLEM_JOB_NOT_FINISHED] = {"job-not-finished", 409, "Job not finished",
-                                  "The job is queued or running. Ask again after Retry-After seconds, or wait with "
-                                  "Prefer: wait=30 on GET /v1/jobs/{id}."},
+                                    "This address does not take this method.",
+                                    "Use one of the methods in the Allow header."},
+    [PROBLEM_NOT_ACCEPTABLE] =
+        {"not-acceptable", 406, "Not acceptable",
+         "None of the representations there are is acceptable by the Accept header.",
+         "Send an Accept header that names a media type which /openapi.yaml lists for this call, or none."},
+    [PROBLEM_JOB_NOT_FINISHED] =
+        {"job-not-finished", 409, "Job not finished", "The job is queued or running.",
+         "Ask again after Retry-After seconds, or wait with Prefer: wait=30 on GET /v1/jobs/{id}."},
     [PROBLEM_JOB_FAILED] = {"job-failed", 409, "Job failed",
-                            "The job ended without a result. The member error says why."},
-    [PROBLEM_JOB_CANCELLED] = {"job-cancelled", 409, "Job cancelled", "The job was cancelled and has no result."},
-    [PROBLEM_UPLOAD_IN_USE] = {"upload-in-use", 409, "Upload in use",
-                               "A job that is not finished needs this upload. Cancel the job, or wait for its end."},
-    [PROBLEM_CONFLICT] = {"conflict", 409, "Conflict", "The state of the resource does not allow this now."},
-    [PROBLEM_TOO_LARGE] = {"too-large", 413, "Content too large", "The body has more bytes than this call takes."},
-    [PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {"unsupported-media-type", 415, "Unsupported media type",
-                                        "Calls that take JSON take only Content-Type: application/json, without a "
-                                        "Content-Encoding."},
+                            "The job ended without a result. The member error says why.",
+                            "Open the address in error.type: it says what to do about that cause. Then submit a new "
+                            "job; a failed one is not tried again."},
+    [PROBLEM_JOB_CANCELLED] = {"job-cancelled", 409, "Job cancelled", "The job was cancelled and has no result.",
+                               "Submit a new job if the result is still wanted."},
+    [PROBLEM_UPLOAD_IN_USE] = {"upload-in-use", 409, "Upload in use", "A job that is not finished needs this upload.",
+                               "Cancel the job, or wait for its end, and delete the upload then."},
+    [PROBLEM_CONFLICT] = {"conflict", 409, "Conflict", "The state of the resource does not allow this now.",
+                          "GET the resource to see its state, and decide by that whether to ask again."},
+    [PROBLEM_TOO_LARGE] = {"too-large", 413, "Content too large", "The body has more bytes than this call takes.",
+                           "Send a model as an upload rather than inside a request. If it is one already, ask whoever "
+                           "runs the service to raise --upload-limit; for JSON it is --body-limit."},
+    [PROBLEM_UNSUPPORTED_MEDIA_TYPE] =
+        {"unsupported-media-type", 415, "Unsupported media type",
+         "Calls that take JSON take only Content-Type: application/json, without a Content-Encoding.",
+         "Send that header: curl needs -H 'Content-Type: application/json' beside -d."},
     [PROBLEM_RANGE_NOT_SATISFIABLE] = {"range-not-satisfiable", 416, "Range not satisfiable",
-                                       "The range lies beyond the end. Content-Range tells the length."},
+                                       "The range lies beyond the end.",
+                                       "Content-Range tells the length; ask for a range within it, or without Range."},
     [PROBLEM_MISDIRECTED] =
         {"misdirected-request", 421, "Misdirected request",
-         "The Host header names another host than this service answers for. A service that listens on "
-         "loopback answers for localhost, 127.0.0.1, [::1] and what --allowed-host names."},
+         "The Host header names another host than this service answers for. A service that listens on loopback answers "
+         "for localhost, 127.0.0.1, [::1] and what --allowed-host names.",
+         "Use one of these names, or start the service with --allowed-host NAME when a proxy passes another one on."},
     [PROBLEM_FOREIGN_ORIGIN] =
         {"foreign-origin", 403, "Foreign origin",
-         "A web page of another origin made this request. Such pages may not change anything here."},
+         "A web page of another origin made this request. Such pages may not change anything here.",
+         "Make the request from a page that this service's own origin serves, or from a program that sends no Origin "
+         "header."},
     [PROBLEM_DIGEST_MISMATCH] = {"digest-mismatch", 422, "Digest mismatch",
                                  "The bytes that arrived do not have the sha-256 that Repr-Digest or Content-Digest "
-                                 "announced. The upload was discarded."},
-    [PROBLEM_HEADERS_TOO_LARGE] = {"headers-too-large", 431, "Request header fields too large",
-                                   "The request has more header fields than this service takes."},
-    [PROBLEM_BUSY] = {"busy", 503, "Busy", "The queue or the service is full. Try again after Retry-After seconds."},
-    [PROBLEM_NOT_READY] = {"not-ready", 503, "Not ready", "The service cannot accept work now."},
+                                 "announced. The upload was discarded.",
+                                 "Compare the digest with the file, then send it again: either the file changed "
+                                 "meanwhile or it was damaged on the way."},
+    [PROBLEM_HEADERS_TOO_LARGE] =
+        {"headers-too-large", 431, "Request header fields too large",
+         "The request has more header fields than this service takes.",
+         "Send fewer: 100 are taken. Look for a client or a proxy that adds the same field again and again."},
+    [PROBLEM_BUSY] = {"busy", 503, "Busy", "The queue or the service is full.",
+                      "Try again after Retry-After seconds, then at growing intervals. If it lasts, whoever runs the "
+                      "service should see how long the queue is, and add workers or raise --queue-limit."},
+    [PROBLEM_NOT_READY] = {"not-ready", 503, "Not ready", "The service cannot accept work now.",
+                           "Wait: it is so while the service starts or ends. If it lasts, detail says what is missing "
+                           "and the service's log says why."},
     [PROBLEM_TIMEOUT] = {"timeout", 503, "Timeout",
-                         "The service could not answer in time, for example because a file system hangs."},
+                         "The service could not answer in time, for example because a file system hangs.",
+                         "Try again after Retry-After seconds. If it lasts for paths of one models root, whoever runs "
+                         "the service should look at that file system."},
     [PROBLEM_NO_SPACE] = {"no-space", 507, "Insufficient storage",
-                          "There is no space left for this. Delete jobs or uploads, or try again later."},
-    [PROBLEM_READ_ERROR] = {"read-error", 502, "Read error", "The device that holds the model failed to read it."},
-    [PROBLEM_WORKER_CRASHED] = {"worker-crashed", 500, "The job's process crashed",
-                                "The process that ran the job died, as often as a job is tried. The other jobs and the "
-                                "service were not harmed."},
+                          "There is no space left for this: the disk or the quota is full.",
+                          "Delete jobs and uploads that are not needed, or try again later. Whoever runs the service "
+                          "can make the disk larger, raise --quota or shorten --retention."},
+    [PROBLEM_READ_ERROR] = {"read-error", 502, "Read error", "The device that holds the model failed to read it.",
+                            "Try again once; if it fails again, the disk or the network file system wants attention, "
+                            "and the service's log has the cause."},
+    [PROBLEM_WORKER_CRASHED] =
+        {"worker-crashed", 500, "The job's process crashed",
+         "The process that ran the job died, as often as a job is tried. The other jobs and the service were not "
+         "harmed.",
+         "Please report it with the detail and, if you may, the file: a file must not be able to do that. When detail "
+         "says SIGKILL, the machine ran out of memory: lower --workers or --job-memory."},
     [PROBLEM_DEADLINE_EXCEEDED] = {"deadline-exceeded", 504, "Deadline exceeded",
-                                   "The job ran longer than --job-timeout allows."},
-    [PROBLEM_MEMORY_EXCEEDED] = {"memory-exceeded", 422, "Memory limit exceeded",
-                                 "The job needed more memory than --job-memory allows."},
+                                   "The job ran longer than --job-timeout allows.",
+                                   "Compare fewer tensors (include, exclude), fewer models or fewer analyses, or ask "
+                                   "whoever runs the service to raise --job-timeout."},
+    [PROBLEM_MEMORY_EXCEEDED] =
+        {"memory-exceeded", 422, "Memory limit exceeded", "The job needed more memory than --job-memory allows.",
+         "Compare fewer models or fewer analyses at once, or ask whoever runs the service to raise --job-memory."},
     [PROBLEM_INTERRUPTED] = {"interrupted", 500, "Interrupted",
-                             "The service ended during each of the job's attempts, as often as it is tried."},
-    [PROBLEM_INTERNAL] = {"internal", 500, "Internal error",
-                          "The service failed. The log has the cause under the request's id."},
+                             "The service ended during each of the job's attempts, as often as it is tried.",
+                             "Whoever runs the service should see in the log why it ends so often: a liveness probe, "
+                             "too little memory, or a grace period shorter than the job. Then submit the job again."},
+    [PROBLEM_INTERNAL] =
+        {"internal", 500, "Internal error", "The service failed in a way that it did not foresee.",
+         "Try again; if it fails again, report it with request_id. The service's log has the cause under that id."},
 };
 
 enum problem problem_of_error(int code)

@@ -50,7 +50,8 @@ struct problem_type {
     const char *slug; /* its type is /problems/<slug> */
     int status;
     const char *title;
-    const char *explanation; /* what it means and what to do */
+    const char *meaning;
+    const char *remedy; /* what to do */
 };
 extern const struct problem_type problem_types[PROBLEM_COUNT];
 

@@ -17,6 +17,10 @@ route_handler root_get, openapi_get, problems_get;
 
 /* What resources share. */
 
+/* Content-Security-Policy of the few pages for people: nothing is loaded, run, sent or framed. */
+#define PAGE_POLICY                                                                                                    \
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 /* Answers with the document's text; frees it. */
 void reply_json(struct response *response, int status, struct json_text *json);
 

@@ -1,8 +1,6 @@
 /* What a person or a tool that knows only the address finds. */
 #include "api/resources/resources.h"
 
-#include <stdio.h>
-
 static const char page[] =
     "<!doctype html>\n"
     "<html lang=\"en\">\n"
@@ -39,9 +37,7 @@ void root_get(const struct request *request, struct backend *backend, struct res
     (void)request;
     (void)backend;
     response_fixed(response, 200, "text/html; charset=utf-8", page, sizeof(page) - 1);
-    response_header(response, "Content-Security-Policy",
-                    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-                    "frame-ancestors 'none'");
+    response_header(response, "Content-Security-Policy", PAGE_POLICY);
     response_header(response, "Referrer-Policy", "no-referrer");
 }
 
@@ -61,26 +57,4 @@ void openapi_get(const struct request *request, struct backend *backend, struct 
     (void)request;
     (void)backend;
     response_fixed(response, 200, "application/yaml", openapi_yaml, (size_t)(openapi_yaml_end - openapi_yaml));
-}
-
-void problems_get(const struct request *request, struct backend *backend, struct response *response)
-{
-    const struct problem_type *type = problem_by_slug(request->parameters[0]);
-    struct json_text json;
-    char address[96];
-
-    (void)backend;
-    if (!type) {
-        problem_reply(response, request, PROBLEM_NOT_FOUND, "there is no problem of this name");
-        return;
-    }
-    snprintf(address, sizeof(address), "/problems/%s", type->slug);
-    json_text_init(&json);
-    write_begin_object(&json.writer);
-    write_text(&json.writer, "type", address);
-    write_text(&json.writer, "title", type->title);
-    write_i64(&json.writer, "status", type->status);
-    write_text(&json.writer, "description", type->explanation);
-    write_end(&json.writer);
-    reply_json(response, 200, &json);
 }

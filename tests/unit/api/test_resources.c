@@ -521,6 +521,28 @@ START_TEST(the_catalog_comes_from_the_tables)
 }
 END_TEST
 
+/* The page, as text and for a browser, holds both texts; neither is empty. */
+static void expect_page(const char *target, const char *meaning, const char *remedy)
+{
+    static const char browser[] = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    struct answer text = ask(&fake, "GET", target, "Accept: */*", NULL),
+                  page = ask(&fake, "GET", target, browser, NULL);
+    const char *heading = strstr(page.body, "<h2>What to do</h2>\n<p>");
+
+    ck_assert_uint_gt(strlen(meaning), 20);
+    ck_assert_uint_gt(strlen(remedy), 20);
+    ck_assert_str_eq(answer_header(&text, "Content-Type"), "text/plain; charset=utf-8");
+    ck_assert_ptr_nonnull(strstr(text.body, meaning));
+    ck_assert_ptr_nonnull(strstr(text.body, remedy));
+    ck_assert_str_eq(answer_header(&page, "Content-Type"), "text/html; charset=utf-8");
+    ck_assert_str_eq(answer_header(&page, "Vary"), "Accept");
+    ck_assert_ptr_nonnull(strstr(answer_header(&page, "Content-Security-Policy"), "default-src 'none'"));
+    ck_assert_ptr_nonnull(heading);
+    ck_assert_msg(heading[24] != '<', "%s does not say what to do", target);
+    answer_done(&text);
+    answer_done(&page);
+}
+
 START_TEST(every_type_of_problem_explains_itself)
 {
     for (size_t i = 0; i < PROBLEM_COUNT; i++) {
@@ -530,7 +552,8 @@ START_TEST(every_type_of_problem_explains_itself)
         ck_assert_int_ge(problem_types[i].status, 400);
         snprintf(target, sizeof(target), "/problems/%s", problem_types[i].slug);
         snprintf(type, sizeof(type), "{\"type\":\"%s\"", target);
-        expect(&fake, "GET", target, NULL, NULL, 200, type);
+        expect(&fake, "GET", target, "Accept: application/json", NULL, 200, type);
+        expect_page(target, problem_types[i].meaning, problem_types[i].remedy);
         for (size_t j = 0; j < i; j++)
             ck_assert_str_ne(problem_types[i].slug, problem_types[j].slug);
     }

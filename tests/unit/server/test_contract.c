@@ -83,6 +83,23 @@ START_TEST(the_document_and_the_table_say_the_same)
 }
 END_TEST
 
+START_TEST(the_document_lists_every_type_of_problem)
+{
+    char *text = strndup(openapi_yaml, (size_t)(openapi_yaml_end - openapi_yaml));
+
+    for (size_t i = 0; i < PROBLEM_COUNT; i++) {
+        const struct problem_type *type = &problem_types[i];
+        char row[256];
+
+        snprintf(row, sizeof(row), "| [%s](/problems/%s) | %d | %s |\n", type->slug, type->slug, type->status,
+                 type->title);
+        ck_assert_msg(strstr(text, row) != NULL, "openapi.yaml lacks the row: %s", row);
+    }
+    ck_assert_int_eq(count_of(text, "](/problems/"), PROBLEM_COUNT);
+    free(text);
+}
+END_TEST
+
 /* What every call may answer beside its own: "default" in the document. */
 static bool is_common(int status)
 {
@@ -267,6 +284,7 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, the_document_and_the_table_say_the_same);
+    tcase_add_test(tc, the_document_lists_every_type_of_problem);
     tcase_add_test(tc, every_documented_status_is_produced);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_ENV);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "core/analysis/analysis.h"
-#include "core/analysis/couples.h"
 #include "core/listing.h"
 #include "core/patterns.h"
 
@@ -173,7 +172,7 @@ static bool is_content_sought(const struct comparison *c)
     return c->model_count > 1 && c->request->options.align == ALIGN_AUTO && !c->request->options.headers_only;
 }
 
-/* Pairs by content what names left unequal. */
+/* Pairs by content what names left unequal, and sums anew the couples of the layers where that changed something. */
 static int align_content(struct comparison *c, const struct compare_env *env, struct error *err)
 {
     const struct scan_plan plan = {
@@ -183,6 +182,8 @@ static int align_content(struct comparison *c, const struct compare_env *env, st
     if (!is_content_sought(c))
         return 0;
     rc = settle_by_content(&plan, &env->scan, c->pairing, c->scan, &c->settlement, err);
+    if (rc == 0 && c->settlement->moved && c->scan->couples)
+        rc = couples_settle(&plan, &env->scan, &c->layers, c->scan, err);
     for (size_t m = 0; rc == 0 && c->settlement->confirmed_bytes && m < c->model_count; m++)
         rc = model_check_unchanged(c->models[m], err);
     return rc;
@@ -198,7 +199,6 @@ static int scan(struct comparison *c, const struct compare_env *env, struct erro
                  (c->request->options.digest ? NEED_DIGEST : 0),
         .epsilon = isnan(c->request->options.epsilon) ? 0 : c->request->options.epsilon,
     };
-    uint32_t *groups = NULL;
     int rc = 0;
 
     if (c->request->options.headers_only)
@@ -214,12 +214,11 @@ static int scan(struct comparison *c, const struct compare_env *env, struct erro
     if (plan.needs == 0)
         return 0;
     if (plan.needs & NEED_COUPLES)
-        rc = couples_plan(c->pairing, plan.models, &groups, &c->group_names, &c->group_count, err);
-    plan.groups = groups;
-    plan.group_count = c->group_count;
+        rc = couple_layers_of(c->pairing, plan.models, &c->layers, err);
+    plan.groups = c->layers.groups;
+    plan.group_count = c->layers.count;
     if (rc == 0)
         rc = scan_run(&plan, &env->scan, &c->scan, err);
-    free(groups);
     for (size_t m = 0; rc == 0 && m < c->model_count; m++)
         rc = model_check_unchanged(c->models[m], err);
     return rc;
@@ -444,7 +443,7 @@ void comparison_free(struct comparison *c)
     gate_result_free(c->gate);
     free(c->status);
     scan_result_free(c->scan);
-    free(c->group_names);
+    couple_layers_done(&c->layers);
     pairing_free(c->pairing);
     free(c);
 }

@@ -2,6 +2,7 @@
 #ifndef CORE_COMPARE_H
 #define CORE_COMPARE_H
 
+#include "core/analysis/couples_plan.h"
 #include "core/fingerprint.h"
 #include "core/gate.h"
 #include "core/model/align.h"
@@ -50,10 +51,9 @@ struct comparison {
     struct model *const *models;           /* borrowed; headers only */
     size_t model_count;
     struct pairing *pairing;
-    struct scan_result *scan; /* NULL with headers_only */
-    struct name *group_names; /* with couples: the layers that scan->couples sums by, in natural order */
-    size_t group_count;
-    uint8_t *status; /* [pair]: enum tensor_status; STATUS_COUNT: none, as in a profile */
+    struct scan_result *scan;    /* NULL with headers_only */
+    struct couple_layers layers; /* with couples: what scan->couples sums by */
+    uint8_t *status;             /* [pair]: enum tensor_status; STATUS_COUNT: none, as in a profile */
     uint64_t status_counts[STATUS_COUNT];
     enum verdict verdict;
     const char *because;           /* of equivalent: "values", "renamed" or "epsilon"; NULL otherwise */

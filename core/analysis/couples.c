@@ -6,88 +6,7 @@
 #include <stdlib.h>
 
 #include "core/analysis/gradient_roles.h"
-#include "core/model/layers.h"
 #include "core/scan/couple.h"
-
-struct keyed {
-    struct name layer;
-    uint32_t pair;
-};
-
-static int compare_keyed(const void *left, const void *right)
-{
-    const struct keyed *a = left, *b = right;
-    int order = name_compare_natural(a->layer, b->layer);
-
-    return order ? order : a->pair < b->pair ? -1 : a->pair > b->pair;
-}
-
-/* A pair of weights: some model has it as a float tensor that plays no other role. */
-static bool is_weight(const struct pairing *pairing, const struct model *const *models, size_t pair)
-{
-    bool is_float = false;
-
-    for (size_t m = 0; m < pairing->models; m++) {
-        const struct tensor *tensor = pairing_tensor(pairing, models, pair, m);
-
-        if (!tensor)
-            continue;
-        if (gradient_role_of(models[m], tensor, NULL) != ROLE_WEIGHT)
-            return false;
-        is_float = is_float || dtype_is_parameter(tensor->dtype);
-    }
-    return is_float;
-}
-
-int couples_plan(const struct pairing *pairing, const struct model *const *models, uint32_t **ret_groups,
-                 struct name **ret_names, size_t *ret_count, struct error *err)
-{
-    struct keyed *keyed = calloc(pairing->pairs + 1, sizeof(*keyed));
-    uint32_t *groups = calloc(pairing->pairs + 1, sizeof(*groups));
-    struct name *names = calloc(pairing->pairs + 1, sizeof(*names));
-    size_t kept = 0, count = 0;
-
-    if (!keyed || !groups || !names) {
-        free(keyed);
-        free(groups);
-        free(names);
-        return error_set(err, ERROR_NO_MEMORY, "out of memory");
-    }
-    for (size_t pair = 0; pair < pairing->pairs; pair++) {
-        groups[pair] = GROUP_NONE;
-        if (is_weight(pairing, models, pair))
-            keyed[kept++] = (struct keyed){layer_of(pairing_name(pairing, models, pair)), (uint32_t)pair};
-    }
-    qsort(keyed, kept, sizeof(*keyed), compare_keyed);
-    for (size_t i = 0; i < kept; i++) {
-        if (count == 0 || !name_equal(keyed[i].layer, names[count - 1]))
-            names[count++] = keyed[i].layer;
-        groups[keyed[i].pair] = (uint32_t)(count - 1);
-    }
-    free(keyed);
-    *ret_groups = groups;
-    *ret_names = names;
-    *ret_count = count;
-    return 0;
-}
-
-static size_t find_group(const struct comparison *c, struct name layer)
-{
-    size_t low = 0, high = c->group_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = name_compare_natural(c->group_names[middle], layer);
-
-        if (order == 0)
-            return middle;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return SIZE_MAX;
-}
 
 static void add_side(struct side_record *into, const struct side_record *side, const struct tensor *tensor)
 {
@@ -106,11 +25,11 @@ static void gather_sides(const struct comparison *c, struct couples *couples)
         side_record_init(&couples->left_out[m], DTYPE_F64);
     }
     for (size_t pair = 0; pair < c->pairing->pairs; pair++) {
-        struct name name = pairing_name(c->pairing, (const struct model *const *)c->models, pair);
-        size_t group = find_group(c, layer_of(name));
+        const uint32_t group = c->layers.groups[pair];
 
         for (size_t m = 0; m < couples->models; m++) {
-            const struct tensor *tensor = comparison_tensor(c, pair, m);
+            const struct tensor *tensor =
+                pairing_tensor(c->layers.pairing, (const struct model *const *)c->models, pair, m);
             const struct side_record *side = comparison_side(c, pair, m);
 
             if (!tensor || !dtype_is_parameter(tensor->dtype))
@@ -119,7 +38,7 @@ static void gather_sides(const struct comparison *c, struct couples *couples)
                 add_side(&couples->left_out[m], side, tensor);
                 continue;
             }
-            if (group != SIZE_MAX)
+            if (group != GROUP_NONE)
                 add_side(&couples->sides[group * couples->models + m], side, tensor);
             add_side(&couples->whole_sides[m], side, tensor);
         }
@@ -139,8 +58,8 @@ int couples_new(const struct comparison *c, struct couples **ret_couples, struct
     if (!couples)
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     couples->models = c->model_count;
-    couples->groups = c->group_count;
-    couples->names = c->group_names;
+    couples->groups = c->layers.count;
+    couples->names = c->layers.names;
     couples->layers = c->scan->couples;
     couples->whole = calloc(count + 1, sizeof(*couples->whole));
     couples->sides = calloc(couples->groups * couples->models + 1, sizeof(*couples->sides));

@@ -5,10 +5,6 @@
 
 #include "core/compare.h"
 
-/* Fills the groups that NEED_COUPLES sums by: the layers of the weights, in natural order. *ret_groups: [pair]. */
-int couples_plan(const struct pairing *pairing, const struct model *const *models, uint32_t **ret_groups,
-                 struct name **ret_names, size_t *ret_count, struct error *err);
-
 struct couples {
     size_t models, groups;
     const struct name *names;           /* [group] */

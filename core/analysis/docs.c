@@ -158,7 +158,9 @@ const struct analysis_docs convergence_docs = {
     .measures =
         "How far a series of checkpoints moved at each step, by layer and whole, and whether the steps die away. Every "
         "step is summed from Δ itself, never from a difference of norms. Gradients, optimizer state and scalars are no "
-        "weights and stay out; a step or epoch that increases from model to model becomes the time axis.",
+        "weights and stay out; a step or epoch that increases from model to model becomes the time axis. Tensors that "
+        "are "
+        "paired by content count as paired, and a copy of a layer counts once: it has no step of its own.",
     .formula = "step_norm[t] = ‖w[t+1] − w[t]‖; relative_step_norm[t] = step_norm[t] ÷ ‖w[t]‖\n"
                "cos_steps[t] = cosine of the steps before and after model t + 1\n"
                "straightness = ‖w[last] − w[first]‖ ÷ Σ step_norm; path_ratio is its inverse\n"
@@ -199,13 +201,13 @@ const struct analysis_docs gradient_docs = {
 };
 
 const struct analysis_docs similarity_docs = {
-    .measures = "Every two models of a series against each other, from the one pass over all: cosine, relative L2 and "
-                "correlation "
-                "over the tensors that both have in the same shape, and coverage, the share of the row's elements that "
-                "these are. "
-                "Clustering orders the models by likeness. similarity_layers adds the matrices of every layer, "
-                "similarity_across "
-                "holds layers of equal shapes against each other.",
+    .measures =
+        "Every two models of a series against each other, from the one pass over all: cosine, relative L2 and "
+        "correlation over the tensors that both have in the same shape, and coverage, the share of the row's "
+        "elements that these are. Tensors are paired by name and prefix in the whole series, by content between "
+        "the first model and the last; copies of layers lower the coverage and count in nothing else. "
+        "Clustering orders the models by likeness. similarity_layers adds the matrices of every layer, "
+        "similarity_across holds layers of equal shapes against each other.",
     .formula = "cosine[i][j] = ⟨wi,wj⟩ ÷ (‖wi‖·‖wj‖); the diagonal is exactly 1\n"
                "relative_l2[i][j] = ‖wj − wi‖ ÷ ‖wi‖: the row is the reference, and ΣΔ² is summed as such\n"
                "correlation: the cosine of the weights, each model's mean taken off\n"

@@ -43,6 +43,13 @@ static bool has_between(const struct rows *rows, size_t pair)
     return false;
 }
 
+/* Whether the models between of pair `last`, which the baseline lacks, follow its candidate to pair `base`, where there
+ * are none: a series in which the first model alone has another name for the tensor. */
+static bool do_between_follow(const struct rows *rows, uint32_t last, uint32_t base)
+{
+    return !rows->repairs[base].is_base_copy && !has_tensor(rows, last, 0) && !has_between(rows, base);
+}
+
 /* What becomes of one earlier pair. Its baseline keeps the models between, whose names it has. */
 static void rows_add(struct rows *rows, uint32_t pair)
 {
@@ -50,6 +57,10 @@ static void rows_add(struct rows *rows, uint32_t pair)
     const bool is_base_moved = repair->base_with != PAIRING_NONE, is_last_moved = repair->last_with != PAIRING_NONE;
     struct row row = {pair, pair, pair, rows->pairing->rule[pair]};
 
+    if (is_last_moved && !repair->is_last_copy && do_between_follow(rows, pair, repair->last_with))
+        return;
+    if (is_base_moved && do_between_follow(rows, repair->base_with, pair))
+        row.between = repair->base_with;
     if (is_base_moved) {
         row.last = repair->base_with;
         row.rule = repair->is_base_copy ? PAIRED_AS_COPY : PAIRED_BY_CONTENT;

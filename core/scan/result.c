@@ -131,6 +131,15 @@ void scan_result_swap(struct scan_result *a, struct scan_result *b)
     a->group_count = kept.group_count;
 }
 
+void scan_result_take_couples(struct scan_result *result, struct scan_result *from)
+{
+    free(result->couples);
+    result->couples = from->couples;
+    result->group_count = from->group_count;
+    from->couples = NULL;
+    from->group_count = 0;
+}
+
 /* What a pair's record says before its first unit. */
 void scan_result_begin(struct scan_result *result, const struct layout *layout, size_t pair)
 {

@@ -147,4 +147,7 @@ int scan_run(const struct scan_plan *plan, const struct scan_env *env, struct sc
              struct error *err);
 void scan_result_free(struct scan_result *result);
 
+/* Replaces result's couples and groups by those of from, which keeps none. */
+void scan_result_take_couples(struct scan_result *result, struct scan_result *from);
+
 #endif

@@ -256,6 +256,7 @@ static int move_together(struct settling *s, uint32_t a, uint32_t b, struct erro
     s->items[a].partner = b;
     s->items[b].partner = a;
     s->items[a].state = s->items[b].state = ITEM_MOVED;
+    s->settlement->moved += 2;
     return 0;
 }
 
@@ -406,6 +407,7 @@ static int copy_layer(struct settling *s, const struct copy *copies, size_t from
             if (rc == 0 && is_equal) {
                 s->items[copies[i].item].partner = source;
                 s->items[copies[i].item].state = ITEM_COPY;
+                s->settlement->moved++;
             }
         }
         break;
@@ -534,7 +536,7 @@ int settle_by_content(const struct scan_plan *plan, const struct scan_env *env, 
             rc = match_all(&s, err);
         if (rc == 0)
             rc = find_copies(&s, err);
-        if (rc == 0)
+        if (rc == 0 && s.settlement->moved)
             rc = rewrite(&s, err);
     }
     window_done(&s.windows[0]);

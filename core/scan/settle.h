@@ -16,6 +16,7 @@ struct settlement {
     struct ambiguity *ambiguities;
     size_t ambiguity_count;
     uint64_t confirmed_bytes; /* read again to confirm */
+    uint64_t moved;           /* tensors that stand in other pairs than before: 0 leaves everything as it was */
 };
 
 /* Re-pairs baseline (model 0) and candidate (the last model): an unmatched or changed tensor whose (dtype, shape, side

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "api/render/render.h"
@@ -88,6 +89,20 @@ START_TEST(every_analysis_reports_short_memory)
 }
 END_TEST
 
+/* Layers that were dropped, doubled and renamed: pairs are made anew, and the couples of their layers read again. */
+START_TEST(pairing_by_content_reports_short_memory)
+{
+    struct compare_request request = {.analyses = 0};
+
+    for (size_t i = 0; i < analysis_count; i++)
+        if (strcmp(analyses[i]->name, "convergence_analysis") == 0 || strcmp(analyses[i]->name, "change_summary") == 0)
+            request.analyses |= 1u << i;
+    options_init(&request.options);
+    walk(&request, FIXTURES "/golden/series/moved.0.safetensors", FIXTURES "/golden/series/moved.2.safetensors");
+    options_done(&request.options);
+}
+END_TEST
+
 START_TEST(patterns_report_short_memory)
 {
     struct compare_request request = {.analyses = 1};
@@ -109,6 +124,7 @@ int main(void)
 
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, every_analysis_reports_short_memory);
+    tcase_add_test(tcase, pairing_by_content_reports_short_memory);
     tcase_add_test(tcase, patterns_report_short_memory);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

@@ -8,15 +8,7 @@
 static struct json_object *document_of(struct model *const *models, size_t count)
 {
     struct compare_request request = {.analyses = 0};
-    struct compare_env env = {.scan.threads = 2};
-    struct comparison *comparison = NULL;
-    struct render_options render = {0};
-    struct output *output = malloc(sizeof(*output));
     struct json_object *document;
-    struct error error = {0};
-    int fd = memfd_create("result", 0);
-    off_t size;
-    char *text;
 
     for (size_t i = 0; i < analysis_count; i++)
         if (analyses[i]->models_min <= count)
@@ -24,19 +16,8 @@ static struct json_object *document_of(struct model *const *models, size_t count
     options_init(&request.options);
     request.options.most_damaged = 10000;
     request.options.quantiles = true;
-    ck_assert_msg(compare_run(&request, models, count, &env, &comparison, &error) == 0, "%s", error.text);
-    output_init(output, fd);
-    json_renderer.render(comparison, &render, output);
-    ck_assert_int_eq(output_finish(output, &error), 0);
-    size = lseek(fd, 0, SEEK_END);
-    text = calloc(1, (size_t)size + 1);
-    ck_assert_int_eq(pread(fd, text, (size_t)size, 0), size);
-    close(fd);
-    document = json_tokener_parse(text);
-    ck_assert_ptr_nonnull(document);
-    free(text);
-    free(output);
-    comparison_free(comparison);
+    request.options.similarity_layers = true;
+    document = document_parsed(compared_text(&request, models, count, 2));
     options_done(&request.options);
     return document;
 }
@@ -422,6 +403,97 @@ START_TEST(a_cast_to_a_wider_type_is_value_equal)
 }
 END_TEST
 
+/* The tensors of one layer under another name, instead of their own or as copies beside them. */
+static struct made *with_layer(const struct made *from, const char *layer, const char *to, bool is_copy)
+{
+    struct made *made = made_copy(from);
+
+    for (size_t i = 0; i < from->count; i++) {
+        const char *found = strstr(from->items[i].name, layer);
+        struct made_tensor *tensor = &made->items[i];
+
+        if (!found)
+            continue;
+        if (is_copy) {
+            tensor = &made->items[made->count++];
+            ck_assert_uint_le(made->count, MADE_TENSORS);
+            *tensor = from->items[i];
+            tensor->values = calloc(tensor->elements + 1, sizeof(double));
+            memcpy(tensor->values, from->items[i].values, tensor->elements * sizeof(double));
+        }
+        snprintf(tensor->name, sizeof(tensor->name), "%.*s%s%s", (int)(found - from->items[i].name),
+                 from->items[i].name, to, found + strlen(layer));
+    }
+    return made;
+}
+
+static void assert_same_series(struct json_object *one, struct json_object *other)
+{
+    assert_equal_at(one, "/analyses/convergence_analysis", other, "/analyses/convergence_analysis");
+    assert_equal_at(one, "/analyses/similarity_matrix", other, "/analyses/similarity_matrix");
+    json_object_put(one);
+    json_object_put(other);
+}
+
+START_TEST(a_layer_found_by_its_content_keeps_its_place_in_the_series)
+{
+    struct made *a = made_decoder(3, 3, 16, MADE_TRAINED, DTYPE_F32), *b = made_copy(a), *c = made_copy(a), *renamed;
+
+    made_disturb(b, "", 0.05, 7);
+    made_disturb(c, "layers.0", 0.2, 8);
+    renamed = with_layer(c, "layers.1.", "blocks.9.", false);
+    assert_same_series(compared(a, c), compared(a, renamed));
+    assert_same_series(document_of_made((const struct made *const[]){a, b, c}, 3),
+                       document_of_made((const struct made *const[]){a, b, renamed}, 3));
+    made_free(a);
+    made_free(b);
+    made_free(c);
+    made_free(renamed);
+}
+END_TEST
+
+START_TEST(a_copied_layer_counts_once_in_the_series)
+{
+    struct made *a = made_decoder(3, 3, 16, MADE_TRAINED, DTYPE_F32), *b = made_copy(a), *doubled;
+    struct json_object *series;
+
+    made_disturb(b, "layers.0", 0.2, 8);
+    doubled = with_layer(b, "layers.1.", "layers.3.", true);
+    for (int turned = 0; turned < 2; turned++) {
+        series = turned ? compared(doubled, a) : compared(a, doubled);
+        ck_assert_str_eq(made_text_at(series, turned ? "/analyses/similarity_matrix/coverage/1/0"
+                                                     : "/analyses/similarity_matrix/coverage/0/1"),
+                         "1");
+        ck_assert_double_lt(made_number_at(series, "/analyses/similarity_matrix/min_coverage"), 1);
+        ck_assert_double_gt(made_number_at(series, "/analyses/similarity_matrix/min_coverage"), 0.5);
+        json_object_put(series);
+    }
+    made_free(a);
+    made_free(b);
+    made_free(doubled);
+}
+END_TEST
+
+START_TEST(prefixes_change_nothing_in_a_series)
+{
+    struct made *a = made_decoder(3, 3, 16, MADE_TRAINED, DTYPE_F32), *b = made_copy(a), *c = made_copy(a), *p, *q;
+
+    made_disturb(b, "", 0.05, 7);
+    made_disturb(c, "layers.0", 0.2, 8);
+    p = with_layer(b, "model.", "module.model.", false);
+    q = with_layer(c, "model.", "_orig_mod.module.model.", false);
+    assert_same_series(document_of_made((const struct made *const[]){a, b, c}, 3),
+                       document_of_made((const struct made *const[]){a, p, q}, 3));
+    assert_same_series(document_of_made((const struct made *const[]){a, c, b}, 3),
+                       document_of_made((const struct made *const[]){a, q, b}, 3));
+    made_free(a);
+    made_free(b);
+    made_free(c);
+    made_free(p);
+    made_free(q);
+}
+END_TEST
+
 static double sum_of(struct json_object *list, const char *pointer)
 {
     double sum = 0;
@@ -526,6 +598,9 @@ int main(void)
     tcase_add_test(tcase, splitting_a_model_into_shards_changes_nothing);
     tcase_add_test(tcase, a_model_against_itself_is_identical_for_every_analysis);
     tcase_add_test(tcase, a_cast_to_a_wider_type_is_value_equal);
+    tcase_add_test(tcase, a_layer_found_by_its_content_keeps_its_place_in_the_series);
+    tcase_add_test(tcase, a_copied_layer_counts_once_in_the_series);
+    tcase_add_test(tcase, prefixes_change_nothing_in_a_series);
     tcase_add_test(tcase, shares_sum_to_one);
     tcase_add_test(tcase, the_triangle_inequality_holds);
     tcase_add_test(tcase, an_element_opposite_a_nan_counts_for_nothing);

@@ -3,21 +3,14 @@
 #ifndef TESTS_UNIT_CORE_ANALYSIS_MADE_MODELS_H
 #define TESTS_UNIT_CORE_ANALYSIS_MADE_MODELS_H
 
-#include <check.h>
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <json-c/json_pointer.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "api/render/render.h"
-#include "core/analysis/analysis.h"
-#include "core/compare.h"
+#include "tests/unit/core/analysis/documents.h"
 
 enum { MADE_TENSORS = 160 };
 
@@ -216,14 +209,8 @@ static inline char *made_text(const char *analysis, const struct made *a, const 
     char paths[2][MADE_PATH];
     struct model *models[2] = {made_open(a, paths[0]), b ? made_open(b, paths[1]) : NULL};
     struct compare_request request = {.analyses = 1u << analysis_by_name(analysis, strlen(analysis))};
-    struct compare_env env = {.scan.threads = threads};
-    struct comparison *comparison = NULL;
-    struct render_options render = {0};
-    struct output *output = malloc(sizeof(*output));
     struct error error = {0};
-    int fd = memfd_create("result", 0);
     const char *name;
-    off_t size;
     char *text;
 
     options_init(&request.options);
@@ -236,16 +223,7 @@ static inline char *made_text(const char *analysis, const struct made *a, const 
         else
             ck_assert_int_eq(option_set_number(&request.options, option, va_arg(options, double), &error), 0);
     }
-    ck_assert_msg(compare_run(&request, models, b ? 2 : 1, &env, &comparison, &error) == 0, "%s", error.text);
-    output_init(output, fd);
-    json_renderer.render(comparison, &render, output);
-    ck_assert_int_eq(output_finish(output, &error), 0);
-    size = lseek(fd, 0, SEEK_END);
-    text = calloc(1, (size_t)size + 1);
-    ck_assert_int_eq(pread(fd, text, (size_t)size, 0), size);
-    close(fd);
-    free(output);
-    comparison_free(comparison);
+    text = compared_text(&request, models, b ? 2 : 1, threads);
     options_done(&request.options);
     for (int m = 0; m < (b ? 2 : 1); m++) {
         model_close(models[m]);
@@ -257,15 +235,12 @@ static inline char *made_text(const char *analysis, const struct made *a, const 
 static inline struct json_object *made_analyse(const char *analysis, const struct made *a, const struct made *b, ...)
 {
     struct json_object *document, *found;
-    char pointer[64], *text;
+    char pointer[64];
     va_list options;
 
     va_start(options, b);
-    text = made_text(analysis, a, b, 2, options);
+    document = document_parsed(made_text(analysis, a, b, 2, options));
     va_end(options);
-    document = json_tokener_parse(text);
-    free(text);
-    ck_assert_ptr_nonnull(document);
     snprintf(pointer, sizeof(pointer), "/analyses/%s", analysis);
     ck_assert_int_eq(json_pointer_get(document, pointer, &found), 0);
     json_object_get(found);

@@ -4,18 +4,12 @@
 
 #include <check.h>
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <json-c/json_pointer.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "api/render/render.h"
-#include "core/analysis/analysis.h"
-#include "core/compare.h"
+#include "tests/unit/core/analysis/documents.h"
 
 #define SERIES FIXTURES "/golden/series/"
 
@@ -37,15 +31,8 @@ static inline struct json_object *analyse(const char *analysis, const char *cons
 {
     struct model *models[SERIES_MODELS_MAX];
     struct compare_request request = {.analyses = 1u << analysis_by_name(analysis, strlen(analysis))};
-    struct compare_env env = {.scan.threads = threads};
-    struct comparison *comparison = NULL;
-    struct render_options render = {0};
-    struct output *output = malloc(sizeof(*output));
     struct json_object *document;
     struct error error = {0};
-    int fd = memfd_create("result", 0);
-    char *text;
-    off_t size;
 
     ck_assert_uint_le(count, SERIES_MODELS_MAX);
     for (size_t i = 0; i < count; i++)
@@ -58,19 +45,7 @@ static inline struct json_object *analyse(const char *analysis, const char *cons
         ck_assert_int_eq(
             option_parse(&request.options, option_find(options[i], bytes), equals ? equals + 1 : NULL, &error), 0);
     }
-    ck_assert_msg(compare_run(&request, models, count, &env, &comparison, &error) == 0, "%s", error.text);
-    output_init(output, fd);
-    json_renderer.render(comparison, &render, output);
-    ck_assert_int_eq(output_finish(output, &error), 0);
-    size = lseek(fd, 0, SEEK_END);
-    text = calloc(1, (size_t)size + 1);
-    ck_assert_int_eq(pread(fd, text, (size_t)size, 0), size);
-    close(fd);
-    document = json_tokener_parse(text);
-    ck_assert_ptr_nonnull(document);
-    free(text);
-    free(output);
-    comparison_free(comparison);
+    document = document_parsed(compared_text(&request, models, count, threads));
     options_done(&request.options);
     for (size_t i = 0; i < count; i++)
         model_close(models[i]);

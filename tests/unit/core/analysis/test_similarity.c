@@ -25,6 +25,19 @@ START_TEST(only_what_both_have_is_compared)
 }
 END_TEST
 
+START_TEST(pairs_found_by_content_count_as_such)
+{
+    static const char *const names[3] = {"moved.0.safetensors", "moved.1.safetensors", "moved.2.safetensors"};
+    struct json_object *document = analyse_golden("similarity_matrix", names, 3, NULL);
+
+    check_against(document, "moved", AT, 40);
+    json_object_put(document);
+    document = analyse_golden("convergence_analysis", names, 3, NULL);
+    check_against(document, "moved", "/analyses/convergence_analysis", 3);
+    json_object_put(document);
+}
+END_TEST
+
 START_TEST(turning_the_series_round_mirrors_every_matrix)
 {
     static const char *const keys[] = {"cosine", "relative_l2", "correlation", "coverage"};
@@ -125,13 +138,10 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        matrices_and_clusters_match_scipy,
-        only_what_both_have_is_compared,
-        turning_the_series_round_mirrors_every_matrix,
-        order_in_files_and_shards_change_nothing,
-        a_model_twice_has_cosine_exactly_1,
-        layers_are_held_against_layers,
-        equal_distances_merge_the_lowest_first,
+        matrices_and_clusters_match_scipy,        only_what_both_have_is_compared,
+        pairs_found_by_content_count_as_such,     turning_the_series_round_mirrors_every_matrix,
+        order_in_files_and_shards_change_nothing, a_model_twice_has_cosine_exactly_1,
+        layers_are_held_against_layers,           equal_distances_merge_the_lowest_first,
     };
 
     return run_cases("similarity_matrix", tests, sizeof(tests) / sizeof(tests[0]));

@@ -186,6 +186,10 @@ static const struct {
      {"a=a b=b c=c", "a=a b=b c=c", "a=b d=a c=c"},
      "a=d:content b=a:content c=c",
      ""},
+    {"models between follow a candidate that only the baseline names otherwise",
+     {"x=a y=b", "l=c y=b", "l=a y=b"},
+     "x=l:content y=y",
+     ""},
 };
 
 static size_t models_of(size_t row)

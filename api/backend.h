@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "api/access.h"
 #include "core/error.h"
 
 enum { JOB_ID_BYTES = 37 }; /* UUIDv7 as text, with its NUL */
@@ -29,7 +30,8 @@ struct job_progress {
  * yet. */
 struct job {
     char id[JOB_ID_BYTES];
-    uint64_t version; /* grows with every visible change: the ETag */
+    char owner[CALLER_NAME_BYTES]; /* the caller's key; "" without one */
+    uint64_t version;              /* grows with every visible change: the ETag */
     enum job_state state;
     unsigned attempt;
     bool cancel_requested;
@@ -55,6 +57,7 @@ struct job_filter {
     int state;             /* enum job_state, or −1 for all */
     const char *label_key; /* NULL: any */
     const char *label_value;
+    const char *owner; /* NULL: anybody's */
 };
 
 struct submission {
@@ -62,6 +65,7 @@ struct submission {
     const char *labels;         /* JSON object or NULL */
     const char *const *uploads; /* ids that the request names; they may not be deleted while the job lives */
     size_t upload_count;
+    const struct caller *caller; /* owns the job; NULL: nobody in particular */
 };
 
 enum representation {
@@ -84,6 +88,7 @@ void blob_done(struct blob *blob);
 
 struct upload {
     char id[JOB_ID_BYTES];
+    char owner[CALLER_NAME_BYTES];
     char *name;
     uint64_t bytes;
     char sha256[65]; /* hex */
@@ -117,8 +122,11 @@ void model_list_done(struct model_list *list);
 struct backend;
 
 struct backend_ops {
-    /* Jobs. submit returns after the job is on disk. ERROR_BUSY: queue full; ERROR_NO_SPACE; ERROR_NOT_FOUND: an
-     * upload. */
+    /* Whose a job or an upload is; ERROR_NOT_FOUND. */
+    int (*owner)(struct backend *, const char *id, char ret_name[CALLER_NAME_BYTES], struct error *);
+
+    /* Jobs. submit returns after the job is on disk. ERROR_BUSY: queue full; ERROR_QUOTA: the caller's share of it is;
+     * ERROR_NO_SPACE; ERROR_NOT_FOUND: an upload. */
     int (*submit)(struct backend *, const struct submission *, struct job *ret, struct error *);
     int (*get)(struct backend *, const char *id, struct job *ret, struct error *);
     int (*list)(struct backend *, const struct job_filter *, uint64_t cursor, size_t limit, struct job_list *ret,
@@ -129,14 +137,16 @@ struct backend_ops {
     int (*open_result)(struct backend *, const char *id, enum representation, struct blob *ret, struct error *);
 
     /* Uploads. append copies nothing beyond the file; commit makes it durable and visible; abandon leaves nothing. */
-    int (*upload_begin)(struct backend *, const char *name, int64_t expected_bytes, struct upload_sink **ret,
-                        struct error *);
+    int (*upload_begin)(struct backend *, const char *owner, const char *name, int64_t expected_bytes,
+                        struct upload_sink **ret, struct error *);
     int (*upload_append)(struct upload_sink *, const void *data, size_t bytes, struct error *);
     int (*upload_commit)(struct upload_sink *, struct upload *ret,
                          struct error *);         /* frees the sink, also on failure */
     void (*upload_abandon)(struct upload_sink *); /* NULL is fine */
     int (*upload_get)(struct backend *, const char *id, struct upload *ret, struct error *);
-    int (*upload_list)(struct backend *, uint64_t cursor, size_t limit, struct upload_list *ret, struct error *);
+    /* owner NULL: anybody's. */
+    int (*upload_list)(struct backend *, const char *owner, uint64_t cursor, size_t limit, struct upload_list *ret,
+                       struct error *);
     int (*upload_delete)(struct backend *, const char *id, struct error *); /* ERROR_CONFLICT: in use */
 
     /* Models under the roots. check_model tells what can be told without parsing. */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "api/access.h"
 #include "api/backend.h"
 
 enum http_method {
@@ -44,6 +45,7 @@ struct request {
     const char *body;
     size_t body_bytes;
     char id[REQUEST_ID_BYTES];
+    struct caller caller;
     bool is_ready; /* what the service says of itself; handlers ask the backend as well */
     struct {
         const char *job_id; /* not NULL: this request was answered with a wait and is asked again */

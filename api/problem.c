@@ -98,6 +98,16 @@ const struct problem_type problem_types[PROBLEM_COUNT] = {
          "A web page of another origin made this request. Such pages may not change anything here.",
          "Make the request from a page that this service's own origin serves, or from a program that sends no Origin "
          "header."},
+    [PROBLEM_UNAUTHORIZED] = {"unauthorized", 401, "Unauthorized",
+                              "This service takes API keys, and none that it knows came with the request.",
+                              "Send Authorization: Bearer KEY. For a key, or when yours is refused though it is spelt "
+                              "right, ask whoever runs the service: keys are lines of its --api-keys-file."},
+    [PROBLEM_FORBIDDEN] = {"forbidden", 403, "Forbidden", "The API key lacks the scope that this call takes.",
+                           "detail and WWW-Authenticate name the scope: read, submit or admin. Use a key that has it, "
+                           "or ask whoever runs the service to add it to yours."},
+    [PROBLEM_QUOTA_EXCEEDED] = {"quota-exceeded", 429, "Quota exceeded", "As many jobs of this key wait as may.",
+                                "Try again after Retry-After seconds, or cancel some of them. Whoever runs the service "
+                                "sets the number: queued=N in the line of the key."},
     [PROBLEM_DIGEST_MISMATCH] = {"digest-mismatch", 422, "Digest mismatch",
                                  "The bytes that arrived do not have the sha-256 that Repr-Digest or Content-Digest "
                                  "announced. The upload was discarded.",
@@ -174,6 +184,8 @@ enum problem problem_of_error(int code)
         return PROBLEM_TIMEOUT;
     case ERROR_CONFLICT:
         return PROBLEM_CONFLICT;
+    case ERROR_QUOTA:
+        return PROBLEM_QUOTA_EXCEEDED;
     case ERROR_BUSY:
     case ERROR_NO_MEMORY:
         return PROBLEM_BUSY;
@@ -230,7 +242,7 @@ static void reply(struct response *response, const struct request *request, enum
     body = json_text_take(&text, &bytes);
     response_text(response, type->status, "application/problem+json", body, bytes);
     response_header(response, "Cache-Control", "no-store");
-    if (type->status == 503)
+    if (type->status == 429 || type->status == 503)
         response_header(response, "Retry-After", "5");
 }
 

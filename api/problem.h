@@ -31,6 +31,9 @@ enum problem {
     PROBLEM_RANGE_NOT_SATISFIABLE,
     PROBLEM_MISDIRECTED,
     PROBLEM_FOREIGN_ORIGIN,
+    PROBLEM_UNAUTHORIZED,
+    PROBLEM_FORBIDDEN,
+    PROBLEM_QUOTA_EXCEEDED,
     PROBLEM_DIGEST_MISMATCH,
     PROBLEM_HEADERS_TOO_LARGE,
     PROBLEM_BUSY,
@@ -58,7 +61,7 @@ extern const struct problem_type problem_types[PROBLEM_COUNT];
 enum problem problem_of_error(int code);
 const struct problem_type *problem_by_slug(const char *slug); /* NULL: unknown */
 
-/* Makes the response this problem. 503 gets a Retry-After. */
+/* Makes the response this problem. 429 and 503 get a Retry-After. */
 void problem_reply(struct response *response, const struct request *request, enum problem problem, const char *format,
                    ...) __attribute__((format(printf, 4, 5)));
 

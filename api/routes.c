@@ -9,27 +9,43 @@
 #include "api/resources/resources.h"
 
 const struct route routes[] = {
-    {METHOD_GET, "/", "getRoot", root_get, RUN_INLINE, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/livez", "getLive", live_get, RUN_INLINE, TAKES_NONE, NULL, true, false},
-    {METHOD_GET, "/readyz", "getReady", ready_get, RUN_POOL, TAKES_NONE, NULL, true, false},
-    {METHOD_GET, "/version", "getVersion", version_get, RUN_INLINE, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/openapi.yaml", "getOpenapi", openapi_get, RUN_INLINE, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/problems/{slug}", "getProblem", problems_get, RUN_INLINE, TAKES_NONE, NULL, false, false},
-    {METHOD_POST, "/v1/jobs", "submitJob", jobs_submit, RUN_ROOTS, TAKES_JSON, NULL, false, false},
-    {METHOD_GET, "/v1/jobs", "listJobs", jobs_list, RUN_POOL, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/v1/jobs/{id}", "getJob", jobs_get, RUN_POOL, TAKES_NONE, NULL, false, false},
-    {METHOD_DELETE, "/v1/jobs/{id}", "deleteJob", jobs_forget, RUN_POOL, TAKES_NONE, NULL, false, false},
-    {METHOD_POST, "/v1/jobs/{id}:cancel", "cancelJob", jobs_cancel, RUN_POOL, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/v1/jobs/{id}/result", "getResult", results_get, RUN_POOL, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/v1/jobs/{id}/tensors", "listTensors", tensors_list, RUN_POOL, TAKES_NONE, NULL, false, false},
-    {METHOD_PUT, "/v1/uploads/{upload}", "putUpload", NULL, RUN_POOL, TAKES_STREAM, &uploads_put, false, true},
-    {METHOD_GET, "/v1/uploads", "listUploads", uploads_list, RUN_POOL, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/v1/uploads/{upload}", "getUpload", uploads_get, RUN_POOL, TAKES_NONE, NULL, false, false},
-    {METHOD_DELETE, "/v1/uploads/{upload}", "deleteUpload", uploads_delete, RUN_POOL, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/v1/models", "listModels", models_list, RUN_ROOTS, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/v1/models/inspect", "inspectModel", models_inspect, RUN_ROOTS, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/v1/analyses", "listAnalyses", analyses_list, RUN_INLINE, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/v1/formats", "listFormats", formats_list, RUN_INLINE, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/", "getRoot", SCOPE_NONE, OF_NOBODY, root_get, RUN_INLINE, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/livez", "getLive", SCOPE_NONE, OF_NOBODY, live_get, RUN_INLINE, TAKES_NONE, NULL, true, false},
+    {METHOD_GET, "/readyz", "getReady", SCOPE_NONE, OF_NOBODY, ready_get, RUN_POOL, TAKES_NONE, NULL, true, false},
+    {METHOD_GET, "/version", "getVersion", SCOPE_NONE, OF_NOBODY, version_get, RUN_INLINE, TAKES_NONE, NULL, false,
+     false},
+    {METHOD_GET, "/openapi.yaml", "getOpenapi", SCOPE_NONE, OF_NOBODY, openapi_get, RUN_INLINE, TAKES_NONE, NULL, false,
+     false},
+    {METHOD_GET, "/problems/{slug}", "getProblem", SCOPE_NONE, OF_NOBODY, problems_get, RUN_INLINE, TAKES_NONE, NULL,
+     false, false},
+    {METHOD_POST, "/v1/jobs", "submitJob", SCOPE_SUBMIT, OF_NOBODY, jobs_submit, RUN_ROOTS, TAKES_JSON, NULL, false,
+     false},
+    {METHOD_GET, "/v1/jobs", "listJobs", SCOPE_READ, OF_NOBODY, jobs_list, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/v1/jobs/{id}", "getJob", SCOPE_READ, OF_JOB, jobs_get, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_DELETE, "/v1/jobs/{id}", "deleteJob", SCOPE_SUBMIT, OF_JOB, jobs_forget, RUN_POOL, TAKES_NONE, NULL, false,
+     false},
+    {METHOD_POST, "/v1/jobs/{id}:cancel", "cancelJob", SCOPE_SUBMIT, OF_JOB, jobs_cancel, RUN_POOL, TAKES_NONE, NULL,
+     false, false},
+    {METHOD_GET, "/v1/jobs/{id}/result", "getResult", SCOPE_READ, OF_JOB, results_get, RUN_POOL, TAKES_NONE, NULL,
+     false, false},
+    {METHOD_GET, "/v1/jobs/{id}/tensors", "listTensors", SCOPE_READ, OF_JOB, tensors_list, RUN_POOL, TAKES_NONE, NULL,
+     false, false},
+    {METHOD_PUT, "/v1/uploads/{upload}", "putUpload", SCOPE_SUBMIT, OF_NOBODY, NULL, RUN_POOL, TAKES_STREAM,
+     &uploads_put, false, true},
+    {METHOD_GET, "/v1/uploads", "listUploads", SCOPE_READ, OF_NOBODY, uploads_list, RUN_POOL, TAKES_NONE, NULL, false,
+     false},
+    {METHOD_GET, "/v1/uploads/{upload}", "getUpload", SCOPE_READ, OF_UPLOAD, uploads_get, RUN_POOL, TAKES_NONE, NULL,
+     false, false},
+    {METHOD_DELETE, "/v1/uploads/{upload}", "deleteUpload", SCOPE_SUBMIT, OF_UPLOAD, uploads_delete, RUN_POOL,
+     TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/v1/models", "listModels", SCOPE_READ, OF_NOBODY, models_list, RUN_ROOTS, TAKES_NONE, NULL, false,
+     false},
+    {METHOD_GET, "/v1/models/inspect", "inspectModel", SCOPE_READ, OF_NOBODY, models_inspect, RUN_ROOTS, TAKES_NONE,
+     NULL, false, false},
+    {METHOD_GET, "/v1/analyses", "listAnalyses", SCOPE_READ, OF_NOBODY, analyses_list, RUN_INLINE, TAKES_NONE, NULL,
+     false, false},
+    {METHOD_GET, "/v1/formats", "listFormats", SCOPE_READ, OF_NOBODY, formats_list, RUN_INLINE, TAKES_NONE, NULL, false,
+     false},
 };
 const size_t route_count = sizeof(routes) / sizeof(routes[0]);
 
@@ -144,8 +160,16 @@ void response_finish(const struct request *request, struct response *response)
         response_header(response, "X-Request-Id", request->id);
 }
 
+int route_begin(const struct request *request, struct backend *backend, void **ret_state, struct response *response)
+{
+    if (!access_owns(request, backend, response))
+        return ERROR_NOT_FOUND;
+    return request->route->stream->begin(request, backend, ret_state, response);
+}
+
 void route_run(const struct request *request, struct backend *backend, struct response *response)
 {
-    request->route->handle(request, backend, response);
+    if (access_owns(request, backend, response))
+        request->route->handle(request, backend, response);
     response_finish(request, response);
 }

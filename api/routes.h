@@ -2,6 +2,7 @@
 #ifndef API_ROUTES_H
 #define API_ROUTES_H
 
+#include "api/access.h"
 #include "api/exchange.h"
 #include "api/target.h"
 
@@ -16,6 +17,13 @@ enum route_body {
     TAKES_NONE,
     TAKES_JSON, /* under the cap, whole, in request.body */
     TAKES_STREAM,
+};
+
+/* Whose the route's first parameter is. */
+enum route_of {
+    OF_NOBODY,
+    OF_JOB,    /* the id of a job: somebody else's is 404 */
+    OF_UPLOAD, /* the id of an upload: the same */
 };
 
 /* A body that is handled as it arrives. */
@@ -35,6 +43,8 @@ struct route {
     enum http_method method; /* GET serves HEAD too */
     const char *path;        /* "/v1/jobs/{id}:cancel": a parameter is a whole segment, or what precedes a verb */
     const char *operation_id;
+    enum scope scope; /* that a caller needs */
+    enum route_of of;
     route_handler *handle; /* NULL for streams */
     enum route_where where;
     enum route_body body;
@@ -60,6 +70,9 @@ void route_find(enum http_method method, const struct target *target, struct rou
 
 /* Answers what has no handler: OPTIONS, 404, 405, a refused slash. */
 void route_reply_unmatched(const struct request *request, const struct route_match *match, struct response *response);
+
+/* Begins the route's stream, where the caller may: 0, or a negative code with the response filled. */
+int route_begin(const struct request *request, struct backend *backend, void **ret_state, struct response *response);
 
 /* Runs the route's handler and whatever holds for every response: HEAD, conditions, X-Request-Id, nosniff. */
 void route_run(const struct request *request, struct backend *backend, struct response *response);

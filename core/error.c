@@ -80,6 +80,8 @@ const char *error_code_name(int code)
         return "conflict";
     case ERROR_BUSY:
         return "busy";
+    case ERROR_QUOTA:
+        return "quota-exceeded";
     case ERROR_INTERNAL:
         break;
     }

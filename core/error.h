@@ -23,6 +23,7 @@ enum error_code {
     ERROR_CONFLICT = -16, /* the resource's state does not allow this now */
     ERROR_BUSY = -17,     /* full, or not ready: try again later */
     ERROR_INTERNAL = -18, /* a defect of this program */
+    ERROR_QUOTA = -19,    /* the caller's own share is used up: try again later */
 };
 
 enum { ERROR_TEXT_BYTES = 1024 };

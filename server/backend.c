@@ -36,6 +36,13 @@ static void tell_changed(struct service_backend *service, const char *id)
         service->changed(service->context, id);
 }
 
+static int backend_owner(struct backend *backend, const char *id, char ret_name[CALLER_NAME_BYTES], struct error *err)
+{
+    struct job_store *store = service_of(backend)->store;
+
+    return store->ops->owner(store, id, ret_name, err);
+}
+
 static int backend_submit(struct backend *backend, const struct submission *submission, struct job *ret,
                           struct error *err)
 {
@@ -119,14 +126,14 @@ static int backend_open_result(struct backend *backend, const char *id, enum rep
     return rc ? rc : result_open(service->store, service->results, id, representation, ret, err);
 }
 
-static int backend_upload_begin(struct backend *backend, const char *name, int64_t expected_bytes,
+static int backend_upload_begin(struct backend *backend, const char *owner, const char *name, int64_t expected_bytes,
                                 struct upload_sink **ret, struct error *err)
 {
     struct service_backend *service = service_of(backend);
 
     if (atomic_load(&service->is_draining))
         return error_set(err, ERROR_BUSY, "the service is ending");
-    return upload_begin(&service->uploads, name, expected_bytes, ret, err);
+    return upload_begin(&service->uploads, owner, name, expected_bytes, ret, err);
 }
 
 static int backend_upload_get(struct backend *backend, const char *id, struct upload *ret, struct error *err)
@@ -137,12 +144,12 @@ static int backend_upload_get(struct backend *backend, const char *id, struct up
     return rc ? rc : service->store->ops->upload_get(service->store, id, ret, err);
 }
 
-static int backend_upload_list(struct backend *backend, uint64_t cursor, size_t limit, struct upload_list *ret,
-                               struct error *err)
+static int backend_upload_list(struct backend *backend, const char *owner, uint64_t cursor, size_t limit,
+                               struct upload_list *ret, struct error *err)
 {
     struct service_backend *service = service_of(backend);
 
-    return service->store->ops->upload_list(service->store, cursor, limit, ret, err);
+    return service->store->ops->upload_list(service->store, owner, cursor, limit, ret, err);
 }
 
 static int backend_upload_delete(struct backend *backend, const char *id, struct error *err)
@@ -188,6 +195,7 @@ static int backend_check_ready(struct backend *backend, struct error *err)
 }
 
 const struct backend_ops service_backend_ops = {
+    .owner = backend_owner,
     .submit = backend_submit,
     .get = backend_get,
     .list = backend_list,

@@ -18,6 +18,7 @@ struct http_access {
     const char *method;     /* "GET" */
     const char *route;      /* the route's template, "" when none matched */
     const char *request_id; /* fit to be logged */
+    const char *key;        /* the name of the caller's API key, "" without one */
     const char *cause;      /* what went wrong inside and the client was not told; "" mostly */
     int status;             /* 0: the connection ended before a response */
     uint64_t bytes;         /* of the response's body */
@@ -29,6 +30,7 @@ struct http_config {
     uint16_t port;                    /* 0: any */
     bool is_loopback;                 /* Host is held against localhost and allowed_hosts */
     const char *const *allowed_hosts; /* NULL-terminated, or NULL */
+    struct access *access;            /* who may do what; NULL: anybody, anything */
     unsigned max_connections;         /* beyond: 503, but /livez and /readyz are answered */
     unsigned max_uploads;             /* connections that began with PUT or PATCH */
     unsigned header_timeout_ms;       /* absolute, from accept or from a later request's first byte */

@@ -16,6 +16,7 @@ static const struct command commands[] = {
     {"serve", "          the HTTP service", command_serve},
     {"analyses", "[NAME]    what can be measured, with options", command_analyses},
     {"health", "          exit 0 when the service is ready", command_health},
+    {"keys", "new NAME  an API key for the service", command_keys},
     {"worker", NULL, command_worker},
 };
 

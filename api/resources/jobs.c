@@ -64,6 +64,8 @@ void job_write(const struct job *job, struct json_text *json)
 
     write_begin_object(w);
     write_text(w, "id", job->id);
+    if (job->owner[0])
+        write_text(w, "owner", job->owner);
     write_text(w, "state", job_state_names[job->state]);
     write_progress(job, w);
     write_u64(w, "attempt", job->attempt);
@@ -180,16 +182,20 @@ static int check_path(struct backend *backend, const char *path, const char *poi
     return rc;
 }
 
-static int check_upload(struct backend *backend, const char *id, const char *pointer, struct request_faults *faults,
-                        struct error *err)
+/* view: as caller_view has it. */
+static int check_upload(struct backend *backend, const char *view, const char *id, const char *pointer,
+                        struct request_faults *faults, struct error *err)
 {
     struct upload upload;
     int rc = ERROR_NOT_FOUND;
 
     if (id_is_valid(id)) {
         rc = backend->ops->upload_get(backend, id, &upload, err);
-        if (rc == 0)
+        if (rc == 0) {
+            if (view && strcmp(upload.owner, view) != 0)
+                rc = ERROR_NOT_FOUND;
             upload_done(&upload);
+        }
     }
     if (rc == ERROR_NOT_FOUND)
         request_fault_add(faults, pointer, "there is no upload with this id");
@@ -210,8 +216,9 @@ static bool check_models(const struct job_request *job, const struct request *re
         int rc;
 
         snprintf(pointer, sizeof(pointer), "/models/%zu", i);
-        rc = job->models[i].path ? check_path(backend, job->models[i].path, pointer, &faults, &err)
-                                 : check_upload(backend, job->models[i].upload, pointer, &faults, &err);
+        rc = job->models[i].path
+                 ? check_path(backend, job->models[i].path, pointer, &faults, &err)
+                 : check_upload(backend, caller_view(&request->caller), job->models[i].upload, pointer, &faults, &err);
 
         if (rc == 0)
             continue;
@@ -233,7 +240,7 @@ static void submit(const struct job_request *job_request, const struct request *
                    struct response *response)
 {
     const char *uploads[REQUEST_MODELS_MAX];
-    struct submission submission = {.labels = job_request->labels, .uploads = uploads};
+    struct submission submission = {.labels = job_request->labels, .uploads = uploads, .caller = &request->caller};
     struct error err = {.code = ERROR_NONE};
     char *text = job_request_text(job_request);
     struct job job;
@@ -368,7 +375,7 @@ static bool read_filter(const struct request *request, struct job_filter *filter
     const char *label = request_query(request, "label");
     char *equals;
 
-    *filter = (struct job_filter){.state = -1};
+    *filter = (struct job_filter){.state = -1, .owner = caller_view(&request->caller)};
     if (state && *state) {
         for (int i = 0; i < JOB_STATE_COUNT; i++)
             if (strcmp(state, job_state_names[i]) == 0)

@@ -35,7 +35,8 @@ enum { PAGE_TOKEN_BYTES = 24 };
 void page_token_write(uint64_t place, uint64_t filter, char out[PAGE_TOKEN_BYTES]);
 /* *ret_place is 0 when there is no token. False with 400 when it is not one of this list and filter. */
 bool page_token_read(const struct request *request, uint64_t filter, uint64_t *ret_place, struct response *response);
-/* A number for "the same list and filter": of the address and every parameter but the page's. */
+/* A number for "the same list and filter": of the address, of whose the list is, and of every parameter but the page's.
+ */
 uint64_t page_filter(const struct request *request);
 /* Answers with a list whose array is still open: ends the document with the token of the place `next` (0: the end) and
  * adds the Link. Frees json. */
@@ -46,6 +47,7 @@ void page_link(const struct request *request, const char *token, struct response
 
 /* The answer to an id that the backend does not know, or to whatever else it said. */
 void reply_job_error(struct response *response, const struct request *request, const struct error *err);
+void reply_upload_error(struct response *response, const struct request *request, const struct error *err);
 
 void job_write(const struct job *job, struct json_text *json);
 /* A failure as stored, {code, status, title, detail}, as a problem: its type is made from the code. malloc'ed; NULL

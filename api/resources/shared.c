@@ -100,7 +100,8 @@ static bool is_page_parameter(const char *name)
 
 uint64_t page_filter(const struct request *request)
 {
-    uint64_t filter = name_hash(name_of(request->path));
+    const char *view = caller_view(&request->caller);
+    uint64_t filter = name_hash(name_of(request->path)) ^ (view ? name_hash(name_of(view)) * 5 : 0);
 
     /* Whatever the order of the parameters. */
     for (size_t i = 0; i < request->query_count; i++)

@@ -18,6 +18,8 @@ static void upload_write(const struct upload *upload, struct json_text *json)
 
     write_begin_object(w);
     write_text(w, "id", upload->id);
+    if (upload->owner[0])
+        write_text(w, "owner", upload->owner);
     write_text(w, "name", upload->name ? upload->name : "");
     write_u64(w, "bytes", upload->bytes);
     write_text(w, "sha256", upload->sha256);
@@ -35,7 +37,7 @@ static void reply_upload(struct response *response, int status, const struct upl
     reply_json(response, status, &json);
 }
 
-static void reply_upload_error(struct response *response, const struct request *request, const struct error *err)
+void reply_upload_error(struct response *response, const struct request *request, const struct error *err)
 {
     if (err->code == ERROR_NOT_FOUND)
         problem_reply(response, request, PROBLEM_UPLOAD_NOT_FOUND, "there is no upload with this id");
@@ -144,7 +146,7 @@ static int put_begin(const struct request *request, struct backend *backend, voi
         return ERROR_REQUEST;
     }
     put->backend = backend;
-    if (backend->ops->upload_begin(backend, request->parameters[0], expected, &put->sink, &err)) {
+    if (backend->ops->upload_begin(backend, request->caller.name, request->parameters[0], expected, &put->sink, &err)) {
         reply_upload_error(response, request, &err);
         free(put);
         return err.code ? (int)err.code : ERROR_INTERNAL;
@@ -211,7 +213,7 @@ void uploads_list(const struct request *request, struct backend *backend, struct
     if (!query_is_known(request, known, response) || !page_size_read(request, &size, response) ||
         !page_token_read(request, filter, &cursor, response))
         return;
-    if (backend->ops->upload_list(backend, cursor, size, &list, &err)) {
+    if (backend->ops->upload_list(backend, caller_view(&request->caller), cursor, size, &list, &err)) {
         problem_reply_error(response, request, &err);
         return;
     }

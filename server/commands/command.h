@@ -18,5 +18,6 @@ int command_analyses(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_worker(int argc, char **argv);
 int command_health(int argc, char **argv);
+int command_keys(int argc, char **argv);
 
 #endif

@@ -19,6 +19,7 @@
 #include "server/http.h"
 #include "server/jobs/capacity.h"
 #include "server/jobs/sweeper.h"
+#include "server/keyring.h"
 #include "server/log.h"
 #include "server/must.h"
 
@@ -37,6 +38,7 @@ struct service {
     char host[HOST_BYTES];
     uint16_t port;
     const char **allowed_hosts; /* NULL-terminated */
+    struct keyring *keyring;    /* NULL: no keys are needed */
     int state_fd, lock_fd;
     struct roots roots;
     struct blob_store *results, *uploads;
@@ -58,6 +60,7 @@ static void log_request(void *context, const struct http_access *access)
     LOG_LINE(access->status >= 500 ? LEVEL_WARNING : LEVEL_INFO, "request", log_text("method", access->method),
              log_text("route", access->route), log_i64("status", access->status), log_u64("bytes", access->bytes),
              log_seconds("seconds", access->seconds), log_text("request_id", access->request_id),
+             log_text("key", access->key && *access->key ? access->key : NULL),
              log_text("cause", access->cause && *access->cause ? access->cause : NULL));
 }
 
@@ -79,9 +82,10 @@ static int check_listen(struct service *service, struct error *err)
         snprintf(service->host, sizeof(service->host), "127.0.0.1");
     else if (!service->host[0] || strcmp(service->host, "*") == 0)
         snprintf(service->host, sizeof(service->host), "0.0.0.0");
-    if (!config_host_is_loopback(service->host) && !service->config.no_auth)
+    if (!config_host_is_loopback(service->host) && !service->config.no_auth && !service->config.api_keys_file[0])
         return error_set(err, ERROR_REQUEST,
-                         "%s can be reached from other machines: say --no-auth if everybody there may use the service",
+                         "%s can be reached from other machines: give --api-keys-file, or say --no-auth if everybody "
+                         "there may use the service",
                          service->config.listen);
     return 0;
 }
@@ -220,6 +224,7 @@ static int start_front(struct service *service, struct error *err)
     http.port = service->port;
     http.is_loopback = config_host_is_loopback(service->host);
     http.allowed_hosts = service->allowed_hosts;
+    http.access = keyring_access(service->keyring);
     http.max_connections = (unsigned)config->max_connections;
     http.header_timeout_ms = (unsigned)config->header_timeout_ms;
     http.body_bytes = (size_t)config->body_limit_bytes;
@@ -286,6 +291,10 @@ static int start(struct service *service, const char *const *roots, struct error
         return rc;
     if (!service->roots.count)
         LOG_LINE(LEVEL_WARNING, "no --models-root is given: only uploads can be compared");
+    if (service->config.api_keys_file[0])
+        rc = keyring_open(service->config.api_keys_file, &service->keyring, err);
+    if (rc)
+        return rc;
     raise_descriptor_limit();
     plan_capacity(service);
     rc = open_state(service, err);
@@ -298,23 +307,51 @@ static int start(struct service *service, const char *const *roots, struct error
     return rc;
 }
 
-/* Until a worker is up or a signal comes. */
+static void reload_keys(struct service *service)
+{
+    struct error err = {0};
+
+    if (!service->keyring)
+        LOG_LINE(LEVEL_INFO, "SIGHUP: there is no API keys file to read again");
+    else if (keyring_reload(service->keyring, &err))
+        LOG_LINE(LEVEL_ERROR, "the API keys stay as they were", log_text("detail", err.text));
+    else
+        LOG_LINE(LEVEL_INFO, "read the API keys again", log_u64("keys", keyring_count(service->keyring)));
+}
+
+/* Returns at the signal that ends the service. */
+static void await_end(struct service *service, const sigset_t *signals)
+{
+    int number;
+
+    while (sigwait(signals, &number) == 0 && number == SIGHUP)
+        reload_keys(service);
+}
+
+/* Until a worker is up or a signal to end comes. */
 static bool await_ready(struct service *service, const sigset_t *signals)
 {
     struct timespec step = {.tv_nsec = START_STEP_MS * 1000000L};
 
-    while (!dispatcher_ready(service->backend.dispatcher))
-        if (sigtimedwait(signals, NULL, &step) > 0)
+    while (!dispatcher_ready(service->backend.dispatcher)) {
+        int number = sigtimedwait(signals, NULL, &step);
+
+        if (number == SIGHUP)
+            reload_keys(service);
+        else if (number > 0)
             return false;
+    }
     http_set_ready(service->http, true);
     return true;
 }
 
 static void *leave_at_second_signal(void *argument)
 {
-    int number;
+    int number = 0;
 
-    if (sigwait(argument, &number) == 0) {
+    while (sigwait(argument, &number) == 0 && number == SIGHUP)
+        continue;
+    if (number) {
         LOG_LINE(LEVEL_WARNING, "second signal: ending at once");
         _exit(128 + number);
     }
@@ -365,6 +402,7 @@ static void stop(struct service *service)
         service->results->ops->close(service->results);
     if (service->uploads)
         service->uploads->ops->close(service->uploads);
+    keyring_free(service->keyring);
     roots_done(&service->roots);
     if (service->lock_fd >= 0)
         close(service->lock_fd);
@@ -400,12 +438,13 @@ int command_serve(int argc, char **argv)
     struct error err = {0};
     sigset_t signals;
     bool is_help = false;
-    int rc, number;
+    int rc;
 
     /* Before any thread: each of them inherits this, and so do the workers. */
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     rc = config_read(argc, argv, environ, warn_of_setting, NULL, &service.config, &is_help, &err);
@@ -429,7 +468,7 @@ int command_serve(int argc, char **argv)
     }
     serve_banner(&service);
     if (await_ready(&service, &signals))
-        sigwait(&signals, &number);
+        await_end(&service, &signals);
     drain(&service, &signals);
     stop(&service);
     LOG_LINE(LEVEL_INFO, "ended");

@@ -135,7 +135,7 @@ static enum MHD_Result prepare_body(struct exchange *exchange)
     const struct http_config *config = &exchange->http->config;
 
     if (route->body == TAKES_STREAM) {
-        if (route->stream->begin(&exchange->request, exchange->http->backend, &exchange->stream, &exchange->response))
+        if (route_begin(&exchange->request, exchange->http->backend, &exchange->stream, &exchange->response))
             return answer_early(exchange);
         atomic_store(&exchange->connection->is_streaming, has_body(exchange));
         return MHD_YES;
@@ -185,7 +185,8 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
     route_find(request->method, &exchange->target, &exchange->match);
     request->route = exchange->match.route;
     memcpy(request->parameters, exchange->match.parameters, sizeof(request->parameters));
-    if (!guard_admit(&http->guard, request, &exchange->response))
+    if (!guard_admit(&http->guard, request, &exchange->response) ||
+        !access_admit(http->config.access, request, &exchange->response))
         return answer_early(exchange);
     if (!request->route) {
         route_reply_unmatched(request, &exchange->match, &exchange->response);
@@ -400,6 +401,7 @@ void exchange_completed(void *context, struct MHD_Connection *mhd, void **reques
             .method = method_names[exchange->request.method],
             .route = exchange->request.route ? exchange->request.route->path : "",
             .request_id = exchange->request.id,
+            .key = exchange->request.caller.name,
             /* After its time the handler may still be writing the response. */
             .cause = atomic_load(&exchange->outcome) == OUTCOME_TIMED_OUT ? "timed out" : exchange->response.cause,
             .status = exchange->status,

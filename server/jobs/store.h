@@ -75,9 +75,12 @@ struct store_status {
 struct job_store;
 
 struct job_store_ops {
-    /* Jobs, for those who ask. insert: ERROR_BUSY when the queue is full, ERROR_NOT_FOUND for an upload. */
+    /* Jobs, for those who ask. insert: ERROR_BUSY when the queue is full, ERROR_QUOTA when the
+     * owner's share is, ERROR_NOT_FOUND for an upload. */
     int (*insert)(struct job_store *, const struct submission *, struct job *ret, struct error *);
     int (*get)(struct job_store *, const char *id, struct job *ret, struct error *);
+    /* Whose a job or an upload is; ERROR_NOT_FOUND. */
+    int (*owner)(struct job_store *, const char *id, char ret_name[CALLER_NAME_BYTES], struct error *);
     int (*list)(struct job_store *, const struct job_filter *, uint64_t cursor, size_t limit, struct job_list *ret,
                 struct error *);
     /* A queued job is cancelled at once; of a running one the wish is noted; an ended one stays as it is. */
@@ -100,7 +103,8 @@ struct job_store_ops {
     /* Uploads. */
     int (*upload_insert)(struct job_store *, const struct upload *, struct error *);
     int (*upload_get)(struct job_store *, const char *id, struct upload *ret, struct error *);
-    int (*upload_list)(struct job_store *, uint64_t cursor, size_t limit, struct upload_list *ret, struct error *);
+    int (*upload_list)(struct job_store *, const char *owner, uint64_t cursor, size_t limit, struct upload_list *ret,
+                       struct error *);                                       /* owner NULL: anybody's */
     int (*upload_remove)(struct job_store *, const char *id, struct error *); /* ERROR_CONFLICT: a live job names it */
 
     /* Forgets what ended, or was uploaded and is not in use, before that time: at most STORE_BATCH a call. */

@@ -16,15 +16,18 @@ const char sqlite_probe[] = "PRAGMA user_version = " SPELLED(SCHEMA_VERSION);
 #define JOB_COLUMNS                                                                                                    \
     "j.seq, j.id, j.version, j.state, j.attempt, j.cancel_requested, j.create_ms, j.start_ms, j.finish_ms, "           \
     "j.request, "                                                                                                      \
-    "j.labels, j.error, j.run, j.summary, j.bytes_done, j.bytes_total, j.tensors_done, j.tensors_total"
+    "j.labels, j.error, j.run, j.summary, j.bytes_done, j.bytes_total, j.tensors_done, j.tensors_total, j.owner"
 /* Of one result; its columns stand in the order of enum representation. */
 #define RESULT_BYTES   "json_bytes + idx_bytes + text_bytes + markdown_bytes + junit_bytes"
-#define UPLOAD_COLUMNS "u.seq, u.id, u.name, u.bytes, u.sha256, u.create_ms"
+#define UPLOAD_COLUMNS "u.seq, u.id, u.name, u.bytes, u.sha256, u.create_ms, u.owner"
 
 /* States as numbers: 0 queued, 1 running, 2 succeeded, 3 failed, 4 cancelled (enum job_state). */
 const char *const sqlite_texts[SQL_COUNT] = {
-    [SQL_JOB_INSERT] = "INSERT INTO job (id, state, version, create_ms, request, labels) VALUES (?1, 0, 1, ?2, ?3, ?4)",
-    [SQL_JOB_USES_UPLOAD] = "INSERT OR IGNORE INTO job_upload (job, upload) SELECT ?1, seq FROM upload WHERE id = ?2",
+    [SQL_JOB_INSERT] = "INSERT INTO job (id, state, version, create_ms, request, labels, owner) "
+                       "VALUES (?1, 0, 1, ?2, ?3, ?4, ?5)",
+    /* What others own is as if it were not there; ?3 NULL: sees all. */
+    [SQL_JOB_USES_UPLOAD] = "INSERT OR IGNORE INTO job_upload (job, upload) SELECT ?1, seq FROM upload "
+                            "WHERE id = ?2 AND (?3 IS NULL OR owner = ?3)",
     [SQL_JOB_LABELS] = "INSERT OR IGNORE INTO label (key, value, job) SELECT key, value, ?1 FROM json_each(?2)",
     [SQL_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job j WHERE j.id = ?1",
     [SQL_JOB_WAITING] = "SELECT seq FROM job WHERE state = 0 ORDER BY seq",
@@ -33,8 +36,15 @@ const char *const sqlite_texts[SQL_COUNT] = {
     [SQL_JOB_LIST] = "SELECT " JOB_COLUMNS " FROM job j WHERE j.seq < ?1 ORDER BY j.seq DESC LIMIT ?2",
     [SQL_JOB_LIST_STATE] =
         "SELECT " JOB_COLUMNS " FROM job j WHERE j.seq < ?1 AND j.state = ?3 ORDER BY j.seq DESC LIMIT ?2",
+    /* Owners have names, or there is nobody to tell apart: the indexes leave the nameless out, who pay nothing. */
+    [SQL_JOB_LIST_OWNER] = "SELECT " JOB_COLUMNS " FROM job j WHERE j.owner = ?6 AND j.owner <> '' AND j.seq < ?1 "
+                           "AND (?3 < 0 OR j.state = ?3) ORDER BY j.seq DESC LIMIT ?2",
+    [SQL_JOB_WAITING_OF] = "SELECT count(*) FROM (SELECT 1 FROM job WHERE owner = ?1 AND owner <> '' AND state = 0 "
+                           "LIMIT ?2)",
+    [SQL_OWNER] = "SELECT owner FROM job WHERE id = ?1 UNION ALL SELECT owner FROM upload WHERE id = ?1",
     [SQL_JOB_LIST_LABEL] = "SELECT " JOB_COLUMNS " FROM label l JOIN job j ON j.seq = l.job WHERE l.job < ?1 "
                            "AND l.key = ?4 AND (?5 IS NULL OR l.value = ?5) AND (?3 < 0 OR j.state = ?3) "
+                           "AND (?6 IS NULL OR j.owner = ?6) "
                            "ORDER BY l.job DESC LIMIT ?2",
     [SQL_JOB_CANCEL] = "UPDATE job SET version = version + 1, cancel_requested = 1, "
                        "finish_ms = CASE state WHEN 0 THEN ?2 ELSE 0 END, "
@@ -67,9 +77,12 @@ const char *const sqlite_texts[SQL_COUNT] = {
                           "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     [SQL_RESULT_BYTES] = "SELECT " RESULT_BYTES " FROM result WHERE job = ?1",
     [SQL_JOB_EXPIRED] = "SELECT seq, id, 0 FROM job WHERE state >= 2 AND finish_ms < ?1 ORDER BY finish_ms LIMIT ?2",
-    [SQL_UPLOAD_INSERT] = "INSERT INTO upload (id, name, bytes, sha256, create_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [SQL_UPLOAD_INSERT] =
+        "INSERT INTO upload (id, name, bytes, sha256, create_ms, owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [SQL_UPLOAD_GET] = "SELECT " UPLOAD_COLUMNS " FROM upload u WHERE u.id = ?1",
     [SQL_UPLOAD_LIST] = "SELECT " UPLOAD_COLUMNS " FROM upload u WHERE u.seq < ?1 ORDER BY u.seq DESC LIMIT ?2",
+    [SQL_UPLOAD_LIST_OWNER] = "SELECT " UPLOAD_COLUMNS " FROM upload u WHERE u.owner = ?3 AND u.owner <> '' "
+                              "AND u.seq < ?1 ORDER BY u.seq DESC LIMIT ?2",
     [SQL_UPLOAD_IN_USE] = "SELECT 1 FROM job_upload WHERE upload = ?1 LIMIT 1",
     [SQL_UPLOAD_REMOVE] = "DELETE FROM upload WHERE seq = ?1",
     [SQL_UPLOAD_EXPIRED] =
@@ -88,8 +101,11 @@ static const char schema[] =
     " create_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL DEFAULT 0, finish_ms INTEGER NOT NULL DEFAULT 0,"
     " request TEXT NOT NULL, labels TEXT, error TEXT, run TEXT, summary TEXT,"
     " bytes_done INTEGER NOT NULL DEFAULT 0, bytes_total INTEGER NOT NULL DEFAULT 0,"
-    " tensors_done INTEGER NOT NULL DEFAULT 0, tensors_total INTEGER NOT NULL DEFAULT 0);"
+    " tensors_done INTEGER NOT NULL DEFAULT 0, tensors_total INTEGER NOT NULL DEFAULT 0,"
+    " owner TEXT NOT NULL DEFAULT '');"
     "CREATE INDEX job_by_state ON job (state, seq);"
+    "CREATE INDEX job_by_owner ON job (owner, seq) WHERE owner <> '';"
+    "CREATE INDEX job_waiting_by_owner ON job (owner) WHERE owner <> '' AND state = 0;"
     "CREATE INDEX job_by_end ON job (finish_ms) WHERE state >= 2;"
     "CREATE TABLE label ("
     " key TEXT NOT NULL, value TEXT NOT NULL, job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,"
@@ -102,7 +118,8 @@ static const char schema[] =
     " json BLOB, idx BLOB, text BLOB, markdown BLOB, junit BLOB);"
     "CREATE TABLE upload ("
     " seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
-    " bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, create_ms INTEGER NOT NULL);"
+    " bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, create_ms INTEGER NOT NULL, owner TEXT NOT NULL DEFAULT '');"
+    "CREATE INDEX upload_by_owner ON upload (owner, seq) WHERE owner <> '';"
     "CREATE INDEX upload_by_age ON upload (create_ms);"
     "CREATE TABLE job_upload ("
     " job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE, upload INTEGER NOT NULL REFERENCES upload,"

@@ -47,6 +47,7 @@ static int read_job(struct sqlite_store *store, sqlite3_stmt *row, struct job *r
     job.progress.bytes_total = (uint64_t)sqlite3_column_int64(row, 15);
     job.progress.tensors_done = (uint64_t)sqlite3_column_int64(row, 16);
     job.progress.tensors_total = (uint64_t)sqlite3_column_int64(row, 17);
+    column_text(row, 18, job.owner, sizeof(job.owner));
     if (has_failed) {
         job_done(&job);
         return error_set(err, ERROR_NO_MEMORY, "no memory for a job");
@@ -95,6 +96,32 @@ static int sqlite_get(struct job_store *base, const char *id, struct job *ret, s
     return rc;
 }
 
+static int sqlite_owner(struct job_store *base, const char *id, char ret_name[CALLER_NAME_BYTES], struct error *err)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    struct reader *reader;
+    sqlite3_stmt *row;
+    int rc, step;
+
+    rc = sqlite_reader_take(store, &reader, err);
+    if (rc)
+        return rc;
+    row = connection_statement(&reader->connection, SQL_OWNER, err);
+    if (!row) {
+        rc = ERROR_BUSY;
+    } else {
+        bind_text(row, 1, id);
+        step = sqlite3_step(row);
+        if (step == SQLITE_ROW)
+            column_text(row, 0, ret_name, CALLER_NAME_BYTES);
+        else
+            rc = step == SQLITE_DONE ? error_set(err, ERROR_NOT_FOUND, "neither a job nor an upload")
+                                     : connection_error(&reader->connection, err);
+    }
+    sqlite_reader_put(store, reader);
+    return rc;
+}
+
 struct insert_op {
     struct commit_op op;
     const struct submission *submission;
@@ -104,16 +131,42 @@ struct insert_op {
     uint64_t position;
 };
 
+/* Whether the caller may have one more job waiting. */
+static int check_share(struct connection *c, const struct caller *caller, struct error *err)
+{
+    sqlite3_stmt *statement;
+    uint64_t waiting;
+
+    if (!caller->queued_max)
+        return 0;
+    statement = connection_statement(c, SQL_JOB_WAITING_OF, err);
+    if (!statement)
+        return ERROR_BUSY;
+    bind_text(statement, 1, caller->name);
+    sqlite3_bind_int64(statement, 2, (int64_t)caller->queued_max);
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        return connection_error(c, err);
+    waiting = (uint64_t)sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    if (waiting >= caller->queued_max)
+        return error_set(err, ERROR_QUOTA, "%llu jobs of this key wait already", (unsigned long long)waiting);
+    return 0;
+}
+
 static int insert_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
 {
     struct insert_op *insert = (struct insert_op *)op;
     const struct submission *submission = insert->submission;
+    const struct caller *caller = submission->caller ? submission->caller : &caller_anyone;
     sqlite3_stmt *statement;
     sqlite3_int64 seq;
     int rc;
 
     if (queued >= insert->queue_limit)
         return error_set(err, ERROR_BUSY, "%llu jobs wait already", (unsigned long long)queued);
+    rc = check_share(c, caller, err);
+    if (rc)
+        return rc;
     statement = connection_statement(c, SQL_JOB_INSERT, err);
     if (!statement)
         return ERROR_BUSY;
@@ -121,6 +174,7 @@ static int insert_run(struct commit_op *op, struct connection *c, uint64_t queue
     sqlite3_bind_int64(statement, 2, insert->now_ms);
     bind_text(statement, 3, submission->request);
     bind_text(statement, 4, submission->labels);
+    bind_text(statement, 5, caller->name);
     rc = connection_run(c, statement, err);
     if (rc)
         return rc;
@@ -131,6 +185,7 @@ static int insert_run(struct commit_op *op, struct connection *c, uint64_t queue
             return ERROR_BUSY;
         sqlite3_bind_int64(statement, 1, seq);
         bind_text(statement, 2, submission->uploads[i]);
+        bind_text(statement, 3, caller_view(caller));
         rc = connection_run(c, statement, err);
         if (rc)
             return rc;
@@ -185,6 +240,8 @@ static int sqlite_insert(struct job_store *base, const struct submission *submis
     int rc;
 
     uuid_new(job.create_ms, job.id);
+    if (submission->caller)
+        memcpy(job.owner, submission->caller->name, sizeof(job.owner));
     job.request = strdup(submission->request);
     job.labels = submission->labels ? strdup(submission->labels) : NULL;
     if (!job.request || (submission->labels && !job.labels))
@@ -220,6 +277,7 @@ static int sqlite_list(struct job_store *base, const struct job_filter *filter, 
     }
     rows = connection_statement(&reader->connection,
                                 filter->label_key    ? SQL_JOB_LIST_LABEL
+                                : filter->owner      ? SQL_JOB_LIST_OWNER
                                 : filter->state >= 0 ? SQL_JOB_LIST_STATE
                                                      : SQL_JOB_LIST,
                                 err);
@@ -229,8 +287,10 @@ static int sqlite_list(struct job_store *base, const struct job_filter *filter, 
     }
     sqlite3_bind_int64(rows, 1, before);
     sqlite3_bind_int64(rows, 2, (int64_t)limit + 1);
-    if (filter->label_key || filter->state >= 0)
+    if (filter->label_key || filter->owner || filter->state >= 0)
         sqlite3_bind_int(rows, 3, filter->state);
+    if (filter->label_key || filter->owner)
+        bind_text(rows, 6, filter->owner);
     if (filter->label_key) {
         bind_text(rows, 4, filter->label_key);
         bind_text(rows, 5, filter->label_value);
@@ -472,6 +532,7 @@ static void sqlite_close(struct job_store *base)
 static const struct job_store_ops sqlite_ops = {
     .insert = sqlite_insert,
     .get = sqlite_get,
+    .owner = sqlite_owner,
     .list = sqlite_list,
     .cancel = sqlite_cancel,
     .remove = sqlite_remove,

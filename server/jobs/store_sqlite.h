@@ -21,6 +21,9 @@ enum statement {
     SQL_JOB_LIST,
     SQL_JOB_LIST_STATE,
     SQL_JOB_LIST_LABEL,
+    SQL_JOB_LIST_OWNER,
+    SQL_JOB_WAITING_OF,
+    SQL_OWNER,
     SQL_JOB_CANCEL,
     SQL_JOB_REMOVE,
     SQL_JOB_RESULT,
@@ -35,6 +38,7 @@ enum statement {
     SQL_UPLOAD_INSERT,
     SQL_UPLOAD_GET,
     SQL_UPLOAD_LIST,
+    SQL_UPLOAD_LIST_OWNER,
     SQL_UPLOAD_IN_USE,
     SQL_UPLOAD_REMOVE,
     SQL_UPLOAD_EXPIRED,
@@ -91,8 +95,8 @@ int sqlite_read_expired(struct connection *connection, enum statement which, int
 /* store_uploads.c */
 int sqlite_upload_insert(struct job_store *base, const struct upload *upload, struct error *err);
 int sqlite_upload_get(struct job_store *base, const char *id, struct upload *ret, struct error *err);
-int sqlite_upload_list(struct job_store *base, uint64_t cursor, size_t limit, struct upload_list *ret,
-                       struct error *err);
+int sqlite_upload_list(struct job_store *base, const char *owner, uint64_t cursor, size_t limit,
+                       struct upload_list *ret, struct error *err);
 int sqlite_upload_remove(struct job_store *base, const char *id, struct error *err);
 int sqlite_expire_uploads(struct job_store *base, int64_t before_ms, struct id_batch *ret, struct error *err);
 

@@ -26,6 +26,7 @@ static int insert_run(struct commit_op *op, struct connection *c, uint64_t queue
     sqlite3_bind_int64(statement, 3, (int64_t)upload->bytes);
     bind_text(statement, 4, upload->sha256);
     sqlite3_bind_int64(statement, 5, upload->create_ms);
+    bind_text(statement, 6, upload->owner);
     op->used_delta = (int64_t)upload->bytes;
     return connection_run(c, statement, err);
 }
@@ -52,6 +53,7 @@ static int read_upload(struct sqlite_store *store, sqlite3_stmt *row, struct upl
     upload.bytes = (uint64_t)sqlite3_column_int64(row, 3);
     column_text(row, 4, upload.sha256, sizeof(upload.sha256));
     upload.create_ms = sqlite3_column_int64(row, 5);
+    column_text(row, 6, upload.owner, sizeof(upload.owner));
     upload.expire_ms = upload.create_ms + store->retention_ms;
     *ret = upload;
     return 0;
@@ -85,8 +87,8 @@ int sqlite_upload_get(struct job_store *base, const char *id, struct upload *ret
     return rc;
 }
 
-int sqlite_upload_list(struct job_store *base, uint64_t cursor, size_t limit, struct upload_list *ret,
-                       struct error *err)
+int sqlite_upload_list(struct job_store *base, const char *owner, uint64_t cursor, size_t limit,
+                       struct upload_list *ret, struct error *err)
 {
     struct sqlite_store *store = sqlite_store_of(base);
     struct upload_list list = {0};
@@ -99,7 +101,7 @@ int sqlite_upload_list(struct job_store *base, uint64_t cursor, size_t limit, st
     if (rc)
         return rc;
     list.uploads = calloc(limit ? limit : 1, sizeof(*list.uploads));
-    rows = connection_statement(&reader->connection, SQL_UPLOAD_LIST, err);
+    rows = connection_statement(&reader->connection, owner ? SQL_UPLOAD_LIST_OWNER : SQL_UPLOAD_LIST, err);
     if (!list.uploads)
         rc = error_set(err, ERROR_NO_MEMORY, "no memory for %zu uploads", limit);
     else if (!rows)
@@ -108,6 +110,8 @@ int sqlite_upload_list(struct job_store *base, uint64_t cursor, size_t limit, st
         goto out;
     sqlite3_bind_int64(rows, 1, cursor && cursor < INT64_MAX ? (int64_t)cursor : INT64_MAX);
     sqlite3_bind_int64(rows, 2, (int64_t)limit + 1);
+    if (owner)
+        bind_text(rows, 3, owner);
     while (!rc && list.count < limit && (step = sqlite3_step(rows)) == SQLITE_ROW) {
         rc = read_upload(store, rows, &list.uploads[list.count], &seq, err);
         list.count += !rc;

@@ -58,8 +58,8 @@ static int check_space(struct uploads *uploads, uint64_t bytes, struct error *er
     return uploads_check_quota(uploads, bytes, err);
 }
 
-int upload_begin(struct uploads *uploads, const char *name, int64_t expected_bytes, struct upload_sink **ret_sink,
-                 struct error *err)
+int upload_begin(struct uploads *uploads, const char *owner, const char *name, int64_t expected_bytes,
+                 struct upload_sink **ret_sink, struct error *err)
 {
     uint64_t expected = expected_bytes > 0 ? (uint64_t)expected_bytes : 0;
     struct upload_sink *sink;
@@ -80,6 +80,7 @@ int upload_begin(struct uploads *uploads, const char *name, int64_t expected_byt
     sink->upload.create_ms = clock_wall_ms();
     uuid_new(sink->upload.create_ms, sink->upload.id);
     snprintf(sink->temporary, sizeof(sink->temporary), "%s.tmp", sink->upload.id);
+    snprintf(sink->upload.owner, sizeof(sink->upload.owner), "%s", owner);
     sink->upload.name = strdup(name);
     sink->digest = EVP_MD_CTX_new();
     if (!sink->upload.name || !sink->digest || EVP_DigestInit_ex(sink->digest, EVP_sha256(), NULL) != 1)

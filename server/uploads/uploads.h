@@ -20,8 +20,8 @@ struct uploads {
 };
 
 /* As struct backend_ops has them. ERROR_LIMIT: larger than one upload may be. ERROR_NO_SPACE: the disk or the quota. */
-int upload_begin(struct uploads *uploads, const char *name, int64_t expected_bytes, struct upload_sink **ret_sink,
-                 struct error *err);
+int upload_begin(struct uploads *uploads, const char *owner, const char *name, int64_t expected_bytes,
+                 struct upload_sink **ret_sink, struct error *err);
 int upload_append(struct upload_sink *sink, const void *data, size_t bytes, struct error *err);
 int upload_commit(struct upload_sink *sink, struct upload *ret, struct error *err);
 void upload_abandon(struct upload_sink *sink);

@@ -45,7 +45,7 @@ static inline void run_stream(const struct request *request, struct backend *bac
     const struct route_stream *stream = request->route->stream;
     void *state = NULL;
 
-    if (stream->begin(request, backend, &state, response))
+    if (route_begin(request, backend, &state, response))
         return;
     if (request->body_bytes && stream->append(request, state, request->body, request->body_bytes, response))
         stream->abandon(state);
@@ -97,13 +97,13 @@ static inline struct answer ask_waited(struct fake *fake, const char *method, co
         memcpy(request.parameters, match.parameters, sizeof(request.parameters));
         if (match.route)
             answer.operation = match.route->operation_id;
-        if (!guard_admit(&guard, &request, &answer.response))
+        if (!guard_admit(&guard, &request, &answer.response) || !access_admit(fake->access, &request, &answer.response))
             ; /* refused */
         else if (!match.route)
             route_reply_unmatched(&request, &match, &answer.response);
         else if (match.route->stream)
             run_stream(&request, &fake->backend, &answer.response);
-        else
+        else if (access_owns(&request, &fake->backend, &answer.response))
             match.route->handle(&request, &fake->backend, &answer.response);
     }
     response_finish(&request, &answer.response);

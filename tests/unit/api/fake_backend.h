@@ -47,6 +47,9 @@ struct fake {
     _Atomic uint64_t appended;
     pthread_mutex_t lock;
     char last_request[4096], last_labels[512]; /* guarded by lock */
+    char last_owner[CALLER_NAME_BYTES];        /* guarded by lock; "*": anybody's */
+    const char *owner;                         /* of every job and upload */
+    struct access *access;                     /* of ask(): NULL: no keys */
     bool is_file;                              /* results lie in files */
     bool is_index_broken;                      /* one record points beyond the result */
     bool is_index_foreign;                     /* it is no index at all */
@@ -103,7 +106,7 @@ static int fake_failure(struct backend *backend, struct error *err)
     if (!fake->fail)
         return 0;
     /* What speaks of the request may be shown; what speaks of the service may not. */
-    if (fake->fail == ERROR_LIMIT || fake->fail == ERROR_CHANGED)
+    if (fake->fail == ERROR_LIMIT || fake->fail == ERROR_CHANGED || fake->fail == ERROR_QUOTA)
         return error_set(err, (enum error_code)fake->fail, "as the request is");
     return error_set(err, (enum error_code)fake->fail, "secret /var/lib text of %s", error_code_name(fake->fail));
 }
@@ -139,6 +142,19 @@ static bool fake_knows(const char *id)
     return strncmp(id, "0190a000-0000-7000-8000-00000000000", 35) == 0 && id[35] >= '1' && id[35] <= '5';
 }
 
+/* "the-other"'s, when a test says that ids are. */
+static int fake_owner(struct backend *backend, const char *id, char ret_name[CALLER_NAME_BYTES], struct error *err)
+{
+    int rc = fake_failure(backend, err);
+
+    if (rc)
+        return rc;
+    if (!fake_knows(id) && strcmp(id, ID_UPLOAD) != 0 && strcmp(id, ID_BUSY_UPLOAD) != 0)
+        return error_set(err, ERROR_NOT_FOUND, "nobody's");
+    snprintf(ret_name, CALLER_NAME_BYTES, "%s", ((struct fake *)backend)->owner);
+    return 0;
+}
+
 static int fake_submit(struct backend *backend, const struct submission *submission, struct job *ret, struct error *err)
 {
     struct fake *fake = (struct fake *)backend;
@@ -148,6 +164,7 @@ static int fake_submit(struct backend *backend, const struct submission *submiss
         return rc;
     pthread_mutex_lock(&fake->lock);
     snprintf(fake->last_request, sizeof(fake->last_request), "%s", submission->request);
+    snprintf(fake->last_owner, sizeof(fake->last_owner), "%s", submission->caller->name);
     snprintf(fake->last_labels, sizeof(fake->last_labels), "%s", submission->labels ? submission->labels : "");
     pthread_mutex_unlock(&fake->lock);
     fake_fill(fake, ID_QUEUED, ret);
@@ -173,11 +190,12 @@ static int fake_get(struct backend *backend, const char *id, struct job *ret, st
 static int fake_list(struct backend *backend, const struct job_filter *filter, uint64_t cursor, size_t limit,
                      struct job_list *ret, struct error *err)
 {
+    struct fake *fake = (struct fake *)backend;
     int rc = fake_failure(backend, err);
 
-    (void)filter;
     if (rc)
         return rc;
+    snprintf(fake->last_owner, sizeof(fake->last_owner), "%s", filter->owner ? filter->owner : "*");
     ret->count = limit < 2 ? limit : 2;
     ret->jobs = calloc(2, sizeof(*ret->jobs));
     for (size_t i = 0; i < ret->count; i++)
@@ -286,8 +304,8 @@ static void fake_fill_upload(const char *id, uint64_t bytes, struct upload *ret)
     ret->create_ms = 1700000000000;
 }
 
-static int fake_upload_begin(struct backend *backend, const char *name, int64_t expected, struct upload_sink **ret,
-                             struct error *err)
+static int fake_upload_begin(struct backend *backend, const char *owner, const char *name, int64_t expected,
+                             struct upload_sink **ret, struct error *err)
 {
     struct fake *fake = (struct fake *)backend;
     int rc = fake_failure(backend, err);
@@ -296,6 +314,7 @@ static int fake_upload_begin(struct backend *backend, const char *name, int64_t 
     (void)expected;
     if (rc)
         return rc;
+    snprintf(fake->last_owner, sizeof(fake->last_owner), "%s", owner);
     *ret = calloc(1, sizeof(**ret));
     (*ret)->fake = fake;
     atomic_fetch_add(&fake->begun, 1);
@@ -347,14 +366,15 @@ static int fake_upload_get(struct backend *backend, const char *id, struct uploa
     return 0;
 }
 
-static int fake_upload_list(struct backend *backend, uint64_t cursor, size_t limit, struct upload_list *ret,
-                            struct error *err)
+static int fake_upload_list(struct backend *backend, const char *owner, uint64_t cursor, size_t limit,
+                            struct upload_list *ret, struct error *err)
 {
     int rc = fake_failure(backend, err);
 
     (void)limit;
     if (rc)
         return rc;
+    snprintf(((struct fake *)backend)->last_owner, CALLER_NAME_BYTES, "%s", owner ? owner : "*");
     ret->uploads = calloc(1, sizeof(*ret->uploads));
     ret->count = 1;
     fake_fill_upload(ID_UPLOAD, 5, &ret->uploads[0]);
@@ -430,6 +450,7 @@ static int fake_check_ready(struct backend *backend, struct error *err)
 }
 
 static const struct backend_ops fake_ops = {
+    .owner = fake_owner,
     .submit = fake_submit,
     .get = fake_get,
     .list = fake_list,
@@ -453,6 +474,7 @@ static void fake_init(struct fake *fake)
 {
     memset(fake, 0, sizeof(*fake));
     fake->backend.ops = &fake_ops;
+    fake->owner = "";
     pthread_mutex_init(&fake->lock, NULL);
 }
 

@@ -10,7 +10,8 @@ extern const char openapi_yaml[], openapi_yaml_end[];
 enum { OPERATIONS_MAX = 64, STATUSES_MAX = 16 };
 
 struct operation {
-    char method[8], path[64], id[32];
+    char method[8], path[64], id[32], scope[16]; /* "": open */
+    bool has_security;
     int statuses[STATUSES_MAX];
     size_t status_count;
     bool is_seen[STATUSES_MAX];
@@ -50,6 +51,8 @@ static void read_document(void)
         } else if (indent == 6) {
             is_in_responses = strcmp(line + 6, "responses:") == 0;
             sscanf(line, "      operationId: %31s", last->id);
+            last->has_security |= strncmp(line + 6, "security: ", 10) == 0;
+            sscanf(line, "      security: [{bearer: [%15[a-z]]}]", last->scope);
         } else if (indent == 8 && is_in_responses && sscanf(line, "        \"%d\":", &status) == 1) {
             ck_assert_uint_lt(last->status_count, STATUSES_MAX);
             last->statuses[last->status_count++] = status;
@@ -77,6 +80,18 @@ START_TEST(the_document_and_the_table_say_the_same)
         ck_assert_str_eq(method_names[route->method], documented[i].method);
         ck_assert_str_eq(route->path, documented[i].path);
         ck_assert_uint_gt(documented[i].status_count, 0);
+        ck_assert_msg(documented[i].has_security, "%s says nothing of keys", documented[i].id);
+        ck_assert_str_eq(documented[i].scope, route->scope == SCOPE_READ     ? "read"
+                                              : route->scope == SCOPE_SUBMIT ? "submit"
+                                              : route->scope == SCOPE_ADMIN  ? "admin"
+                                                                             : "");
+        /* Whose it is, is decided by the address alone: a route that forgets the column would show it to everybody. */
+        if (strstr(route->path, "{id}"))
+            ck_assert_int_eq(route->of, OF_JOB);
+        if (strstr(route->path, "{upload}") && route->method != METHOD_PUT)
+            ck_assert_int_eq(route->of, OF_UPLOAD);
+        if (route->of != OF_NOBODY)
+            ck_assert_int_ne(route->where, RUN_INLINE);
         for (size_t j = 0; j < i; j++)
             ck_assert_str_ne(documented[i].id, documented[j].id);
     }
@@ -103,7 +118,7 @@ END_TEST
 /* What every call may answer beside its own: "default" in the document. */
 static bool is_common(int status)
 {
-    static const int common[] = {400, 403, 405, 421, 431, 500, 503};
+    static const int common[] = {400, 401, 403, 405, 421, 431, 500, 503};
 
     for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
         if (common[i] == status)
@@ -150,6 +165,7 @@ static const struct {
     {0, "POST", "/v1/jobs", NULL, "{\"models\":[\"a\",\"missing\"]}", 404},
     {0, "POST", "/v1/jobs", "Content-Type: text/plain", TWO, 415},
     {0, "POST", "/v1/jobs", NULL, "{}", 422},
+    {ERROR_QUOTA, "POST", "/v1/jobs", NULL, TWO, 429},
     {ERROR_BUSY, "POST", "/v1/jobs", NULL, TWO, 503},
     {ERROR_NO_SPACE, "POST", "/v1/jobs", NULL, TWO, 507},
     {0, "GET", "/v1/jobs", NULL, NULL, 200},

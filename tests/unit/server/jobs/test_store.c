@@ -367,15 +367,24 @@ START_TEST(lists_are_filtered_by_state_and_label)
     ck_assert_uint_eq(list.count, 1);
     ck_assert_str_eq(list.jobs[0].id, id);
     job_list_done(&list);
-    ck_assert_int_eq(store->ops->list(store, &(struct job_filter){-1, "team", "blue"}, 0, 9, &list, NULL), 0);
+    ck_assert_int_eq(store->ops->list(store,
+                                      &(struct job_filter){.state = -1, .label_key = "team", .label_value = "blue"}, 0,
+                                      9, &list, NULL),
+                     0);
     ck_assert_uint_eq(list.count, 1);
     ck_assert_str_eq(list.jobs[0].id, other);
     ck_assert_uint_eq(list.jobs[0].queue_position, 1);
     job_list_done(&list);
-    ck_assert_int_eq(store->ops->list(store, &(struct job_filter){JOB_QUEUED, "team", "red"}, 0, 9, &list, NULL), 0);
+    ck_assert_int_eq(
+        store->ops->list(store, &(struct job_filter){.state = JOB_QUEUED, .label_key = "team", .label_value = "red"}, 0,
+                         9, &list, NULL),
+        0);
     ck_assert_uint_eq(list.count, 0);
     job_list_done(&list);
-    ck_assert_int_eq(store->ops->list(store, &(struct job_filter){-1, "team", NULL}, 0, 1, &list, NULL), 0);
+    ck_assert_int_eq(store->ops->list(store,
+                                      &(struct job_filter){.state = -1, .label_key = "team", .label_value = NULL}, 0, 1,
+                                      &list, NULL),
+                     0);
     ck_assert_uint_eq(list.count, 1);
     ck_assert_uint_ne(list.next, 0);
     job_list_done(&list);

@@ -53,7 +53,7 @@ START_TEST(an_upload_is_hashed_and_found_again)
     uint64_t bytes;
     int fd;
 
-    ck_assert_int_eq(upload_begin(&uploads, "model.safetensors", 3, &sink, NULL), 0);
+    ck_assert_int_eq(upload_begin(&uploads, "", "model.safetensors", 3, &sink, NULL), 0);
     ck_assert_int_eq(upload_append(sink, "a", 1, NULL), 0);
     ck_assert_int_eq(upload_append(sink, "bc", 2, NULL), 0);
     ck_assert_int_eq(upload_commit(sink, &upload, NULL), 0);
@@ -80,14 +80,14 @@ START_TEST(an_abandoned_upload_leaves_nothing)
     struct upload_list list;
     struct upload_sink *sink;
 
-    ck_assert_int_eq(upload_begin(&uploads, "x", -1, &sink, NULL), 0);
+    ck_assert_int_eq(upload_begin(&uploads, "", "x", -1, &sink, NULL), 0);
     ck_assert_int_eq(upload_append(sink, "abc", 3, NULL), 0);
     ck_assert_uint_eq(files(), 1);
     upload_abandon(sink);
     upload_abandon(NULL);
     ck_assert_uint_eq(files(), 0);
     ck_assert_uint_eq(atomic_load(&uploads.under_way_bytes), 0);
-    ck_assert_int_eq(store->ops->upload_list(store, 0, 10, &list, NULL), 0);
+    ck_assert_int_eq(store->ops->upload_list(store, NULL, 0, 10, &list, NULL), 0);
     ck_assert_uint_eq(list.count, 0);
     upload_list_done(&list);
 }
@@ -98,12 +98,12 @@ START_TEST(an_upload_over_the_limit_is_refused_announced_or_not)
     static char data[1001];
     struct upload_sink *sink;
 
-    ck_assert_int_eq(upload_begin(&uploads, "x", 1001, &sink, NULL), ERROR_LIMIT);
-    ck_assert_int_eq(upload_begin(&uploads, "x", 1000, &sink, NULL), 0);
+    ck_assert_int_eq(upload_begin(&uploads, "", "x", 1001, &sink, NULL), ERROR_LIMIT);
+    ck_assert_int_eq(upload_begin(&uploads, "", "x", 1000, &sink, NULL), 0);
     ck_assert_int_eq(upload_append(sink, data, 1000, NULL), 0);
     ck_assert_int_eq(upload_append(sink, data, 1, NULL), ERROR_LIMIT);
     upload_abandon(sink);
-    ck_assert_int_eq(upload_begin(&uploads, "", 1, &sink, NULL), ERROR_REQUEST);
+    ck_assert_int_eq(upload_begin(&uploads, "", "", 1, &sink, NULL), ERROR_REQUEST);
     ck_assert_uint_eq(files(), 0);
 }
 END_TEST
@@ -115,15 +115,15 @@ START_TEST(the_quota_counts_what_is_stored_and_what_is_under_way)
     struct upload upload;
 
     uploads.quota_bytes = 1000;
-    ck_assert_int_eq(upload_begin(&uploads, "x", 400, &first, NULL), 0);
+    ck_assert_int_eq(upload_begin(&uploads, "", "x", 400, &first, NULL), 0);
     ck_assert_int_eq(upload_append(first, data, 400, NULL), 0);
     ck_assert_int_eq(upload_commit(first, &upload, NULL), 0);
-    ck_assert_int_eq(upload_begin(&uploads, "x", -1, &second, NULL), 0);
+    ck_assert_int_eq(upload_begin(&uploads, "", "x", -1, &second, NULL), 0);
     ck_assert_int_eq(upload_append(second, data, 400, NULL), 0);
-    ck_assert_int_eq(upload_begin(&uploads, "x", 300, &third, NULL), ERROR_NO_SPACE);
+    ck_assert_int_eq(upload_begin(&uploads, "", "x", 300, &third, NULL), ERROR_NO_SPACE);
     ck_assert_int_eq(upload_append(second, data, 201, NULL), ERROR_NO_SPACE);
     upload_abandon(second);
-    ck_assert_int_eq(upload_begin(&uploads, "x", 600, &third, NULL), 0);
+    ck_assert_int_eq(upload_begin(&uploads, "", "x", 600, &third, NULL), 0);
     upload_abandon(third);
     upload_done(&upload);
 }

@@ -189,8 +189,9 @@ enum problem problem_of_error(int code)
     case ERROR_BUSY:
     case ERROR_NO_MEMORY:
         return PROBLEM_BUSY;
+    case ERROR_WRITE: /* the state directory's disk; nothing else is written */
+        return PROBLEM_NOT_READY;
     case ERROR_NONE:
-    case ERROR_WRITE:
     case ERROR_INTERNAL:
         break;
     }
@@ -279,6 +280,7 @@ void problem_reply_error(struct response *response, const struct request *reques
     case PROBLEM_READ_ERROR:
     case PROBLEM_NO_SPACE:
     case PROBLEM_BUSY: /* the store's own words */
+    case PROBLEM_NOT_READY:
     case PROBLEM_INTERNAL:
         snprintf(response->cause, sizeof(response->cause), "%.250s", err->text);
         detail = NULL;

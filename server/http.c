@@ -23,6 +23,7 @@ void http_config_init(struct http_config *config)
         .port = 8080,
         .is_loopback = true,
         .max_connections = 10000,
+        .max_refusals = 256,
         .max_uploads = 64,
         .header_timeout_ms = 10000,
         .body_timeout_ms = 30000,
@@ -35,6 +36,20 @@ void http_config_init(struct http_config *config)
         .body_bytes = 1024 * 1024,
         .drop_bytes = 8 * 1024 * 1024,
     };
+}
+
+/* A refusal takes a descriptor as well: without one to spare, a probe beyond the bound would hang in the backlog. */
+bool http_config_fit(struct http_config *config, uint64_t descriptors)
+{
+    uint64_t connections;
+
+    if (config->max_refusals > descriptors / 4)
+        config->max_refusals = (unsigned)(descriptors / 4);
+    connections = descriptors - config->max_refusals;
+    if (connections >= config->max_connections)
+        return false;
+    config->max_connections = (unsigned)connections;
+    return true;
 }
 
 /* Targets are taken apart raw: decoding first would make %2F a separator. */

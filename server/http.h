@@ -32,6 +32,7 @@ struct http_config {
     const char *const *allowed_hosts; /* NULL-terminated, or NULL */
     struct access *access;            /* who may do what; NULL: anybody, anything */
     unsigned max_connections;         /* beyond: 503, but /livez and /readyz are answered */
+    unsigned max_refusals;            /* connections being refused at once; more are closed without a word */
     unsigned max_uploads;             /* connections that began with PUT or PATCH */
     unsigned header_timeout_ms;       /* absolute, from accept or from a later request's first byte */
     unsigned body_timeout_ms;         /* absolute, for a JSON body */
@@ -46,6 +47,9 @@ struct http_config {
     void *log_context;
 };
 void http_config_init(struct http_config *config); /* the defaults, on 127.0.0.1:8080 */
+/* Lowers the bounds on connections to what so many descriptors can hold. Returns whether max_connections was lowered.
+ */
+bool http_config_fit(struct http_config *config, uint64_t descriptors);
 
 struct http;
 

@@ -27,6 +27,8 @@ enum {
     LOCK_MS = 10000,
     LOCK_RETRY_MS = 100,
     RESERVE_BYTES = 16 << 20,
+    DESCRIPTORS_KEPT = 192, /* for the store, a thread's reading each, and uploads under way */
+    DESCRIPTORS_A_WORKER = 8,
     START_STEP_MS = 10,
     HOST_BYTES = 256,
 };
@@ -206,6 +208,21 @@ static int start_dispatcher(struct service *service, struct error *err)
     return dispatcher_start(&settings, &backend->dispatcher, err);
 }
 
+/* Connections that took the last descriptor would leave none for the store and the jobs. */
+static void fit_connections(const struct service *service, struct http_config *http)
+{
+    uint64_t kept = DESCRIPTORS_KEPT + (uint64_t)DESCRIPTORS_A_WORKER * service->plan.workers;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return;
+    if (kept > limit.rlim_cur / 2)
+        kept = limit.rlim_cur / 2;
+    if (http_config_fit(http, limit.rlim_cur - kept))
+        LOG_LINE(LEVEL_WARNING, "the limit on descriptors does not suffice for the connections that were asked for",
+                 log_u64("descriptors", limit.rlim_cur), log_u64("connections", http->max_connections));
+}
+
 static int start_front(struct service *service, struct error *err)
 {
     const struct config *config = &service->config;
@@ -226,6 +243,7 @@ static int start_front(struct service *service, struct error *err)
     http.allowed_hosts = service->allowed_hosts;
     http.access = keyring_access(service->keyring);
     http.max_connections = (unsigned)config->max_connections;
+    fit_connections(service, &http);
     http.header_timeout_ms = (unsigned)config->header_timeout_ms;
     http.body_bytes = (size_t)config->body_limit_bytes;
     http.log = log_request;

@@ -15,7 +15,6 @@
 #include "server/http/front.h"
 
 enum {
-    SHED_MAX = 256,   /* connections being refused at once; more are closed without a word */
     LINGER_MS = 1000, /* for a refused client to read its refusal */
     PAUSE_MS = 100,   /* when descriptors have run out */
     BACKLOG = 1024,
@@ -256,7 +255,11 @@ static void accept_all(struct acceptor *a)
         g->is_shed = atomic_load(&http->greetings) + atomic_load(&http->registry.count) >= http->config.max_connections;
         g->deadline_ms = clock_steady_ms() + (g->is_shed ? LINGER_MS : http->config.header_timeout_ms);
         event.data.ptr = g;
-        if ((g->is_shed && a->shed >= SHED_MAX) || epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+        /* Who has been answered makes room for who has not: it may be a probe. */
+        if (g->is_shed && a->shed >= http->config.max_refusals && a->lingering.first)
+            drop(a, a->lingering.first);
+        if ((g->is_shed && a->shed >= http->config.max_refusals) ||
+            epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
             close(fd);
             free(g);
             continue;
@@ -304,15 +307,18 @@ void *acceptor_run(void *context)
         int count =
             epoll_wait(a.epoll, events, 128, a.waiting.first || a.lingering.first || a.is_paused ? (int)tick : -1);
         int64_t now = clock_steady_ms();
+        bool has_new = false;
 
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == &http->wake)
                 is_ending = atomic_load(&http->is_draining);
             else if (events[i].data.ptr == &http->listener)
-                accept_all(&a);
+                has_new = true;
             else
                 event_on(&a, events[i].data.ptr);
         }
+        if (has_new) /* last, as it may drop one that has an event in this round */
+            accept_all(&a);
         if (now - checked >= tick) {
             drop_overdue(&a, &a.waiting, now);
             drop_overdue(&a, &a.lingering, now);

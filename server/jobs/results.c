@@ -32,10 +32,12 @@ static void final_name(const char *id, int representation, char out[NAME_BYTES])
 int result_files_open(struct blob_store *blobs, const char *id, unsigned attempt, struct result_files *ret,
                       struct error *err)
 {
-    struct result_files files = {.blobs = blobs, .attempt = attempt, .fds = {-1, -1, -1}};
+    struct result_files files = {.blobs = blobs, .attempt = attempt};
     char name[NAME_BYTES];
     int rc = 0;
 
+    for (int i = 0; i < REPRESENTATION_COUNT; i++)
+        files.fds[i] = -1;
     snprintf(files.id, sizeof(files.id), "%s", id);
     for (int i = 0; !rc && i < REPRESENTATION_COUNT; i++) {
         temporary_name(id, attempt, i, name);

@@ -34,13 +34,13 @@ def is_sanitized(binary):
 
 def write_model(path, tensors):
     """A safetensors file of F32 vectors: {name: [numbers]}."""
-    entries, data = {}, b""
+    entries, data, at = {}, [], 0
     for name, numbers in tensors.items():
-        stored = struct.pack(f"<{len(numbers)}f", *numbers)
-        entries[name] = {"dtype": "F32", "shape": [len(numbers)], "data_offsets": [len(data), len(data) + len(stored)]}
-        data += stored
+        data.append(struct.pack(f"<{len(numbers)}f", *numbers))
+        entries[name] = {"dtype": "F32", "shape": [len(numbers)], "data_offsets": [at, at + 4 * len(numbers)]}
+        at += 4 * len(numbers)
     header = json.dumps(entries).encode()
-    pathlib.Path(path).write_bytes(struct.pack("<Q", len(header)) + header + data)
+    pathlib.Path(path).write_bytes(struct.pack("<Q", len(header)) + header + b"".join(data))
 
 
 def write_long_model(path, elements=6 << 30):

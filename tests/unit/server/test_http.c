@@ -112,6 +112,35 @@ START_TEST(beyond_the_bound_there_is_a_fixed_503_but_health_answers)
 }
 END_TEST
 
+/* Those that were answered and do not leave give way to it. */
+START_TEST(a_probe_is_answered_behind_a_crowd_of_refused_clients)
+{
+    enum { REFUSED = 12 };
+    char text[4096];
+    int kept, refused[REFUSED], probe;
+
+    config.max_connections = 1;
+    config.max_refusals = 4;
+    start();
+    kept = client();
+    client_send(kept, GET("/livez"));
+    ck_assert_int_eq(client_read_response(kept, text, sizeof(text), true), 200);
+    for (size_t i = 0; i < REFUSED; i++) {
+        refused[i] = client();
+        client_send(refused[i], GET("/v1/jobs"));
+        ck_assert_int_eq(client_read_response(refused[i], text, sizeof(text), true), 503);
+    }
+    probe = client();
+    client_send(probe, GET("/livez"));
+    ck_assert_int_eq(client_read_response(probe, text, sizeof(text), true), 200);
+    close(probe);
+    for (size_t i = 0; i < REFUSED; i++)
+        close(refused[i]);
+    close(kept);
+    stop();
+}
+END_TEST
+
 START_TEST(connections_are_kept_and_pipelined)
 {
     char text[65536];
@@ -518,6 +547,7 @@ int main(void)
     tcase_add_loop_test(tc, a_silent_connection_is_closed_at_the_deadline, 0, 2);
     tcase_add_test(tc, a_later_header_has_a_deadline_too_but_idleness_has_not);
     tcase_add_test(tc, beyond_the_bound_there_is_a_fixed_503_but_health_answers);
+    tcase_add_test(tc, a_probe_is_answered_behind_a_crowd_of_refused_clients);
     tcase_add_test(tc, connections_are_kept_and_pipelined);
     tcase_add_test(tc, head_tells_what_get_would_send);
     tcase_add_test(tc, responses_without_a_body_have_none);

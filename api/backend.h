@@ -120,6 +120,7 @@ struct model_list {
 void model_list_done(struct model_list *list);
 
 struct backend;
+struct exposition;
 
 struct backend_ops {
     /* Whose a job or an upload is; ERROR_NOT_FOUND. */
@@ -154,6 +155,9 @@ struct backend_ops {
     int (*list_models)(struct backend *, const char *path, size_t limit, struct model_list *ret, struct error *);
     /* One model's header as a result document (JSON, owned by the caller); parsed by a light worker, not here. */
     int (*inspect_model)(struct backend *, const char *path, char **ret_json, size_t *ret_bytes, struct error *);
+
+    /* Writes every metric of the service. */
+    void (*write_metrics)(struct backend *, struct exposition *);
 
     /* ERROR_BUSY with what is missing, when work cannot be accepted. */
     int (*check_ready)(struct backend *, struct error *);

@@ -12,6 +12,8 @@ const struct route routes[] = {
     {METHOD_GET, "/", "getRoot", SCOPE_NONE, OF_NOBODY, root_get, RUN_INLINE, TAKES_NONE, NULL, false, false},
     {METHOD_GET, "/livez", "getLive", SCOPE_NONE, OF_NOBODY, live_get, RUN_INLINE, TAKES_NONE, NULL, true, false},
     {METHOD_GET, "/readyz", "getReady", SCOPE_NONE, OF_NOBODY, ready_get, RUN_POOL, TAKES_NONE, NULL, true, false},
+    {METHOD_GET, "/metrics", "getMetrics", SCOPE_READ, OF_NOBODY, metrics_get, RUN_POOL, TAKES_NONE, NULL, false,
+     false},
     {METHOD_GET, "/version", "getVersion", SCOPE_NONE, OF_NOBODY, version_get, RUN_INLINE, TAKES_NONE, NULL, false,
      false},
     {METHOD_GET, "/openapi.yaml", "getOpenapi", SCOPE_NONE, OF_NOBODY, openapi_get, RUN_INLINE, TAKES_NONE, NULL, false,

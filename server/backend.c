@@ -179,6 +179,11 @@ static int backend_inspect_model(struct backend *backend, const char *path, char
     return rc ? rc : dispatcher_inspect(service->dispatcher, path, ret_json, ret_bytes, err);
 }
 
+static void backend_write_metrics(struct backend *backend, struct exposition *out)
+{
+    metrics_write(service_of(backend), out);
+}
+
 static int backend_check_ready(struct backend *backend, struct error *err)
 {
     struct service_backend *service = service_of(backend);
@@ -212,5 +217,6 @@ const struct backend_ops service_backend_ops = {
     .check_model = backend_check_model,
     .list_models = backend_list_models,
     .inspect_model = backend_inspect_model,
+    .write_metrics = backend_write_metrics,
     .check_ready = backend_check_ready,
 };

@@ -8,6 +8,7 @@
 #include "server/jobs/blobs.h"
 #include "server/jobs/dispatcher.h"
 #include "server/jobs/store.h"
+#include "server/metrics.h"
 #include "server/roots.h"
 #include "server/uploads/uploads.h"
 
@@ -18,6 +19,7 @@ struct service_backend {
     struct dispatcher *dispatcher;
     struct uploads uploads;
     const struct roots *roots;
+    struct metrics metrics;
     atomic_bool is_draining;
     /* Optional: a job is not what it was; for those who wait for it. */
     void (*changed)(void *context, const char *id);

@@ -1,5 +1,7 @@
 #include "api/resources/resources.h"
 
+#include "api/render/exposition.h"
+
 void live_get(const struct request *request, struct backend *backend, struct response *response)
 {
     (void)request;
@@ -21,6 +23,20 @@ void ready_get(const struct request *request, struct backend *backend, struct re
         return;
     }
     response_fixed(response, 200, "text/plain; charset=utf-8", "ready\n", 6);
+    response_header(response, "Cache-Control", "no-store");
+}
+
+void metrics_get(const struct request *request, struct backend *backend, struct response *response)
+{
+    struct exposition exposition;
+    size_t bytes = 0;
+    char *text;
+
+    (void)request;
+    exposition_init(&exposition);
+    backend->ops->write_metrics(backend, &exposition);
+    text = exposition_take(&exposition, &bytes);
+    response_text(response, 200, EXPOSITION_MEDIA_TYPE, text, bytes);
     response_header(response, "Cache-Control", "no-store");
 }
 

@@ -198,6 +198,10 @@ static int start_dispatcher(struct service *service, struct error *err)
     backend->base.ops = &service_backend_ops;
     backend->results = service->results;
     backend->roots = &service->roots;
+    backend->metrics = (struct metrics){.http = &service->http,
+                                        .queue_limit = config->queue_limit,
+                                        .max_connections = config->max_connections,
+                                        .start_ms = clock_wall_ms()};
     backend->changed = tell_front;
     backend->context = service;
     backend->uploads.store = backend->store;

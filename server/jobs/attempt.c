@@ -88,6 +88,12 @@ static void take_progress(struct slot *slot, struct json_object *message)
     /* Letters only: it is shown as it is. */
     for (size_t i = 0; phase[i] >= 'a' && phase[i] <= 'z' && i + 1 < sizeof(progress.phase); i++)
         progress.phase[i] = phase[i];
+    /* Only this thread writes the slot's progress. What a worker takes back is not counted again. */
+    if (progress.bytes_done > slot->progress.bytes_done)
+        job_counters_add(&slot->dispatcher->counters.scanned_bytes, progress.bytes_done - slot->progress.bytes_done);
+    if (progress.tensors_done > slot->progress.tensors_done)
+        job_counters_add(&slot->dispatcher->counters.scanned_tensors,
+                         progress.tensors_done - slot->progress.tensors_done);
     must(pthread_mutex_lock(&slot->dispatcher->lock));
     slot->progress = progress;
     slot->changes++;
@@ -133,11 +139,17 @@ static bool take_message(struct slot *slot, struct json_object *message, struct 
 
 static void end_child(struct slot *slot, struct ending *ending, bool is_killed)
 {
+    enum worker_death death;
+
     ending->word = WORD_GONE;
     ending->is_killed = is_killed;
     if (is_killed)
         kill(slot->child.pid, SIGKILL);
     child_reap(&slot->child, &ending->status);
+    death = !is_killed                         ? worker_death_of_status(ending->status)
+            : reason_of(slot) == STOP_DEADLINE ? WORKER_DEATH_DEADLINE
+                                               : WORKER_DEATH_STOP;
+    job_counters_add(&slot->dispatcher->counters.worker_deaths[death], 1);
     atomic_fetch_sub(&slot->dispatcher->ready, 1);
 }
 
@@ -225,7 +237,8 @@ static void log_state(struct slot *slot, const struct job_claim *claim, enum job
     tell_changed(slot, claim->id);
 }
 
-static void finish(struct slot *slot, const struct job_claim *claim, struct job_end *end, const char *cause)
+/* True when the job ended as end says. */
+static bool finish(struct slot *slot, const struct job_claim *claim, struct job_end *end, const char *cause)
 {
     struct job_store *store = slot->dispatcher->settings.store;
     enum job_state state;
@@ -244,13 +257,17 @@ static void finish(struct slot *slot, const struct job_claim *claim, struct job_
         log_state(slot, claim, state, cause);
     if (rc || state != JOB_SUCCEEDED)
         result_remove(slot->dispatcher->settings.results, claim->id);
+    return !rc && state == end->state;
 }
 
-static void fail(struct slot *slot, const struct job_claim *claim, char *error, const char *cause)
+static void fail(struct slot *slot, const struct job_claim *claim, enum problem problem, const char *detail,
+                 const char *cause)
 {
+    char *error = job_error_text(problem, detail);
     struct job_end end = {.state = JOB_FAILED, .error = error};
 
-    finish(slot, claim, &end, cause);
+    if (finish(slot, claim, &end, cause))
+        job_counters_add(&slot->dispatcher->counters.failures[problem], 1);
     free(error);
 }
 
@@ -262,6 +279,8 @@ static void release(struct slot *slot, const struct job_claim *claim, enum relea
     int rc =
         store->ops->release(store, claim->id, claim->token, why, why == RELEASE_CRASHED ? cause : NULL, &state, &err);
 
+    if (!rc && state == JOB_FAILED)
+        job_counters_add(&slot->dispatcher->counters.failures[PROBLEM_INTERRUPTED], 1);
     if (!rc)
         log_state(slot, claim, state, cause);
     else if (rc != ERROR_CONFLICT)
@@ -284,7 +303,7 @@ static bool settle_stop(struct slot *slot, const struct job_claim *claim, enum r
     case STOP_DEADLINE:
         snprintf(detail, sizeof(detail), "the attempt took longer than %.0f s (--job-timeout)",
                  (double)slot->dispatcher->settings.job_timeout_ms / 1000);
-        fail(slot, claim, job_error_of_problem(PROBLEM_DEADLINE_EXCEEDED, detail), "deadline");
+        fail(slot, claim, PROBLEM_DEADLINE_EXCEEDED, detail, "deadline");
         break;
     case STOP_CANCEL:
         finish(slot, claim, &cancelled, NULL);
@@ -303,8 +322,7 @@ static void settle_crash(struct slot *slot, const struct job_claim *claim, int c
     LOG_LINE(LEVEL_WARNING, "attempt failed", log_text("job", claim->id), log_u64("attempt", claim->attempt),
              log_text("cause", crash), log_text("detail", detail));
     if (is_hopeless || claim->crashes + 1 >= CRASHES_MAX)
-        fail(slot, claim, code ? job_error_of(code, detail) : job_error_of_problem(PROBLEM_WORKER_CRASHED, detail),
-             crash);
+        fail(slot, claim, code ? job_problem_of(code) : PROBLEM_WORKER_CRASHED, detail, crash);
     else
         release(slot, claim, RELEASE_CRASHED, crash);
 }
@@ -317,7 +335,7 @@ static void settle_failed(struct slot *slot, const struct job_claim *claim, cons
     switch (ending->code) {
     case ERROR_CANCELLED:
         if (!settle_stop(slot, claim, RELEASE_INTERRUPTED))
-            fail(slot, claim, job_error_of(ERROR_INTERNAL, "the worker stopped without being asked"), "cancelled");
+            fail(slot, claim, PROBLEM_INTERNAL, "the worker stopped without being asked", "cancelled");
         return;
     case ERROR_NO_SPACE:
         store->ops->report_full(store);
@@ -329,7 +347,7 @@ static void settle_failed(struct slot *slot, const struct job_claim *claim, cons
         settle_crash(slot, claim, ending->code, crash, ending->detail, false);
         return;
     default:
-        fail(slot, claim, job_error_of(ending->code, ending->detail), error_code_name(ending->code));
+        fail(slot, claim, job_problem_of(ending->code), ending->detail, error_code_name(ending->code));
     }
 }
 
@@ -391,10 +409,14 @@ void attempt_run(struct slot *slot, const struct job_claim *claim)
     struct dispatcher *dispatcher = slot->dispatcher;
     struct ending ending = {0};
     struct result_files files;
+    int64_t start_ns = clock_steady_ns();
     struct error err = {0};
     int rc;
 
     log_state(slot, claim, JOB_RUNNING, NULL);
+    job_counters_add(&dispatcher->counters.attempts, 1);
+    if (claim->attempt == 1)
+        histogram_observe(&dispatcher->counters.wait, (clock_wall_ms() - claim->create_ms) * 1000000);
     catch_up(slot, claim);
     if (settle_stop(slot, claim, RELEASE_UNTOUCHED))
         return;
@@ -423,6 +445,7 @@ void attempt_run(struct slot *slot, const struct job_claim *claim)
             break;
         }
     }
+    histogram_observe(&dispatcher->counters.attempt, clock_steady_ns() - start_ns);
     free(ending.run);
     free(ending.summary);
     result_files_done(&files);

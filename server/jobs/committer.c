@@ -81,6 +81,7 @@ static enum outcome commit_batch(struct committer *c, struct commit_op *batch, s
         return failure(c, err);
     for (struct commit_op *op = batch; op; op = op->next) {
         op->queued_delta = op->used_delta = 0;
+        op->ended = JOB_QUEUED;
         if (is_full && op->is_adding) {
             op->rc = error_set(&op->error, ERROR_NO_SPACE, "the disk of the state directory is full");
             continue;
@@ -105,7 +106,13 @@ static enum outcome commit_batch(struct committer *c, struct commit_op *batch, s
         return failure(c, err);
     atomic_store(&c->queued, queued);
     atomic_store(&c->used_bytes, used);
+    if (has_changes)
+        atomic_fetch_add_explicit(&c->commits, 1, memory_order_relaxed);
     for (struct commit_op *op = batch; op; op = op->next) {
+        if (!op->rc)
+            atomic_fetch_add_explicit(&c->changes, 1, memory_order_relaxed);
+        if (!op->rc && op->ended > JOB_RUNNING)
+            atomic_fetch_add_explicit(&c->ended[op->ended], 1, memory_order_relaxed);
         if (op->queued_delta > 0)
             queue_order_add(&c->order, op->queued_seq);
         else if (op->queued_delta < 0)

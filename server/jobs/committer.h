@@ -23,7 +23,8 @@ struct commit_op {
     bool is_patient; /* sleeps through a full or failing disk; only its own errors and the end wake its caller */
     /* What it changes once committed; set by run. */
     int64_t queued_delta, used_delta;
-    int64_t queued_seq; /* of the job that came into the queue or left it */
+    int64_t queued_seq;   /* of the job that came into the queue or left it */
+    enum job_state ended; /* how a job ended by it; queued or running: none did */
     struct error error;
     int rc;
     sem_t done;
@@ -45,6 +46,7 @@ struct committer {
     /* Written by the thread; readers want no order with anything else. */
     atomic_bool is_full, is_broken;
     atomic_uint_least64_t queued, used_bytes;
+    atomic_uint_least64_t ended[JOB_STATE_COUNT], commits, changes; /* counted since the start, for metrics */
 };
 
 /* Takes over connection, probe, reserve, order, queued and used_bytes as set by the caller. */

@@ -63,16 +63,21 @@ static bool ensure_child(struct slot *slot)
     if (child_is_alive(&slot->child))
         return true;
     if (slot->child.pid) {
+        int status = 0;
+
         LOG_LINE(LEVEL_WARNING, "idle worker process ended", log_i64("pid", slot->child.pid));
-        child_stop(&slot->child, 0);
+        child_reap(&slot->child, &status);
+        job_counters_add(&dispatcher->counters.worker_deaths[worker_death_of_status(status)], 1);
         atomic_fetch_sub(&dispatcher->ready, 1);
     }
     if (child_spawn(&dispatcher->settings.child, &slot->child, &err) != 0) {
         LOG_LINE(LEVEL_ERROR, "worker process did not start", log_text("detail", err.text));
+        job_counters_add(&dispatcher->counters.worker_start_failures, 1);
         slot_sleep(slot, RESPAWN_MS);
         return false;
     }
     slot->serial = 0;
+    job_counters_add(&dispatcher->counters.worker_starts, 1);
     atomic_fetch_add(&dispatcher->ready, 1);
     return true;
 }
@@ -172,6 +177,7 @@ int dispatcher_start(const struct dispatcher_settings *settings, struct dispatch
     if (!dispatcher)
         return error_set(err, ERROR_NO_MEMORY, "no memory for the dispatcher");
     dispatcher->settings = *settings;
+    job_counters_init(&dispatcher->counters);
     dispatcher->slots = calloc(settings->workers, sizeof(*dispatcher->slots));
     must(pthread_mutex_init(&dispatcher->lock, NULL));
     clock_steady_condition(&dispatcher->changed);
@@ -272,6 +278,23 @@ int dispatcher_inspect(struct dispatcher *dispatcher, const char *path, char **r
 unsigned dispatcher_ready(struct dispatcher *dispatcher)
 {
     return atomic_load(&dispatcher->ready);
+}
+
+void dispatcher_occupation(struct dispatcher *dispatcher, unsigned *ret_workers, unsigned *ret_busy)
+{
+    unsigned busy = 0;
+
+    must(pthread_mutex_lock(&dispatcher->lock));
+    for (size_t i = 0; i < dispatcher->slot_count; i++)
+        busy += dispatcher->slots[i].id[0] != '\0';
+    must(pthread_mutex_unlock(&dispatcher->lock));
+    *ret_workers = (unsigned)dispatcher->slot_count;
+    *ret_busy = busy;
+}
+
+const struct job_counters *dispatcher_counters(const struct dispatcher *dispatcher)
+{
+    return &dispatcher->counters;
 }
 
 static bool is_any_running(const struct dispatcher *dispatcher)

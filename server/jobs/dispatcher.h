@@ -9,6 +9,7 @@
 #include "api/backend.h"
 #include "server/jobs/blobs.h"
 #include "server/jobs/child.h"
+#include "server/jobs/job_counters.h"
 #include "server/jobs/store.h"
 
 enum {
@@ -53,6 +54,10 @@ int dispatcher_inspect(struct dispatcher *dispatcher, const char *path, char **r
 
 /* Worker processes that are up. */
 unsigned dispatcher_ready(struct dispatcher *dispatcher);
+
+/* For metrics: workers wanted, and those of them that run a job now; and what was counted since the start. */
+void dispatcher_occupation(struct dispatcher *dispatcher, unsigned *ret_workers, unsigned *ret_busy);
+const struct job_counters *dispatcher_counters(const struct dispatcher *dispatcher);
 
 /* Claims nothing more; waits up to grace_ms for running jobs, gives the others back to the queue and ends the
  * processes. Questions may still be asked until dispatcher_free. */

@@ -3,7 +3,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
-char *job_error_of_problem(enum problem problem, const char *detail)
+char *job_error_text(enum problem problem, const char *detail)
 {
     const struct problem_type *type = &problem_types[problem];
     struct json_object *root = json_object_new_object();
@@ -20,16 +20,17 @@ char *job_error_of_problem(enum problem problem, const char *detail)
     return text;
 }
 
-char *job_error_of(int code, const char *detail)
+enum problem job_problem_of(int code)
 {
-    enum problem problem = problem_of_error(code);
-
     /* Of a job, not of a request: what it does not find is a model, for its id was found long ago. */
-    if (code == ERROR_NO_MEMORY)
-        problem = PROBLEM_MEMORY_EXCEEDED;
-    else if (code == ERROR_NOT_FOUND)
-        problem = PROBLEM_MODEL_NOT_FOUND;
-    return job_error_of_problem(problem, detail);
+    switch (code) {
+    case ERROR_NO_MEMORY:
+        return PROBLEM_MEMORY_EXCEEDED;
+    case ERROR_NOT_FOUND:
+        return PROBLEM_MODEL_NOT_FOUND;
+    default:
+        return problem_of_error(code);
+    }
 }
 
 int job_error_code(const char *name)

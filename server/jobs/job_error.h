@@ -4,9 +4,11 @@
 
 #include "api/problem.h"
 
-/* From an error of the engine, or of another end. malloc'ed; NULL when memory is out. */
-char *job_error_of(int code, const char *detail);
-char *job_error_of_problem(enum problem problem, const char *detail);
+/* What an error of the engine, or of another end, is when a job had it. */
+enum problem job_problem_of(int code);
+
+/* malloc'ed; NULL when memory is out. */
+char *job_error_text(enum problem problem, const char *detail);
 
 /* The code whose name a worker sent; ERROR_INTERNAL for a name that is none. */
 int job_error_code(const char *name);

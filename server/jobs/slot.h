@@ -7,6 +7,7 @@
 
 #include "server/jobs/dispatcher.h"
 #include "server/jobs/inspector.h"
+#include "server/jobs/job_counters.h"
 
 /* Why a running job is to stop; a higher one takes precedence. */
 enum stop_reason { STOP_NONE, STOP_RELEASE, STOP_DEADLINE, STOP_CANCEL, STOP_FORGET };
@@ -28,6 +29,7 @@ struct slot {
 struct dispatcher {
     struct dispatcher_settings settings;
     struct inspector *inspector;
+    struct job_counters counters;
     struct slot *slots;
     size_t slot_count;
     atomic_uint ready; /* processes that are up */

@@ -33,6 +33,7 @@ struct job_claim {
     char id[JOB_ID_BYTES];
     uint64_t token;
     unsigned attempt;                  /* 1 for the first */
+    int64_t create_ms;                 /* when it was submitted */
     unsigned crashes;                  /* of earlier attempts */
     char last_crash[CRASH_TEXT_BYTES]; /* "" when there was none */
     char *request;                     /* owned */
@@ -70,6 +71,15 @@ struct store_status {
     bool is_broken;      /* the last commit failed for another reason */
     uint64_t queued;     /* jobs that wait */
     uint64_t used_bytes; /* by uploads and results */
+    /* Since the store was opened: */
+    uint64_t ended[JOB_STATE_COUNT]; /* jobs that reached this end */
+    uint64_t commits, changes;       /* commits on disk, and the changes that they held */
+};
+
+/* What lies there now. */
+struct store_counts {
+    uint64_t jobs[JOB_STATE_COUNT], uploads;
+    int64_t oldest_queued_ms; /* when the job was submitted that is next; 0: none waits */
 };
 
 struct job_store;
@@ -113,7 +123,8 @@ struct job_store_ops {
     /* 0, or ERROR_NOT_FOUND: no upload has this id, and no job that has a result or may still get one. */
     int (*has_files)(struct job_store *, const char *id, struct error *);
 
-    void (*status)(struct job_store *, struct store_status *ret);
+    void (*status)(struct job_store *, struct store_status *ret); /* touches memory only */
+    int (*count)(struct job_store *, struct store_counts *ret, struct error *);
     /* Somebody else met a full disk: gives the reserve up, as if the store itself had. */
     void (*report_full)(struct job_store *);
     /* The service ends: calls that wait for room on the disk fail with ERROR_NO_SPACE or ERROR_BUSY from now on. */

@@ -70,6 +70,7 @@ static int claim_run(struct commit_op *op, struct connection *c, uint64_t queued
     claim->crashes = (unsigned)sqlite3_column_int(row, 4);
     column_text(row, 5, claim->last_crash, sizeof(claim->last_crash));
     claim->request = column_copy(row, 6, &has_failed);
+    claim->create_ms = sqlite3_column_int64(row, 7);
     if (has_failed)
         return error_set(err, ERROR_NO_MEMORY, "no memory for a claim");
     if (sqlite3_step(row) != SQLITE_DONE)
@@ -181,6 +182,7 @@ static int finish_run(struct commit_op *op, struct connection *c, uint64_t queue
     rc = fenced(c, statement, &seq, &finish->state, err);
     if (!rc)
         rc = drop_uses(c, seq, err);
+    op->ended = finish->state;
     if (!rc && finish->state == JOB_SUCCEEDED)
         rc = insert_result(c, seq, end, &op->used_delta, err);
     return rc;
@@ -219,6 +221,7 @@ static int release_run(struct commit_op *op, struct connection *c, uint64_t queu
     bind_text(statement, 8, sqlite_interrupted_error);
     rc = fenced(c, statement, &seq, &release->state, err);
     op->queued_seq = rc ? 0 : seq;
+    op->ended = release->state;
     if (!rc && release->state == JOB_QUEUED)
         op->queued_delta = 1;
     else if (!rc)

@@ -56,7 +56,7 @@ const char *const sqlite_texts[SQL_COUNT] = {
                        "FROM job j LEFT JOIN result r ON r.job = j.seq WHERE j.id = ?1",
     [SQL_JOB_CLAIM] = "UPDATE job SET state = 1, version = version + 1, attempt = attempt + 1, token = token + 1, "
                       "start_ms = ?1 WHERE seq = (SELECT seq FROM job WHERE state = 0 ORDER BY seq LIMIT 1) "
-                      "RETURNING seq, id, token, attempt, crashes, last_crash, request",
+                      "RETURNING seq, id, token, attempt, crashes, last_crash, request, create_ms",
     [SQL_JOB_UPLOADS] = "SELECT u.id, u.name FROM job_upload ju JOIN upload u ON u.seq = ju.upload WHERE ju.job = ?1",
     [SQL_JOB_FINISH] = "UPDATE job SET version = version + 1, finish_ms = ?3, "
                        "state = CASE WHEN cancel_requested THEN 4 ELSE ?4 END, "
@@ -90,6 +90,9 @@ const char *const sqlite_texts[SQL_COUNT] = {
          "AND NOT EXISTS (SELECT 1 FROM job_upload WHERE upload = u.seq) ORDER BY create_ms LIMIT ?2"),
     [SQL_HAS_FILES] = "SELECT EXISTS (SELECT 1 FROM job WHERE id = ?1 AND state <= 2) "
                       "OR EXISTS (SELECT 1 FROM upload WHERE id = ?1)",
+    [SQL_COUNT_JOBS] = "SELECT state, count(*) FROM job GROUP BY state",
+    [SQL_COUNT_REST] = "SELECT coalesce((SELECT create_ms FROM job WHERE state = 0 ORDER BY seq LIMIT 1), 0), "
+                       "(SELECT count(*) FROM upload)",
 };
 
 static const char schema[] =

@@ -345,6 +345,7 @@ static int cancel_run(struct commit_op *op, struct connection *c, uint64_t queue
         seq = sqlite3_column_int64(statement, 0);
         op->queued_delta = sqlite3_column_int(statement, 1) == JOB_CANCELLED ? -1 : 0;
         op->queued_seq = seq;
+        op->ended = op->queued_delta ? JOB_CANCELLED : JOB_QUEUED;
         step = sqlite3_step(statement);
     }
     if (step != SQLITE_DONE)
@@ -499,6 +500,10 @@ static void sqlite_status(struct job_store *base, struct store_status *ret)
     ret->is_broken = atomic_load(&committer->is_broken);
     ret->queued = atomic_load(&committer->queued);
     ret->used_bytes = atomic_load(&committer->used_bytes);
+    for (size_t i = 0; i < JOB_STATE_COUNT; i++)
+        ret->ended[i] = atomic_load_explicit(&committer->ended[i], memory_order_relaxed);
+    ret->commits = atomic_load_explicit(&committer->commits, memory_order_relaxed);
+    ret->changes = atomic_load_explicit(&committer->changes, memory_order_relaxed);
 }
 
 static void sqlite_report_full(struct job_store *base)
@@ -548,6 +553,7 @@ static const struct job_store_ops sqlite_ops = {
     .expire_uploads = sqlite_expire_uploads,
     .has_files = sqlite_has_files,
     .status = sqlite_status,
+    .count = sqlite_count,
     .report_full = sqlite_report_full,
     .stop_waiting = sqlite_stop_waiting,
     .close = sqlite_close,

@@ -43,6 +43,8 @@ enum statement {
     SQL_UPLOAD_REMOVE,
     SQL_UPLOAD_EXPIRED,
     SQL_HAS_FILES,
+    SQL_COUNT_JOBS,
+    SQL_COUNT_REST,
     SQL_COUNT,
 };
 extern const char *const sqlite_texts[SQL_COUNT];
@@ -91,6 +93,9 @@ int sqlite_remove_row(struct connection *connection, int64_t seq, int64_t *ret_u
 /* Reads seq, id and bytes of what is older, inside an operation: at most STORE_BATCH rows. */
 int sqlite_read_expired(struct connection *connection, enum statement which, int64_t before_ms,
                         struct id_batch *ret_ids, int64_t seqs[STORE_BATCH], int64_t *ret_bytes, struct error *err);
+
+/* store_counts.c */
+int sqlite_count(struct job_store *base, struct store_counts *ret, struct error *err);
 
 /* store_uploads.c */
 int sqlite_upload_insert(struct job_store *base, const struct upload *upload, struct error *err);

@@ -121,6 +121,7 @@ int upload_append(struct upload_sink *sink, const void *data, size_t bytes, stru
     }
     sink->upload.bytes += bytes;
     atomic_fetch_add(&uploads->under_way_bytes, bytes);
+    atomic_fetch_add_explicit(&uploads->received_bytes, bytes, memory_order_relaxed);
     return 0;
 }
 

@@ -17,6 +17,7 @@ struct uploads {
     uint64_t quota_bytes;     /* of uploads and results together; 0: none */
     int64_t retention_ms;
     atomic_uint_least64_t under_way_bytes; /* on disk already, in no row yet */
+    atomic_uint_least64_t received_bytes;  /* ever, for metrics */
 };
 
 /* As struct backend_ops has them. ERROR_LIMIT: larger than one upload may be. ERROR_NO_SPACE: the disk or the quota. */

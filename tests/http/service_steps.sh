@@ -81,6 +81,7 @@ member() { # NAME: of the JSON on standard input; text and numbers of the first 
 }
 
 get() { curl -sS --max-time 30 "$url$1"; }
+metrics_say() { get /metrics >"$scratch/metrics" && grep -qxF "$1" "$scratch/metrics"; } # LINE of /metrics
 status_of() { curl -sS -o "$scratch/body" -w '%{http_code}' --max-time 60 "$@"; } # CURL-ARGUMENT…
 
 # Submits a comparison and prints the job's id.

@@ -22,6 +22,7 @@ within 10 is_scanning "$job"
 for worker in $(workers); do kill -STOP "$worker"; done
 [ "$(status_of -X POST "$url/v1/jobs/$job:cancel")" = 202 ] || fail "cancel: $(cat "$scratch/body")"
 within 6 state_is "$job" cancelled
+metrics_say 'diffaid_worker_deaths_total{cause="stop"} 1' || fail "a worker that was killed is not counted"
 
 job=$(submit long-a.safetensors long-b.safetensors)
 within 10 is_scanning "$job"

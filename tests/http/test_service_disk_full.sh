@@ -28,6 +28,7 @@ is_refused() { [ "$(status_of -H 'Content-Type: application/json' "$url/v1/jobs"
     -d '{"models":["a.safetensors","b.safetensors"]}')" = 507 ]; }
 within 10 is_refused
 [ ! -e "$state/reserve" ] || fail "the reserve was not given up"
+metrics_say 'diffaid_storage_full 1' || fail "no alert could tell of it"
 [ "$(status_of "$url/v1/jobs/$job/result")" = 200 ] || fail "reading: $(cat "$scratch/body")"
 [ "$(status_of "$url/readyz")" = 200 ] || fail "not ready: $(cat "$scratch/body")"
 [ "$(status_of -T "$scratch/large" "$url/v1/uploads/large")" = 507 ] || fail "upload: $(cat "$scratch/body")"
@@ -43,5 +44,6 @@ within 10 accepted
 job=$(member id <"$scratch/body")
 within 10 state_is "$job" succeeded
 [ -e "$state/reserve" ] || fail "the reserve did not come back"
+metrics_say 'diffaid_storage_full 0' || fail "metrics still say that the disk is full"
 end_service TERM
 [ $ended = 0 ] || fail "ended with $ended"

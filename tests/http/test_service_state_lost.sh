@@ -28,6 +28,8 @@ mv "$state"/diffaid.db* "$scratch/aside"
 [ "$(status_of -H 'Content-Type: application/json' "$url/v1/jobs" -d '{"models":["a.safetensors","b.safetensors"]}')" = 503 ] ||
     fail "accepted what cannot be kept: $(cat "$scratch/body")"
 [ "$(status_of "$url/readyz")" = 503 ] || fail "ready without a store: $(cat "$scratch/body")"
+metrics_say 'diffaid_store_failing 1' || fail "no alert could tell of the store"
+metrics_say 'diffaid_ready 0' || fail "no alert could tell that the service is not ready"
 mv "$scratch/aside"/diffaid.db* "$state"
 accepted() {
     [ "$(status_of -H 'Content-Type: application/json' "$url/v1/jobs" \

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "api/backend.h"
+#include "api/render/exposition.h"
 #include "api/render/result_index.h"
 #include "core/compare.h"
 
@@ -442,6 +443,21 @@ static int fake_inspect_model(struct backend *backend, const char *path, char **
     return 0;
 }
 
+/* Values that take escaping and every kind of number. */
+static void fake_write_metrics(struct backend *backend, struct exposition *out)
+{
+    static const double bounds[] = {0.25, 5};
+    static const uint64_t counts[] = {1, 0, 2};
+
+    (void)backend;
+    exposition_family(out, "fake_total", METRIC_COUNTER, "A back\\slash, a \"quote\" and\na line.");
+    exposition_value(out, 3, "a", "x\\y\"z\nw", "b", "", NULL);
+    exposition_family(out, "fake_seconds", METRIC_HISTOGRAM, "Three observations.");
+    exposition_histogram(out, bounds, 2, counts, 20.5, "a", "x", NULL);
+    exposition_family(out, "fake_bytes", METRIC_GAUGE, "Large.");
+    exposition_value(out, 1099511627776.0, NULL);
+}
+
 static int fake_check_ready(struct backend *backend, struct error *err)
 {
     struct fake *fake = (struct fake *)backend;
@@ -467,6 +483,7 @@ static const struct backend_ops fake_ops = {
     .check_model = fake_check_model,
     .list_models = fake_list_models,
     .inspect_model = fake_inspect_model,
+    .write_metrics = fake_write_metrics,
     .check_ready = fake_check_ready,
 };
 

@@ -155,6 +155,7 @@ static const struct {
     {0, "GET", "/livez", NULL, NULL, 200},
     {0, "GET", "/readyz", NULL, NULL, 200},
     {ERROR_BUSY, "GET", "/readyz", NULL, NULL, 503},
+    {0, "GET", "/metrics", NULL, NULL, 200},
     {0, "GET", "/version", NULL, NULL, 200},
     {0, "GET", "/openapi.yaml", NULL, NULL, 200},
     {0, "GET", "/problems/busy", NULL, NULL, 200},

@@ -1,0 +1,268 @@
+/* Modules count for themselves (relaxed atomics, or figures that they keep anyway); here their figures are read and
+ * named. Label values come from tables of this program, never from a request, so that the number of series is bounded.
+ */
+#include "server/metrics.h"
+
+#include <math.h>
+#include <stdatomic.h>
+
+#include "server/backend.h"
+#include "server/clock.h"
+#include "server/process.h"
+
+/* One reading: everything is asked once, before the first family is written. Figures that are one number each are
+ * doubles that the table points at; NAN: not known, or there is no such thing, and no series is written. */
+struct reading {
+    const struct job_counters *jobs;
+    struct store_status store;
+    struct store_counts counts;
+    bool has_counts;
+    unsigned workers, busy, up;
+    double ready, start_seconds;
+    double queued, queue_limit, queue_age, attempts, scanned_bytes, scanned_tensors;
+    double worker_starts, worker_start_failures;
+    double connections, connection_limit, upload_connections, waiters, accepted, shed, cut, timed_out;
+    double uploads, received_bytes, under_way_bytes, used_bytes, quota_bytes, free_bytes;
+    double full, failing, commits, changes;
+    double cpu_seconds, resident_bytes, virtual_bytes, open_descriptors, descriptor_limit;
+};
+
+static double value_of(const _Atomic uint64_t *counter)
+{
+    return (double)atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void take_jobs(struct service_backend *backend, struct reading *r)
+{
+    const struct job_counters *jobs = dispatcher_counters(backend->dispatcher);
+    int64_t age_ms;
+
+    backend->store->ops->status(backend->store, &r->store);
+    r->has_counts = backend->store->ops->count(backend->store, &r->counts, NULL) == 0;
+    age_ms = r->counts.oldest_queued_ms ? clock_wall_ms() - r->counts.oldest_queued_ms : 0;
+    dispatcher_occupation(backend->dispatcher, &r->workers, &r->busy);
+    r->up = dispatcher_ready(backend->dispatcher);
+    r->jobs = jobs;
+    r->queued = (double)r->store.queued;
+    r->queue_limit = (double)backend->metrics.queue_limit;
+    r->queue_age = !r->has_counts ? NAN : age_ms > 0 ? (double)age_ms / 1000 : 0;
+    r->attempts = value_of(&jobs->attempts);
+    r->scanned_bytes = value_of(&jobs->scanned_bytes);
+    r->scanned_tensors = value_of(&jobs->scanned_tensors);
+    r->worker_starts = value_of(&jobs->worker_starts);
+    r->worker_start_failures = value_of(&jobs->worker_start_failures);
+}
+
+static void take_front(struct service_backend *backend, struct reading *r)
+{
+    struct http *http = atomic_load(backend->metrics.http); /* NULL: not there yet */
+    struct http_counters front = {.connections = 0};
+
+    if (http)
+        http_count(http, &front);
+    r->connection_limit = (double)backend->metrics.max_connections;
+    r->connections = (double)front.connections;
+    r->upload_connections = (double)front.uploads;
+    r->waiters = (double)front.waiters;
+    r->accepted = (double)front.accepted;
+    r->shed = (double)front.shed;
+    r->cut = (double)front.cut;
+    r->timed_out = (double)front.timed_out;
+}
+
+static void take_storage(struct service_backend *backend, struct reading *r)
+{
+    uint64_t free_bytes = backend->results->ops->free_bytes(backend->results);
+
+    r->uploads = r->has_counts ? (double)r->counts.uploads : NAN;
+    r->received_bytes = value_of(&backend->uploads.received_bytes);
+    r->under_way_bytes = value_of(&backend->uploads.under_way_bytes);
+    r->used_bytes = (double)r->store.used_bytes;
+    r->quota_bytes = backend->uploads.quota_bytes ? (double)backend->uploads.quota_bytes : NAN;
+    r->free_bytes = free_bytes == UINT64_MAX ? NAN : (double)free_bytes;
+    r->full = r->store.is_full;
+    r->failing = r->store.is_broken || !r->has_counts;
+    r->commits = (double)r->store.commits;
+    r->changes = (double)r->store.changes;
+}
+
+static void take_process(struct service_backend *backend, struct reading *r)
+{
+    struct process process;
+
+    process_read(&process);
+    r->ready = backend->base.ops->check_ready(&backend->base, NULL) == 0;
+    r->start_seconds = (double)backend->metrics.start_ms / 1000;
+    r->cpu_seconds = process.cpu_seconds;
+    r->resident_bytes = (double)process.resident_bytes;
+    r->virtual_bytes = (double)process.virtual_bytes;
+    r->open_descriptors = (double)process.open_descriptors;
+    r->descriptor_limit = (double)process.descriptor_limit;
+}
+
+static void read_build(const struct reading *r, struct exposition *out)
+{
+    (void)r;
+    exposition_value(out, 1, "version", DIFFAID_VERSION, NULL);
+}
+
+static void read_jobs(const struct reading *r, struct exposition *out)
+{
+    for (size_t i = 0; r->has_counts && i < JOB_STATE_COUNT; i++)
+        exposition_value(out, (double)r->counts.jobs[i], "state", job_state_names[i], NULL);
+}
+
+static void read_ended(const struct reading *r, struct exposition *out)
+{
+    for (size_t i = JOB_SUCCEEDED; i < JOB_STATE_COUNT; i++)
+        exposition_value(out, (double)r->store.ended[i], "state", job_state_names[i], NULL);
+}
+
+/* Only those that have happened: most problems are of requests. */
+static void read_failures(const struct reading *r, struct exposition *out)
+{
+    for (size_t i = 0; i < PROBLEM_COUNT; i++)
+        if (value_of(&r->jobs->failures[i]) > 0)
+            exposition_value(out, value_of(&r->jobs->failures[i]), "problem", problem_types[i].slug, NULL);
+}
+
+static void write_histogram(const struct histogram *histogram, struct exposition *out)
+{
+    uint64_t counts[HISTOGRAM_BOUNDS_MAX + 1];
+
+    for (size_t i = 0; i <= histogram->bound_count; i++)
+        counts[i] = atomic_load_explicit(&histogram->counts[i], memory_order_relaxed);
+    exposition_histogram(out, histogram->bounds, histogram->bound_count, counts,
+                         value_of(&histogram->nanoseconds) / 1e9, NULL);
+}
+
+static void read_wait(const struct reading *r, struct exposition *out)
+{
+    write_histogram(&r->jobs->wait, out);
+}
+
+static void read_attempt(const struct reading *r, struct exposition *out)
+{
+    write_histogram(&r->jobs->attempt, out);
+}
+
+/* A slot whose process is just ending still counts as busy when it no longer counts as up. */
+static void read_workers(const struct reading *r, struct exposition *out)
+{
+    unsigned idle = r->up > r->busy ? r->up - r->busy : 0;
+    unsigned down = r->workers > r->busy + idle ? r->workers - r->busy - idle : 0;
+
+    exposition_value(out, r->busy, "state", "busy", NULL);
+    exposition_value(out, idle, "state", "idle", NULL);
+    exposition_value(out, down, "state", "down", NULL);
+}
+
+static void read_worker_deaths(const struct reading *r, struct exposition *out)
+{
+    for (size_t i = 0; i < WORKER_DEATH_COUNT; i++)
+        exposition_value(out, value_of(&r->jobs->worker_deaths[i]), "cause", worker_death_names[i], NULL);
+}
+
+#define READ(reader) .read = (reader)
+#define AT(member)   .at = offsetof(struct reading, member)
+
+static const struct family {
+    const char *name;
+    enum metric_type type;
+    const char *help;
+    void (*read)(const struct reading *, struct exposition *); /* NULL: one series, the double at `at` */
+    size_t at;
+} families[] = {
+    {"diffaid_build_info", METRIC_GAUGE, "What is running; always 1.", READ(read_build)},
+    {"diffaid_ready", METRIC_GAUGE, "1 while the service accepts work, as /readyz says.", AT(ready)},
+
+    {"diffaid_jobs", METRIC_GAUGE, "Jobs in the store.", READ(read_jobs)},
+    {"diffaid_jobs_ended_total", METRIC_COUNTER, "Jobs that ended, by how.", READ(read_ended)},
+    {"diffaid_job_failures_total", METRIC_COUNTER, "Jobs that failed, by the problem that they ended with.",
+     READ(read_failures)},
+    {"diffaid_job_attempts_total", METRIC_COUNTER, "Attempts at jobs; more than jobs where attempts were interrupted.",
+     AT(attempts)},
+    {"diffaid_job_wait_seconds", METRIC_HISTOGRAM, "Time from a job's submission to its first attempt.",
+     READ(read_wait)},
+    {"diffaid_job_attempt_seconds", METRIC_HISTOGRAM,
+     "Time that an attempt took, from its claim until its end was on disk.", READ(read_attempt)},
+    {"diffaid_queue_jobs", METRIC_GAUGE, "Jobs that wait.", AT(queued)},
+    {"diffaid_queue_limit_jobs", METRIC_GAUGE, "Jobs that may wait (--queue-limit).", AT(queue_limit)},
+    {"diffaid_queue_oldest_age_seconds", METRIC_GAUGE, "Time since the next job was submitted; 0 when none waits.",
+     AT(queue_age)},
+    {"diffaid_scanned_bytes_total", METRIC_COUNTER, "Bytes of models read by attempts.", AT(scanned_bytes)},
+    {"diffaid_scanned_tensors_total", METRIC_COUNTER, "Tensors compared by attempts.", AT(scanned_tensors)},
+
+    {"diffaid_workers", METRIC_GAUGE, "Worker processes.", READ(read_workers)},
+    {"diffaid_worker_starts_total", METRIC_COUNTER, "Worker processes that came up.", AT(worker_starts)},
+    {"diffaid_worker_start_failures_total", METRIC_COUNTER, "Worker processes that did not come up.",
+     AT(worker_start_failures)},
+    {"diffaid_worker_deaths_total", METRIC_COUNTER,
+     "Worker processes that ended and should not have: by a defect (crash), a signal from outside (signal; the "
+     "kernel's "
+     "want of memory is SIGKILL), themselves (exit), at the deadline of their job (deadline), or because it did not "
+     "stop "
+     "(stop).",
+     READ(read_worker_deaths)},
+
+    {"diffaid_http_connections", METRIC_GAUGE, "Open connections.", AT(connections)},
+    {"diffaid_http_connections_limit", METRIC_GAUGE, "Connections that may be open (--max-connections).",
+     AT(connection_limit)},
+    {"diffaid_http_upload_connections", METRIC_GAUGE, "Open connections that began with an upload.",
+     AT(upload_connections)},
+    {"diffaid_http_waiting_requests", METRIC_GAUGE, "Requests that wait for a job's end (Prefer: wait).", AT(waiters)},
+    {"diffaid_http_connections_accepted_total", METRIC_COUNTER, "Connections accepted.", AT(accepted)},
+    {"diffaid_http_connections_shed_total", METRIC_COUNTER, "Connections refused with 503 because too many were open.",
+     AT(shed)},
+    {"diffaid_http_connections_cut_total", METRIC_COUNTER, "Connections cut at a deadline or because of their framing.",
+     AT(cut)},
+    {"diffaid_http_handler_timeouts_total", METRIC_COUNTER,
+     "Requests that were answered with 503 because they took too long.", AT(timed_out)},
+
+    {"diffaid_uploads", METRIC_GAUGE, "Uploads in the store.", AT(uploads)},
+    {"diffaid_upload_received_bytes_total", METRIC_COUNTER, "Bytes of uploads written to disk, broken ones included.",
+     AT(received_bytes)},
+    {"diffaid_upload_incomplete_bytes", METRIC_GAUGE, "Bytes of uploads that are under way.", AT(under_way_bytes)},
+    {"diffaid_storage_used_bytes", METRIC_GAUGE, "Occupied by results and complete uploads.", AT(used_bytes)},
+    {"diffaid_storage_quota_bytes", METRIC_GAUGE, "Most that these may occupy (--quota); absent without a quota.",
+     AT(quota_bytes)},
+    {"diffaid_storage_free_bytes", METRIC_GAUGE, "Free on the disk of the state directory.", AT(free_bytes)},
+    {"diffaid_storage_full", METRIC_GAUGE, "1 while that disk is full: submissions and uploads are refused with 507.",
+     AT(full)},
+    {"diffaid_store_failing", METRIC_GAUGE, "1 while the job store cannot be written or read.", AT(failing)},
+    {"diffaid_store_commits_total", METRIC_COUNTER, "Commits of the job store.", AT(commits)},
+    {"diffaid_store_changes_total", METRIC_COUNTER, "Changes in these commits; several share one under load.",
+     AT(changes)},
+
+    {"process_cpu_seconds_total", METRIC_COUNTER, "User and system time of the service, without its workers.",
+     AT(cpu_seconds)},
+    {"process_start_time_seconds", METRIC_GAUGE, "Start of the process, in seconds since 1970.", AT(start_seconds)},
+    {"process_resident_memory_bytes", METRIC_GAUGE, "Resident memory of the service, without its workers.",
+     AT(resident_bytes)},
+    {"process_virtual_memory_bytes", METRIC_GAUGE, "Address space of the service.", AT(virtual_bytes)},
+    {"process_open_fds", METRIC_GAUGE, "Open descriptors.", AT(open_descriptors)},
+    {"process_max_fds", METRIC_GAUGE, "Descriptors that may be open.", AT(descriptor_limit)},
+};
+
+void metrics_write(struct service_backend *backend, struct exposition *out)
+{
+    struct reading reading = {.jobs = NULL};
+
+    take_jobs(backend, &reading);
+    take_front(backend, &reading);
+    take_storage(backend, &reading);
+    take_process(backend, &reading);
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        const struct family *family = &families[i];
+
+        exposition_family(out, family->name, family->type, family->help);
+        if (family->read) {
+            family->read(&reading, out);
+        } else {
+            double value = *(const double *)((const char *)&reading + family->at);
+
+            if (!isnan(value))
+                exposition_value(out, value, NULL);
+        }
+    }
+}

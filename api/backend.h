@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "api/access.h"
+#include "api/trace.h"
 #include "core/error.h"
 
 enum { JOB_ID_BYTES = 37 }; /* UUIDv7 as text, with its NUL */
@@ -38,9 +39,10 @@ struct job {
     int64_t create_ms, start_ms, finish_ms, expire_ms;
     uint64_t queue_position; /* 1 = next; 0 when not queued */
     struct job_progress progress;
-    char *request; /* JSON as accepted: models, analyses, options */
-    char *labels;  /* JSON object, or NULL */
-    char *error;   /* failed: JSON {code, status, title, detail}; else NULL */
+    char traceparent[TRACEPARENT_BYTES]; /* W3C Trace Context of the submission, "" when it had none */
+    char *request;                       /* JSON as accepted: models, analyses, options */
+    char *labels;                        /* JSON object, or NULL */
+    char *error;                         /* failed: JSON {code, status, title, detail}; else NULL */
     char *summary; /* succeeded: JSON {verdict, headline, …}, what the result's summary says in short; else NULL */
     char *run;     /* succeeded: JSON {elapsed_seconds, engine, timings}; else NULL */
 };
@@ -63,6 +65,7 @@ struct job_filter {
 struct submission {
     const char *request;        /* JSON, already validated by api/request.c; what is stored and handed to the worker */
     const char *labels;         /* JSON object or NULL */
+    const char *traceparent;    /* as trace_continue made it; NULL or "": none */
     const char *const *uploads; /* ids that the request names; they may not be deleted while the job lives */
     size_t upload_count;
     const struct caller *caller; /* owns the job; NULL: nobody in particular */

@@ -46,7 +46,9 @@ struct request {
     size_t body_bytes;
     char id[REQUEST_ID_BYTES];
     struct caller caller;
-    bool is_ready; /* what the service says of itself; handlers ask the backend as well */
+    char traceparent[TRACEPARENT_BYTES]; /* for whatever is done because of this request; "": the caller traces nothing
+                                          */
+    bool is_ready;                       /* what the service says of itself; handlers ask the backend as well */
     struct {
         const char *job_id; /* not NULL: this request was answered with a wait and is asked again */
         bool is_over;       /* … because its time is up */
@@ -93,6 +95,7 @@ struct response {
         char job_id[JOB_ID_BYTES];
         unsigned seconds; /* 0: do not wait. Else ask again when the job has ended or the time is up */
     } wait;
+    char job_id[JOB_ID_BYTES];        /* the job that it is about, for the log; "" when none */
     bool is_last;                     /* close the connection afterwards */
     char cause[RESPONSE_CAUSE_BYTES]; /* for the log only: what the client is not told */
 };

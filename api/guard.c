@@ -1,11 +1,10 @@
 /* Loopback is no protection from a browser: any page may send requests there, and a name that resolves to 127.0.0.1
  * makes it same-origin. Host and Origin tell; JSON as the only type keeps form posts out. */
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 
 #include "api/problem.h"
+#include "api/random_hex.h"
 #include "api/routes.h"
 
 /* Length of host's name without its port; 0 when malformed. */
@@ -92,7 +91,6 @@ bool guard_admit(const struct guard *guard, const struct request *request, struc
 
 void request_id_choose(const char *sent, char out[REQUEST_ID_BYTES])
 {
-    unsigned char random[12];
     size_t bytes = sent ? strlen(sent) : 0;
 
     if (bytes > 0 && bytes < REQUEST_ID_BYTES &&
@@ -100,8 +98,5 @@ void request_id_choose(const char *sent, char out[REQUEST_ID_BYTES])
         memcpy(out, sent, bytes + 1);
         return;
     }
-    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-        memset(random, 0, sizeof(random));
-    for (size_t i = 0; i < sizeof(random); i++)
-        snprintf(out + 2 * i, 3, "%02x", random[i]);
+    random_hex(out, 24);
 }

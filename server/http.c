@@ -115,6 +115,9 @@ int http_start(const struct http_config *config, struct backend *backend, struct
     if (!http)
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     init(http, config, backend);
+    rc = tally_init(&http->tally, err);
+    if (rc)
+        goto out;
     rc = acceptor_open(http, err);
     if (rc)
         goto out;
@@ -228,6 +231,7 @@ void http_stop(struct http *http)
     must(pthread_cond_destroy(&http->registry.closed));
     must(pthread_mutex_destroy(&http->flight.lock));
     must(pthread_mutex_destroy(&http->waiters.lock));
+    tally_done(&http->tally);
     free(http);
 }
 
@@ -245,4 +249,9 @@ void http_count(struct http *http, struct http_counters *ret_counters)
     must(pthread_mutex_lock(&http->waiters.lock));
     ret_counters->waiters = http->waiters.count;
     must(pthread_mutex_unlock(&http->waiters.lock));
+}
+
+void http_count_route(const struct http *http, size_t index, struct http_route_counters *ret_counters)
+{
+    tally_read(&http->tally, index, ret_counters);
 }

@@ -19,6 +19,8 @@ struct http_access {
     const char *route;      /* the route's template, "" when none matched */
     const char *request_id; /* fit to be logged */
     const char *key;        /* the name of the caller's API key, "" without one */
+    const char *job_id;     /* the job that it was about, "" when none */
+    const char *trace_id;   /* of the caller's traceparent, "" when it sent none */
     const char *cause;      /* what went wrong inside and the client was not told; "" mostly */
     int status;             /* 0: the connection ended before a response */
     uint64_t bytes;         /* of the response's body */
@@ -71,8 +73,22 @@ void http_stop(struct http *http);
 
 /* Counters, for metrics. */
 struct http_counters {
-    uint64_t connections, uploads, waiters, accepted, shed, cut, timed_out, requests;
+    uint64_t connections, uploads, waiters;  /* now: open; of them on the upload daemon; parked by Prefer: wait */
+    uint64_t accepted, shed, cut, timed_out; /* ever: connections; refused unread; ended at a deadline; handlers */
+    uint64_t requests;                       /* ever: begun */
 };
 void http_count(struct http *http, struct http_counters *ret_counters);
+
+enum { HTTP_STATUSES = 28, HTTP_STATUS_OTHER = -1, HTTP_DURATION_BUCKETS = 15 };
+extern const int http_statuses[HTTP_STATUSES]; /* 0: the connection ended before a response; the last: any other */
+extern const double http_duration_bounds[HTTP_DURATION_BUCKETS - 1]; /* seconds, each of its bucket's upper end */
+
+struct http_route_counters {
+    uint64_t by_status[HTTP_STATUSES];           /* in the order of http_statuses */
+    uint64_t by_duration[HTTP_DURATION_BUCKETS]; /* of each bucket alone; the last is beyond every bound */
+    double seconds;                              /* all together */
+};
+/* Requests that ended. index: of the route in api/routes.h; route_count: of what matched none. HEAD counts as GET. */
+void http_count_route(const struct http *http, size_t index, struct http_route_counters *ret_counters);
 
 #endif

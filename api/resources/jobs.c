@@ -111,6 +111,7 @@ static void reply_job(struct response *response, int status, const struct job *j
     json_text_init(&json);
     job_write(job, &json);
     reply_json(response, status, &json);
+    memcpy(response->job_id, job->id, sizeof(job->id));
     set_etag(job, response);
     response_header(response, "Cache-Control", "private, no-cache");
     if (!is_terminal(job))
@@ -240,7 +241,10 @@ static void submit(const struct job_request *job_request, const struct request *
                    struct response *response)
 {
     const char *uploads[REQUEST_MODELS_MAX];
-    struct submission submission = {.labels = job_request->labels, .uploads = uploads, .caller = &request->caller};
+    struct submission submission = {.labels = job_request->labels,
+                                    .traceparent = request->traceparent,
+                                    .uploads = uploads,
+                                    .caller = &request->caller};
     struct error err = {.code = ERROR_NONE};
     char *text = job_request_text(job_request);
     struct job job;

@@ -63,6 +63,8 @@ static void log_request(void *context, const struct http_access *access)
              log_text("route", access->route), log_i64("status", access->status), log_u64("bytes", access->bytes),
              log_seconds("seconds", access->seconds), log_text("request_id", access->request_id),
              log_text("key", access->key && *access->key ? access->key : NULL),
+             log_text("job", *access->job_id ? access->job_id : NULL),
+             log_text("trace_id", *access->trace_id ? access->trace_id : NULL),
              log_text("cause", access->cause && *access->cause ? access->cause : NULL));
 }
 

@@ -175,6 +175,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
     if (!copy_headers(exchange))
         return MHD_NO;
     request_id_choose(request_header(request, "X-Request-Id"), request->id);
+    trace_continue(request_header(request, "traceparent"), request->traceparent);
     if (target_parse(target, &exchange->target, &err)) {
         problem_reply(&exchange->response, request, PROBLEM_BAD_REQUEST, "%s", err.text);
         return answer_early(exchange);
@@ -385,32 +386,58 @@ enum MHD_Result exchange_handle(void *context, struct MHD_Connection *mhd, const
     return finish(exchange);
 }
 
+/* The job that the address names, or that the response is about. */
+static const char *job_of(const struct exchange *exchange, bool is_timed_out)
+{
+    const struct route *route = exchange->request.route;
+    const char *id = exchange->request.parameters[0];
+
+    if (route && strncmp(route->path, "/v1/jobs/{id}", 13) == 0)
+        return id && id_is_valid(id) ? id : "";
+    return is_timed_out ? "" : exchange->response.job_id;
+}
+
+static void report(struct exchange *exchange)
+{
+    struct http *http = exchange->http;
+    const struct request *request = &exchange->request;
+    int64_t nanoseconds = clock_steady_ns() - exchange->start_ns;
+    /* After its time the handler may still be writing the response. */
+    bool is_timed_out = atomic_load(&exchange->outcome) == OUTCOME_TIMED_OUT;
+    char trace_id[TRACE_ID_BYTES];
+
+    tally_add(&http->tally, request->route, exchange->status, nanoseconds);
+    trace_id_of(request->traceparent, trace_id);
+    if (http->config.log) {
+        struct http_access access = {
+            .method = method_names[request->method],
+            .route = request->route ? request->route->path : "",
+            .request_id = request->id,
+            .key = request->caller.name,
+            .job_id = job_of(exchange, is_timed_out),
+            .trace_id = trace_id,
+            .cause = is_timed_out ? "timed out" : exchange->response.cause,
+            .status = exchange->status,
+            .bytes = exchange->bytes,
+            .seconds = (double)nanoseconds / 1e9,
+        };
+
+        http->config.log(http->config.log_context, &access);
+    }
+}
+
 void exchange_completed(void *context, struct MHD_Connection *mhd, void **request_context,
                         enum MHD_RequestTerminationCode code)
 {
-    struct http *http = context;
     struct exchange *exchange = *request_context;
 
+    (void)context;
     (void)mhd;
     (void)code;
     *request_context = NULL;
     if (!exchange)
         return;
-    if (http->config.log) {
-        struct http_access access = {
-            .method = method_names[exchange->request.method],
-            .route = exchange->request.route ? exchange->request.route->path : "",
-            .request_id = exchange->request.id,
-            .key = exchange->request.caller.name,
-            /* After its time the handler may still be writing the response. */
-            .cause = atomic_load(&exchange->outcome) == OUTCOME_TIMED_OUT ? "timed out" : exchange->response.cause,
-            .status = exchange->status,
-            .bytes = exchange->bytes,
-            .seconds = (double)(clock_steady_ns() - exchange->start_ns) / 1e9,
-        };
-
-        http->config.log(http->config.log_context, &access);
-    }
+    report(exchange);
     if (exchange->connection && !connection_enter(exchange->connection, PHASE_ACTIVE, PHASE_HEADER))
         connection_enter(exchange->connection, PHASE_BODY, PHASE_HEADER);
     exchange_release(exchange);

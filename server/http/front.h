@@ -13,6 +13,7 @@
 #include "server/http.h"
 #include "server/http/framing.h"
 #include "server/http/pool.h"
+#include "server/http/tally.h"
 #include "server/must.h"
 
 /* Where a connection is in its life, moved on by compare-and-swap, so that a cut and a reply never write both. */
@@ -121,6 +122,7 @@ struct http {
     struct registry registry;
     struct flight flight;
     struct waiters waiters;
+    struct tally tally;
     int listener, wake; /* wake: an eventfd in the epolls of both threads */
     int greeting_epoll; /* of the acceptor: the listener and connections that have said nothing yet */
     uint16_t port;

@@ -232,8 +232,12 @@ static void converse(struct slot *slot, struct ending *ending)
 
 static void log_state(struct slot *slot, const struct job_claim *claim, enum job_state state, const char *cause)
 {
+    char trace_id[TRACE_ID_BYTES];
+
+    trace_id_of(claim->traceparent, trace_id);
     LOG_LINE(LEVEL_INFO, "job", log_text("job", claim->id), log_text("state", job_state_names[state]),
-             log_u64("attempt", claim->attempt), log_text("cause", cause));
+             log_u64("attempt", claim->attempt), log_text("cause", cause),
+             log_text("trace_id", *trace_id ? trace_id : NULL));
     tell_changed(slot, claim->id);
 }
 

@@ -32,12 +32,13 @@ struct claim_upload {
 struct job_claim {
     char id[JOB_ID_BYTES];
     uint64_t token;
-    unsigned attempt;                  /* 1 for the first */
-    int64_t create_ms;                 /* when it was submitted */
-    unsigned crashes;                  /* of earlier attempts */
-    char last_crash[CRASH_TEXT_BYTES]; /* "" when there was none */
-    char *request;                     /* owned */
-    struct claim_upload *uploads;      /* owned: those that the request names */
+    unsigned attempt;                    /* 1 for the first */
+    int64_t create_ms;                   /* when it was submitted */
+    unsigned crashes;                    /* of earlier attempts */
+    char last_crash[CRASH_TEXT_BYTES];   /* "" when there was none */
+    char traceparent[TRACEPARENT_BYTES]; /* of the submission, "" when it had none */
+    char *request;                       /* owned */
+    struct claim_upload *uploads;        /* owned: those that the request names */
     size_t upload_count;
 };
 void job_claim_done(struct job_claim *claim);

@@ -71,6 +71,7 @@ static int claim_run(struct commit_op *op, struct connection *c, uint64_t queued
     column_text(row, 5, claim->last_crash, sizeof(claim->last_crash));
     claim->request = column_copy(row, 6, &has_failed);
     claim->create_ms = sqlite3_column_int64(row, 7);
+    column_text(row, 8, claim->traceparent, sizeof(claim->traceparent));
     if (has_failed)
         return error_set(err, ERROR_NO_MEMORY, "no memory for a claim");
     if (sqlite3_step(row) != SQLITE_DONE)

@@ -16,15 +16,16 @@ const char sqlite_probe[] = "PRAGMA user_version = " SPELLED(SCHEMA_VERSION);
 #define JOB_COLUMNS                                                                                                    \
     "j.seq, j.id, j.version, j.state, j.attempt, j.cancel_requested, j.create_ms, j.start_ms, j.finish_ms, "           \
     "j.request, "                                                                                                      \
-    "j.labels, j.error, j.run, j.summary, j.bytes_done, j.bytes_total, j.tensors_done, j.tensors_total, j.owner"
+    "j.labels, j.error, j.run, j.summary, j.bytes_done, j.bytes_total, j.tensors_done, j.tensors_total, "              \
+    "j.owner, j.traceparent"
 /* Of one result; its columns stand in the order of enum representation. */
 #define RESULT_BYTES   "json_bytes + idx_bytes + text_bytes + markdown_bytes + junit_bytes"
 #define UPLOAD_COLUMNS "u.seq, u.id, u.name, u.bytes, u.sha256, u.create_ms, u.owner"
 
 /* States as numbers: 0 queued, 1 running, 2 succeeded, 3 failed, 4 cancelled (enum job_state). */
 const char *const sqlite_texts[SQL_COUNT] = {
-    [SQL_JOB_INSERT] = "INSERT INTO job (id, state, version, create_ms, request, labels, owner) "
-                       "VALUES (?1, 0, 1, ?2, ?3, ?4, ?5)",
+    [SQL_JOB_INSERT] = "INSERT INTO job (id, state, version, create_ms, request, labels, owner, traceparent) "
+                       "VALUES (?1, 0, 1, ?2, ?3, ?4, ?5, coalesce(?6, ''))",
     /* What others own is as if it were not there; ?3 NULL: sees all. */
     [SQL_JOB_USES_UPLOAD] = "INSERT OR IGNORE INTO job_upload (job, upload) SELECT ?1, seq FROM upload "
                             "WHERE id = ?2 AND (?3 IS NULL OR owner = ?3)",
@@ -56,7 +57,7 @@ const char *const sqlite_texts[SQL_COUNT] = {
                        "FROM job j LEFT JOIN result r ON r.job = j.seq WHERE j.id = ?1",
     [SQL_JOB_CLAIM] = "UPDATE job SET state = 1, version = version + 1, attempt = attempt + 1, token = token + 1, "
                       "start_ms = ?1 WHERE seq = (SELECT seq FROM job WHERE state = 0 ORDER BY seq LIMIT 1) "
-                      "RETURNING seq, id, token, attempt, crashes, last_crash, request, create_ms",
+                      "RETURNING seq, id, token, attempt, crashes, last_crash, request, create_ms, traceparent",
     [SQL_JOB_UPLOADS] = "SELECT u.id, u.name FROM job_upload ju JOIN upload u ON u.seq = ju.upload WHERE ju.job = ?1",
     [SQL_JOB_FINISH] = "UPDATE job SET version = version + 1, finish_ms = ?3, "
                        "state = CASE WHEN cancel_requested THEN 4 ELSE ?4 END, "
@@ -102,7 +103,7 @@ static const char schema[] =
     " crashes INTEGER NOT NULL DEFAULT 0, interruptions INTEGER NOT NULL DEFAULT 0,"
     " last_crash TEXT NOT NULL DEFAULT '', cancel_requested INTEGER NOT NULL DEFAULT 0,"
     " create_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL DEFAULT 0, finish_ms INTEGER NOT NULL DEFAULT 0,"
-    " request TEXT NOT NULL, labels TEXT, error TEXT, run TEXT, summary TEXT,"
+    " request TEXT NOT NULL, traceparent TEXT NOT NULL DEFAULT '', labels TEXT, error TEXT, run TEXT, summary TEXT,"
     " bytes_done INTEGER NOT NULL DEFAULT 0, bytes_total INTEGER NOT NULL DEFAULT 0,"
     " tensors_done INTEGER NOT NULL DEFAULT 0, tensors_total INTEGER NOT NULL DEFAULT 0,"
     " owner TEXT NOT NULL DEFAULT '');"

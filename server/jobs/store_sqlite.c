@@ -48,6 +48,7 @@ static int read_job(struct sqlite_store *store, sqlite3_stmt *row, struct job *r
     job.progress.tensors_done = (uint64_t)sqlite3_column_int64(row, 16);
     job.progress.tensors_total = (uint64_t)sqlite3_column_int64(row, 17);
     column_text(row, 18, job.owner, sizeof(job.owner));
+    column_text(row, 19, job.traceparent, sizeof(job.traceparent));
     if (has_failed) {
         job_done(&job);
         return error_set(err, ERROR_NO_MEMORY, "no memory for a job");
@@ -175,6 +176,7 @@ static int insert_run(struct commit_op *op, struct connection *c, uint64_t queue
     bind_text(statement, 3, submission->request);
     bind_text(statement, 4, submission->labels);
     bind_text(statement, 5, caller->name);
+    bind_text(statement, 6, submission->traceparent);
     rc = connection_run(c, statement, err);
     if (rc)
         return rc;
@@ -242,6 +244,7 @@ static int sqlite_insert(struct job_store *base, const struct submission *submis
     uuid_new(job.create_ms, job.id);
     if (submission->caller)
         memcpy(job.owner, submission->caller->name, sizeof(job.owner));
+    snprintf(job.traceparent, sizeof(job.traceparent), "%s", submission->traceparent ? submission->traceparent : "");
     job.request = strdup(submission->request);
     job.labels = submission->labels ? strdup(submission->labels) : NULL;
     if (!job.request || (submission->labels && !job.labels))

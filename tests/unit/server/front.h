@@ -32,9 +32,11 @@ static inline void keep_log(void *context, const struct http_access *access)
     (void)context;
     pthread_mutex_lock(&access_log.lock);
     used = strlen(access_log.lines);
-    if (used + 200 < sizeof(access_log.lines))
-        snprintf(access_log.lines + used, sizeof(access_log.lines) - used, "%s %s %d %llu %s|%s\n", access->method,
-                 access->route, access->status, (unsigned long long)access->bytes, access->request_id, access->cause);
+    if (used + 300 < sizeof(access_log.lines))
+        snprintf(access_log.lines + used, sizeof(access_log.lines) - used, "%s %s %d %llu %s|%s%s%s%s%s\n",
+                 access->method, access->route, access->status, (unsigned long long)access->bytes, access->request_id,
+                 access->cause, *access->job_id ? "|" : "", access->job_id, *access->trace_id ? "|" : "",
+                 access->trace_id);
     pthread_mutex_unlock(&access_log.lock);
 }
 

@@ -1,5 +1,6 @@
 /* The front over real sockets: deadlines, bounds, waiting, draining. Deadlines here are short; nothing sleeps but
  * clients whose slowness is the point. */
+#include "api/routes.h"
 #include "tests/unit/server/front.h"
 
 START_TEST(a_header_that_drips_is_cut_at_the_deadline)
@@ -442,8 +443,31 @@ START_TEST(stopping_ends_whatever_is_under_way)
 }
 END_TEST
 
-START_TEST(each_request_is_logged_once)
+static size_t slot_of(int status)
 {
+    size_t i = 0;
+
+    while (i < HTTP_STATUSES - 1 && http_statuses[i] != status)
+        i++;
+    return i;
+}
+
+/* Of the operation; of what matched none when there is no such operation. */
+static struct http_route_counters counted(const char *operation_id)
+{
+    struct http_route_counters counted;
+    size_t i = 0;
+
+    while (i < route_count && strcmp(routes[i].operation_id, operation_id) != 0)
+        i++;
+    http_count_route(front, i, &counted);
+    return counted;
+}
+
+START_TEST(each_request_is_logged_and_counted_once)
+{
+    struct http_route_counters job;
+    uint64_t ended = 0;
     char text[4096];
     int fd;
 
@@ -458,13 +482,36 @@ START_TEST(each_request_is_logged_once)
     ck_assert_ptr_null(strstr(text, "secret"));
     client_send(fd, "HEAD /nothing HTTP/1.1\r\n" HOST "X-Request-Id: r3\r\n\r\n");
     client_read_response(fd, text, sizeof(text), false);
+    fake.fail = 0;
+    client_send(fd,
+                "GET " RUNNING "?token=secret HTTP/1.1\r\n" HOST "X-Request-Id: r4\r\nAuthorization: Bearer secret\r\n"
+                "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n");
+    client_read_response(fd, text, sizeof(text), true);
+    client_send(fd, "POST /v1/jobs HTTP/1.1\r\n" HOST "X-Request-Id: r5\r\nContent-Type: application/json\r\n"
+                    "Content-Length: 20\r\n\r\n{\"models\":[\"a\",\"b\"]}");
+    ck_assert_int_eq(client_read_response(fd, text, sizeof(text), true), 202);
     close(fd);
+    AWAIT(counted("submitJob").by_status[slot_of(202)] == 1);
+    job = counted("getJob");
+    ck_assert_uint_eq(job.by_status[slot_of(400)], 1);
+    ck_assert_uint_eq(job.by_status[slot_of(500)], 1);
+    for (int d = 0; d < HTTP_DURATION_BUCKETS; d++)
+        ended += job.by_duration[d];
+    ck_assert_uint_eq(ended, 2);
+    ck_assert(job.seconds > 0);
+    ck_assert_uint_eq(counted("nothing").by_status[slot_of(404)], 1);
+    ck_assert_uint_eq(counters().requests, 5);
     stop();
     ck_assert_ptr_nonnull(strstr(access_log.lines, "GET /livez 200 5 r1|\n"));
+    ck_assert_ptr_nonnull(strstr(access_log.lines, " r4||" ID_RUNNING "|0af7651916cd43dd8448eb211c80319c\n"));
+    ck_assert_ptr_nonnull(strstr(access_log.lines, "POST /v1/jobs 202 "));
+    ck_assert_ptr_nonnull(strstr(access_log.lines, " r5||" ID_QUEUED "\n"));
     ck_assert_ptr_nonnull(strstr(access_log.lines, "GET /v1/jobs/{id} 500 "));
-    ck_assert_ptr_nonnull(strstr(access_log.lines, " r2|secret /var/lib text of internal\n"));
+    ck_assert_ptr_nonnull(strstr(access_log.lines, " r2|secret /var/lib text of internal|" ID_RUNNING "\n"));
     ck_assert_ptr_nonnull(strstr(access_log.lines, "HEAD  404 0 r3|\n"));
-    ck_assert_int_eq(count_text(access_log.lines, "\n"), 3);
+    ck_assert_ptr_null(strstr(access_log.lines, "Bearer"));
+    ck_assert_ptr_null(strstr(access_log.lines, "token"));
+    ck_assert_int_eq(count_text(access_log.lines, "\n"), 5);
 }
 END_TEST
 
@@ -560,7 +607,7 @@ int main(void)
     tcase_add_test(tc, a_handler_that_hangs_does_not_take_the_rest_along);
     tcase_add_test(tc, draining_lets_requests_finish_and_closes_the_rest);
     tcase_add_test(tc, stopping_ends_whatever_is_under_way);
-    tcase_add_test(tc, each_request_is_logged_once);
+    tcase_add_test(tc, each_request_is_logged_and_counted_once);
     tcase_add_test(tc, an_address_that_cannot_be_had_is_said);
     tcase_add_test(tc, many_clients_at_once_get_their_own_answers);
     suite_add_tcase(suite, tc);

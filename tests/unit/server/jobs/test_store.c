@@ -141,6 +141,26 @@ START_TEST(an_older_token_writes_nothing)
 }
 END_TEST
 
+START_TEST(a_job_carries_the_trace_of_its_submission_across_a_restart)
+{
+    static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    struct submission submission = {.request = "{}", .traceparent = trace};
+    struct job_claim claim;
+    struct job job;
+
+    ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), 0);
+    ck_assert_str_eq(job.traceparent, trace);
+    job_done(&job);
+    reopen();
+    claim_one(&claim);
+    ck_assert_str_eq(claim.traceparent, trace);
+    ck_assert_int_eq(store->ops->get(store, claim.id, &job, NULL), 0);
+    ck_assert_str_eq(job.traceparent, trace);
+    job_done(&job);
+    job_claim_done(&claim);
+}
+END_TEST
+
 START_TEST(a_result_in_the_row_survives_a_restart)
 {
     static const char *const expected[] = {"{\"a\":1}", "index", "text\n", "# a\n", "<a/>"};
@@ -649,6 +669,7 @@ int main(void)
     tcase_add_test(tcase, a_submitted_job_is_there_after_a_restart);
     tcase_add_test(tcase, jobs_are_claimed_oldest_first);
     tcase_add_test(tcase, an_older_token_writes_nothing);
+    tcase_add_test(tcase, a_job_carries_the_trace_of_its_submission_across_a_restart);
     tcase_add_test(tcase, a_result_in_the_row_survives_a_restart);
     tcase_add_test(tcase, running_jobs_come_back_after_a_kill_and_stop_coming_back_at_the_eleventh);
     tcase_add_test(tcase, a_wish_to_cancel_outlives_the_process);

@@ -148,6 +148,7 @@ uint64_t response_length(const struct response *response)
     case BODY_NONE:
         break;
     case BODY_TEXT:
+    case BODY_EVENTS:
     case BODY_FIXED:
         length = response->bytes;
         break;
@@ -279,6 +280,7 @@ ssize_t body_read(struct body_reader *reader, void *buffer, size_t size)
     case BODY_NONE:
         break;
     case BODY_TEXT:
+    case BODY_EVENTS:
         got = (ssize_t)copy_text(r->text, r->bytes, reader->at, buffer, size);
         break;
     case BODY_FIXED:

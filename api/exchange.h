@@ -69,6 +69,7 @@ enum body_kind {
     BODY_TEXT,     /* text, bytes: owned */
     BODY_FIXED,    /* fixed, bytes: lives as long as the program */
     BODY_BLOB,     /* bytes [offset, offset + length) of blob */
+    BODY_EVENTS,   /* text, bytes, and then whatever follows of the job `follow` names */
     BODY_SEGMENTS, /* before, then blob's segments with between between them, then after */
 };
 
@@ -95,7 +96,12 @@ struct response {
         char job_id[JOB_ID_BYTES];
         unsigned seconds; /* 0: do not wait. Else ask again when the job has ended or the time is up */
     } wait;
-    char job_id[JOB_ID_BYTES];        /* the job that it is about, for the log; "" when none */
+    char job_id[JOB_ID_BYTES]; /* the job that it is about, for the log; "" when none */
+    struct {
+        char job_id[JOB_ID_BYTES];
+        uint64_t version;             /* of the job, as told by text */
+        bool is_over;                 /* nothing follows */
+    } follow;                         /* BODY_EVENTS */
     bool is_last;                     /* close the connection afterwards */
     char cause[RESPONSE_CAUSE_BYTES]; /* for the log only: what the client is not told */
 };

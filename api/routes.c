@@ -28,6 +28,8 @@ const struct route routes[] = {
      false},
     {METHOD_POST, "/v1/jobs/{id}:cancel", "cancelJob", SCOPE_SUBMIT, OF_JOB, jobs_cancel, RUN_POOL, TAKES_NONE, NULL,
      false, false},
+    {METHOD_GET, "/v1/jobs/{id}/events", "followJob", SCOPE_READ, OF_JOB, jobs_events, RUN_POOL, TAKES_NONE, NULL,
+     false, false},
     {METHOD_GET, "/v1/jobs/{id}/result", "getResult", SCOPE_READ, OF_JOB, results_get, RUN_POOL, TAKES_NONE, NULL,
      false, false},
     {METHOD_GET, "/v1/jobs/{id}/tensors", "listTensors", SCOPE_READ, OF_JOB, tensors_list, RUN_POOL, TAKES_NONE, NULL,

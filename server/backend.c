@@ -33,7 +33,7 @@ static void add_progress(struct service_backend *service, struct job *job)
 static void tell_changed(struct service_backend *service, const char *id)
 {
     if (service->changed)
-        service->changed(service->context, id);
+        service->changed(service->context, id, false);
 }
 
 static int backend_owner(struct backend *backend, const char *id, char ret_name[CALLER_NAME_BYTES], struct error *err)

@@ -22,7 +22,7 @@ struct service_backend {
     struct metrics metrics;
     atomic_bool is_draining;
     /* Optional: a job is not what it was; for those who wait for it. */
-    void (*changed)(void *context, const char *id);
+    void (*changed)(void *context, const char *id, bool is_progress);
     void *context;
 };
 

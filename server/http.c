@@ -33,6 +33,8 @@ void http_config_init(struct http_config *config)
         .pool_threads = 16,
         .pool_queue = 512,
         .max_waiters = 1000,
+        .comment_ms = 15000,
+        .max_streams = 8000,
         .body_bytes = 1024 * 1024,
         .drop_bytes = 8 * 1024 * 1024,
     };
@@ -86,6 +88,7 @@ static void init(struct http *http, const struct http_config *config, struct bac
     clock_steady_condition(&http->registry.closed);
     must(pthread_mutex_init(&http->flight.lock, NULL));
     must(pthread_mutex_init(&http->waiters.lock, NULL));
+    must(pthread_mutex_init(&http->streams.lock, NULL));
     atomic_init(&http->is_watching, true);
 }
 
@@ -116,6 +119,9 @@ int http_start(const struct http_config *config, struct backend *backend, struct
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     init(http, config, backend);
     rc = tally_init(&http->tally, err);
+    if (rc)
+        goto out;
+    rc = streams_open(http, err);
     if (rc)
         goto out;
     rc = acceptor_open(http, err);
@@ -181,6 +187,7 @@ unsigned http_drain(struct http *http, unsigned timeout_ms)
 
     stop_accepting(http);
     waiters_end(http);
+    streams_end(http);
     while (atomic_load(&registry->count) > 0 && clock_steady_ms() < end) {
         struct timespec soon = clock_steady_after(20);
 
@@ -202,6 +209,7 @@ void http_stop(struct http *http)
         return;
     stop_accepting(http);
     waiters_end(http);
+    streams_end(http);
     flight_stop(http);
     connections_close_all(http);
     if (http->api)
@@ -231,6 +239,8 @@ void http_stop(struct http *http)
     must(pthread_cond_destroy(&http->registry.closed));
     must(pthread_mutex_destroy(&http->flight.lock));
     must(pthread_mutex_destroy(&http->waiters.lock));
+    must(pthread_mutex_destroy(&http->streams.lock));
+    streams_done(&http->streams);
     tally_done(&http->tally);
     free(http);
 }
@@ -249,6 +259,16 @@ void http_count(struct http *http, struct http_counters *ret_counters)
     must(pthread_mutex_lock(&http->waiters.lock));
     ret_counters->waiters = http->waiters.count;
     must(pthread_mutex_unlock(&http->waiters.lock));
+    must(pthread_mutex_lock(&http->streams.lock));
+    ret_counters->streams = http->streams.count;
+    must(pthread_mutex_unlock(&http->streams.lock));
+}
+
+void http_job_changed(struct http *http, const char *job_id, enum http_change change)
+{
+    if (change == HTTP_CHANGE_STATE)
+        waiters_changed(http, job_id);
+    streams_changed(http, job_id, change);
 }
 
 void http_count_route(const struct http *http, size_t index, struct http_route_counters *ret_counters)

@@ -43,6 +43,8 @@ struct http_config {
     unsigned pool_timeout_ms;         /* of a handler, waiting in the queue included: then 503 */
     unsigned pool_threads, pool_queue;
     unsigned max_waiters;                                         /* connections parked by Prefer: wait */
+    unsigned comment_ms;                                          /* of silence on a stream of events */
+    unsigned max_streams;                                         /* open streams of events */
     size_t body_bytes;                                            /* of a JSON body: then 413 */
     uint64_t drop_bytes;                                          /* of a refused request's body */
     void (*log)(void *context, const struct http_access *access); /* from many threads; optional */
@@ -61,9 +63,10 @@ int http_start(const struct http_config *config, struct backend *backend, struct
 uint16_t http_port(const struct http *http);
 void http_set_ready(struct http *http, bool is_ready);
 
-/* Tells those that wait for the job. Cheap, takes no lock that a backend's call is made under: call it from anywhere.
- */
-void http_job_changed(struct http *http, const char *job_id);
+/* Tells those that wait for the job or follow its events. Cheap, takes no lock that a backend's call is made under:
+ * call it from anywhere. */
+enum http_change { HTTP_CHANGE_STATE, HTTP_CHANGE_PROGRESS };
+void http_job_changed(struct http *http, const char *job_id, enum http_change change);
 
 /* Stops listening, answers those that wait, closes what is idle, and lets running requests finish for at most
  * timeout_ms. Returns how many connections are left. */
@@ -73,13 +76,14 @@ void http_stop(struct http *http);
 
 /* Counters, for metrics. */
 struct http_counters {
-    uint64_t connections, uploads, waiters;  /* now: open; of them on the upload daemon; parked by Prefer: wait */
+    uint64_t connections, uploads;           /* now: open; of them on the upload daemon */
+    uint64_t waiters, streams;               /* now: parked by Prefer: wait; following events */
     uint64_t accepted, shed, cut, timed_out; /* ever: connections; refused unread; ended at a deadline; handlers */
     uint64_t requests;                       /* ever: begun */
 };
 void http_count(struct http *http, struct http_counters *ret_counters);
 
-enum { HTTP_STATUSES = 28, HTTP_STATUS_OTHER = -1, HTTP_DURATION_BUCKETS = 15 };
+enum { HTTP_STATUSES = 29, HTTP_STATUS_OTHER = -1, HTTP_DURATION_BUCKETS = 15 };
 extern const int http_statuses[HTTP_STATUSES]; /* 0: the connection ended before a response; the last: any other */
 extern const double http_duration_bounds[HTTP_DURATION_BUCKETS - 1]; /* seconds, each of its bucket's upper end */
 

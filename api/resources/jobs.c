@@ -9,7 +9,7 @@
 #include "api/prefer.h"
 #include "api/request.h"
 
-static bool is_terminal(const struct job *job)
+bool job_is_terminal(const struct job *job)
 {
     return job->state == JOB_SUCCEEDED || job->state == JOB_FAILED || job->state == JOB_CANCELLED;
 }
@@ -55,6 +55,15 @@ static void write_progress(const struct job *job, struct writer *w)
     write_u64(w, "tensors_total", job->progress.tensors_total);
     write_text(w, "phase", job->progress.phase);
     write_end(w);
+}
+
+void job_write_progress(const struct job *job, struct writer *w)
+{
+    write_text(w, "state", job_state_names[job->state]);
+    write_u64(w, "attempt", job->attempt);
+    if (job->state == JOB_QUEUED && job->queue_position)
+        write_u64(w, "queue_position", job->queue_position);
+    write_progress(job, w);
 }
 
 void job_write(const struct job *job, struct json_text *json)
@@ -114,7 +123,7 @@ static void reply_job(struct response *response, int status, const struct job *j
     memcpy(response->job_id, job->id, sizeof(job->id));
     set_etag(job, response);
     response_header(response, "Cache-Control", "private, no-cache");
-    if (!is_terminal(job))
+    if (!job_is_terminal(job))
         response_header(response, "Retry-After", "1");
 }
 
@@ -136,7 +145,7 @@ static bool has_id(const struct request *request, struct response *response)
 
 static void set_wait(const struct job *job, unsigned seconds, struct response *response)
 {
-    if (seconds == 0 || is_terminal(job))
+    if (seconds == 0 || job_is_terminal(job))
         return;
     memcpy(response->wait.job_id, job->id, sizeof(job->id));
     response->wait.seconds = seconds;
@@ -265,7 +274,7 @@ static void submit(const struct job_request *job_request, const struct request *
             problem_reply_error(response, request, &err);
     } else {
         unsigned seconds = prefer_wait(request_header(request, "Prefer"));
-        bool is_waited = seconds && is_terminal(&job);
+        bool is_waited = seconds && job_is_terminal(&job);
 
         reply_job(response, is_waited ? 200 : 202, &job);
         response_header_format(response, "Location", "/v1/jobs/%s", job.id);
@@ -289,7 +298,7 @@ static void reply_waited(const struct request *request, struct backend *backend,
         reply_job_error(response, request, &err);
         return;
     }
-    reply_job(response, is_terminal(&job) ? 200 : status_unfinished, &job);
+    reply_job(response, job_is_terminal(&job) ? 200 : status_unfinished, &job);
     if (request->method == METHOD_POST)
         response_header_format(response, "Location", "/v1/jobs/%s", job.id);
     if (!request->waited.is_over)
@@ -355,7 +364,7 @@ void jobs_cancel(const struct request *request, struct backend *backend, struct 
         reply_job_error(response, request, &err);
         return;
     }
-    reply_job(response, is_terminal(&job) ? 200 : 202, &job);
+    reply_job(response, job_is_terminal(&job) ? 200 : 202, &job);
     job_done(&job);
 }
 

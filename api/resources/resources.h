@@ -7,6 +7,7 @@
 #include "api/routes.h"
 
 route_handler jobs_submit, jobs_list, jobs_get, jobs_cancel, jobs_forget;
+route_handler jobs_events;
 route_handler results_get, tensors_list;
 route_handler uploads_list, uploads_get, uploads_delete;
 extern const struct route_stream uploads_put;
@@ -49,6 +50,9 @@ void page_link(const struct request *request, const char *token, struct response
 void reply_job_error(struct response *response, const struct request *request, const struct error *err);
 void reply_upload_error(struct response *response, const struct request *request, const struct error *err);
 
+bool job_is_terminal(const struct job *job);
+/* state, attempt, queue_position and progress, as members of the object that is open. */
+void job_write_progress(const struct job *job, struct writer *writer);
 void job_write(const struct job *job, struct json_text *json);
 /* A failure as stored, {code, status, title, detail}, as a problem: its type is made from the code. malloc'ed; NULL
  * without memory. */

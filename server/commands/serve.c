@@ -68,12 +68,12 @@ static void log_request(void *context, const struct http_access *access)
              log_text("cause", access->cause && *access->cause ? access->cause : NULL));
 }
 
-static void tell_front(void *context, const char *id)
+static void tell_front(void *context, const char *id, bool is_progress)
 {
     struct http *http = atomic_load(&((struct service *)context)->http);
 
     if (http)
-        http_job_changed(http, id);
+        http_job_changed(http, id, is_progress ? HTTP_CHANGE_PROGRESS : HTTP_CHANGE_STATE);
 }
 
 static int check_listen(struct service *service, struct error *err)

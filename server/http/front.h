@@ -1,5 +1,5 @@
-/* What the files of the front share. Locks, in the order they are taken: waiters, flight, the pool's, libmicrohttpd's.
- * The registry's is taken under none and nothing is taken under it. */
+/* What the files of the front share. Locks, in the order they are taken: waiters, flight, the pool's, libmicrohttpd's;
+ * or streams, the pool's, libmicrohttpd's. The registry's is taken under none and nothing is taken under it. */
 #ifndef SERVER_HTTP_FRONT_H
 #define SERVER_HTTP_FRONT_H
 
@@ -113,6 +113,19 @@ struct waiters {
     int epoll;      /* of parked connections, for their end; waited on by the watcher */
 };
 
+/* Open streams of events (events.c); guarded by lock. */
+enum { STREAM_BUCKETS = 1024 };
+#define STREAM_EVENT (UINT64_C(1) << 63) /* in the watcher's epoll: this event is of a stream */
+struct streams {
+    pthread_mutex_t lock;
+    struct stream **slots; /* config.max_streams of them; none is used from end on */
+    size_t count, end;
+    uint32_t generation;
+    struct topic *topics[STREAM_BUCKETS];
+    struct text *comment, *farewell;
+    bool is_ending;
+};
+
 struct http {
     struct http_config config;
     struct backend *backend;
@@ -122,6 +135,7 @@ struct http {
     struct registry registry;
     struct flight flight;
     struct waiters waiters;
+    struct streams streams;
     struct tally tally;
     int listener, wake; /* wake: an eventfd in the epolls of both threads */
     int greeting_epoll; /* of the acceptor: the listener and connections that have said nothing yet */
@@ -173,8 +187,19 @@ void flight_stop(struct http *http);
 /* wait.c */
 void exchange_run(struct task *task); /* on the pool */
 void waiters_end(struct http *http);  /* asks all a last time */
+void waiters_changed(struct http *http, const char *job_id);
 void waiters_check(struct http *http, int64_t now);
 void waiters_gone(struct http *http, uint64_t serial);
+
+/* events.c */
+int streams_open(struct http *http, struct error *err);
+void streams_done(struct streams *streams);
+/* Copies what it needs of response (BODY_EVENTS). NULL: there are too many already, or no memory. */
+struct MHD_Response *stream_begin(struct exchange *exchange, const struct response *response);
+void streams_changed(struct http *http, const char *job_id, enum http_change change);
+void streams_check(struct http *http, int64_t now);
+void streams_gone(struct http *http, uint64_t event);
+void streams_end(struct http *http); /* each gets its farewell */
 
 /* reply.c */
 enum MHD_Result reply_queue(struct exchange *exchange, struct response *response);

@@ -53,7 +53,27 @@ static struct MHD_Response *make_read(struct response *response)
     return made;
 }
 
-static struct MHD_Response *make(struct response *response)
+static ssize_t read_nothing(void *context, uint64_t at, char *buffer, size_t size)
+{
+    (void)context;
+    (void)at;
+    (void)buffer;
+    (void)size;
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+/* The answer to HEAD where GET's length is not known beforehand. libmicrohttpd 0.9.75 would send a last chunk, which
+ * the client takes for the next response; as to an HTTP/1.0 client it sends the header alone and closes. */
+static struct MHD_Response *make_header_only(void)
+{
+    struct MHD_Response *made = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_nothing, NULL, NULL);
+
+    if (made)
+        MHD_set_response_options(made, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return made;
+}
+
+static struct MHD_Response *make(struct exchange *exchange, struct response *response)
 {
     struct MHD_Response *made = NULL;
     void *fixed;
@@ -83,6 +103,9 @@ static struct MHD_Response *make(struct response *response)
     case BODY_SEGMENTS:
         made = make_read(response);
         break;
+    case BODY_EVENTS:
+        made = exchange->request.method == METHOD_HEAD ? make_header_only() : stream_begin(exchange, response);
+        break;
     }
     return made;
 }
@@ -91,9 +114,16 @@ enum MHD_Result reply_queue(struct exchange *exchange, struct response *response
 {
     uint64_t bytes = exchange->request.method == METHOD_HEAD ? 0 : response_length(response);
     bool is_last = response->is_last || exchange->connection->is_upload || atomic_load(&exchange->http->is_draining);
-    struct MHD_Response *made = make(response);
+    struct MHD_Response *made = make(exchange, response);
     enum MHD_Result result;
 
+    if (!made && response->kind == BODY_EVENTS) {
+        response_done(response);
+        problem_reply(response, &exchange->request, PROBLEM_BUSY, "too many clients follow events");
+        response_finish(&exchange->request, response);
+        made = make(exchange, response);
+        bytes = response_length(response);
+    }
     if (!made)
         return MHD_NO;
     for (size_t i = 0; i < response->header_count; i++)
@@ -101,7 +131,7 @@ enum MHD_Result reply_queue(struct exchange *exchange, struct response *response
     if (is_last)
         MHD_add_response_header(made, "Connection", "close");
     exchange->status = response->status;
-    exchange->bytes = bytes;
+    exchange->bytes = response->kind == BODY_EVENTS ? 0 : bytes; /* a stream counts for itself */
     exchange->is_queued = true;
     result = MHD_queue_response(exchange->mhd, (unsigned)response->status, made);
     MHD_destroy_response(made);

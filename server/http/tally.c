@@ -5,9 +5,35 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-const int http_statuses[HTTP_STATUSES] = {
-    0,   200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 406, 408,
-    409, 413, 415, 416, 421, 422, 429, 431, 500, 501, 503, 504, 507, HTTP_STATUS_OTHER};
+const int http_statuses[HTTP_STATUSES] = {0,
+                                          200,
+                                          201,
+                                          202,
+                                          204,
+                                          206,
+                                          304,
+                                          400,
+                                          401,
+                                          403,
+                                          404,
+                                          405,
+                                          406,
+                                          408,
+                                          409,
+                                          413,
+                                          415,
+                                          416,
+                                          421,
+                                          422,
+                                          429,
+                                          431,
+                                          500,
+                                          501,
+                                          502,
+                                          503,
+                                          504,
+                                          507,
+                                          HTTP_STATUS_OTHER};
 
 const double http_duration_bounds[HTTP_DURATION_BUCKETS - 1] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                                 0.1,    0.25,  0.5,    1,     2.5,  10,    60};

@@ -170,7 +170,7 @@ void exchange_run(struct task *task)
     exchange_release(exchange);
 }
 
-void http_job_changed(struct http *http, const char *job_id)
+void waiters_changed(struct http *http, const char *job_id)
 {
     must(pthread_mutex_lock(&http->waiters.lock));
     for (struct exchange *e = http->waiters.first; e; e = e->wait_next)

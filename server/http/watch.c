@@ -122,11 +122,16 @@ void *watcher_run(void *context)
             check_connections(http, now);
             flight_check(http, now);
             waiters_check(http, now);
+            streams_check(http, now);
             next = now + tick;
         }
         count = epoll_wait(http->waiters.epoll, events, 64, (int)(next - now));
-        for (int i = 0; i < count; i++)
-            waiters_gone(http, events[i].data.u64);
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.u64 & STREAM_EVENT)
+                streams_gone(http, events[i].data.u64);
+            else
+                waiters_gone(http, events[i].data.u64);
+        }
     }
     return NULL;
 }

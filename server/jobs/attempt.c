@@ -29,12 +29,12 @@ struct ending {
     char *run, *summary; /* done: JSON, owned, or NULL */
 };
 
-static void tell_changed(struct slot *slot, const char *id)
+static void tell_changed(struct slot *slot, const char *id, bool is_progress)
 {
     const struct dispatcher_settings *settings = &slot->dispatcher->settings;
 
     if (settings->changed)
-        settings->changed(settings->context, id);
+        settings->changed(settings->context, id, is_progress);
 }
 
 static enum stop_reason reason_of(struct slot *slot)
@@ -98,7 +98,7 @@ static void take_progress(struct slot *slot, struct json_object *message)
     slot->progress = progress;
     slot->changes++;
     must(pthread_mutex_unlock(&slot->dispatcher->lock));
-    tell_changed(slot, slot->id); /* written by this thread only */
+    tell_changed(slot, slot->id, true); /* written by this thread only */
 }
 
 /* An object that the message holds, as text; NULL when it does not, or without memory. */
@@ -238,7 +238,7 @@ static void log_state(struct slot *slot, const struct job_claim *claim, enum job
     LOG_LINE(LEVEL_INFO, "job", log_text("job", claim->id), log_text("state", job_state_names[state]),
              log_u64("attempt", claim->attempt), log_text("cause", cause),
              log_text("trace_id", *trace_id ? trace_id : NULL));
-    tell_changed(slot, claim->id);
+    tell_changed(slot, claim->id, false);
 }
 
 /* True when the job ended as end says. */

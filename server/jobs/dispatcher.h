@@ -25,7 +25,7 @@ struct dispatcher_settings {
     unsigned workers;
     int64_t job_timeout_ms;
     /* Optional: a job's state or progress is not what it was. From many threads, under no lock. */
-    void (*changed)(void *context, const char *id);
+    void (*changed)(void *context, const char *id, bool is_progress);
     void *context;
 };
 

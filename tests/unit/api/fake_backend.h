@@ -44,6 +44,7 @@ struct fake {
     struct backend backend;      /* first */
     int fail;                    /* enum error_code that the next calls answer, 0: none */
     _Atomic int submitted_state; /* of ID_QUEUED, as get tells it: enum job_state */
+    _Atomic uint64_t news;       /* changes of every job: its version is 7 and these */
     atomic_int calls, gets, begun, abandoned, committed;
     _Atomic uint64_t appended;
     pthread_mutex_t lock;
@@ -116,7 +117,7 @@ static void fake_fill(struct fake *fake, const char *id, struct job *job)
 {
     memset(job, 0, sizeof(*job));
     snprintf(job->id, sizeof(job->id), "%s", id);
-    job->version = 7;
+    job->version = 7 + atomic_load(&fake->news);
     job->create_ms = 1700000000123;
     job->expire_ms = 1702592000123;
     job->request = strdup("{\"models\":[\"a\",\"b\"],\"analyses\":[\"stats\"],\"options\":{}}");
@@ -130,7 +131,7 @@ static void fake_fill(struct fake *fake, const char *id, struct job *job)
     if (job->state == JOB_QUEUED)
         job->queue_position = 3;
     if (job->state == JOB_RUNNING)
-        job->progress = (struct job_progress){25, 100, 1, 4, "scan"};
+        job->progress = (struct job_progress){25 + atomic_load(&fake->news), 100, 1, 4, "scan"};
     if (job->state == JOB_FAILED)
         job->error =
             strdup("{\"code\":\"malformed-model\",\"status\":422,\"title\":\"Malformed model\",\"detail\":\"cut\"}");

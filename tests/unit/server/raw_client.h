@@ -109,6 +109,26 @@ static inline int client_read_response(int fd, char *text, size_t size, bool has
     }
 }
 
+/* Reads on until text, which stays as it was so far, holds part; false when the other side closes or time is up. */
+static inline bool client_read_until(int fd, char *text, size_t size, const char *part)
+{
+    size_t used = strlen(text);
+
+    while (!strstr(text, part)) {
+        struct pollfd poller = {.fd = fd, .events = POLLIN};
+        ssize_t got;
+
+        if (used == size - 1 || poll(&poller, 1, PATIENCE_MS) <= 0)
+            return false;
+        got = recv(fd, text + used, size - used - 1, 0);
+        if (got <= 0)
+            return false;
+        used += (size_t)got;
+        text[used] = '\0';
+    }
+    return true;
+}
+
 static inline int count_text(const char *text, const char *part)
 {
     int count = 0;

@@ -251,10 +251,10 @@ START_TEST(who_waits_is_told_when_the_job_ends)
     fd = client();
     client_send(fd, SUBMIT("Prefer: wait=60\r\n"));
     AWAIT(counters().waiters == 1);
-    http_job_changed(front, ID_RUNNING); /* another's end */
-    http_job_changed(front, ID_QUEUED);  /* a change that is no end */
+    http_job_changed(front, ID_RUNNING, HTTP_CHANGE_STATE); /* another's end */
+    http_job_changed(front, ID_QUEUED, HTTP_CHANGE_STATE);  /* a change that is no end */
     atomic_store(&fake.submitted_state, JOB_SUCCEEDED);
-    http_job_changed(front, ID_QUEUED);
+    http_job_changed(front, ID_QUEUED, HTTP_CHANGE_STATE);
     ck_assert_int_eq(client_read_response(fd, text, sizeof(text), true), 200);
     ck_assert_ptr_nonnull(strstr(text, "Preference-Applied: wait=60"));
     ck_assert_ptr_nonnull(strstr(text, "Location: /v1/jobs/" ID_QUEUED));
@@ -265,7 +265,7 @@ START_TEST(who_waits_is_told_when_the_job_ends)
     client_send(fd, "GET /v1/jobs/" ID_QUEUED " HTTP/1.1\r\n" HOST "Prefer: wait=60\r\n\r\n");
     AWAIT(counters().waiters == 1);
     atomic_store(&fake.submitted_state, JOB_FAILED);
-    http_job_changed(front, ID_QUEUED);
+    http_job_changed(front, ID_QUEUED, HTTP_CHANGE_STATE);
     ck_assert_int_eq(client_read_response(fd, text, sizeof(text), true), 200);
     ck_assert_ptr_nonnull(strstr(text, "\"state\":\"failed\""));
     close(fd);
@@ -554,7 +554,7 @@ static void *ask_much(void *context)
             fd = client();
         client_send(fd, requests[choice]);
         if (choice == 6)
-            http_job_changed(front, ID_QUEUED);
+            http_job_changed(front, ID_QUEUED, HTTP_CHANGE_STATE);
         ck_assert_int_eq(client_read_response(fd, text, sizeof(text), true), statuses[choice]);
         if ((seed + (size_t)i) % 9 == 0) {
             close(fd);

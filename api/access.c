@@ -73,6 +73,22 @@ bool access_admit(struct access *access, struct request *request, struct respons
     return false;
 }
 
+/* On the socket's thread memory has to know, or another call answers. */
+static int find_owner(const struct request *request, struct backend *backend, const char *id,
+                      char ret_owner[CALLER_NAME_BYTES], struct response *response, struct error *err)
+{
+    struct job job;
+
+    if (!request->is_on_socket)
+        return backend->ops->owner(backend, id, ret_owner, err);
+    response->is_deferred = !backend->ops->peek || !backend->ops->peek(backend, id, &job);
+    if (response->is_deferred)
+        return ERROR_BUSY;
+    memcpy(ret_owner, job.owner, sizeof(job.owner));
+    job_done(&job);
+    return 0;
+}
+
 bool access_owns(const struct request *request, struct backend *backend, struct response *response)
 {
     const char *view = caller_view(&request->caller), *id = request->parameters[0];
@@ -83,7 +99,9 @@ bool access_owns(const struct request *request, struct backend *backend, struct 
 
     if (!view || of == OF_NOBODY || !id_is_valid(id))
         return true; /* what is no id at all is the handler's to refuse */
-    rc = backend->ops->owner(backend, id, owner, &err);
+    rc = find_owner(request, backend, id, owner, response, &err);
+    if (response->is_deferred)
+        return false;
     if (!rc && strcmp(owner, view) == 0)
         return true;
     if (!rc)

@@ -1,6 +1,6 @@
 /* What handlers may ask of whoever runs them. server/ fills this in; tests fill it with a fake.
- * Every call may block (a commit, a directory listing): handlers that use one run on the pool, never on a socket's
- * thread. */
+ * Every call but peek may block (a commit, a directory listing): handlers that use one run on the pool, never on a
+ * socket's thread. */
 #ifndef API_BACKEND_H
 #define API_BACKEND_H
 
@@ -133,6 +133,8 @@ struct backend_ops {
      * ERROR_NO_SPACE; ERROR_NOT_FOUND: an upload. */
     int (*submit)(struct backend *, const struct submission *, struct job *ret, struct error *);
     int (*get)(struct backend *, const char *id, struct job *ret, struct error *);
+    /* The same from memory, or false; never blocks. Optional. */
+    bool (*peek)(struct backend *, const char *id, struct job *ret);
     int (*list)(struct backend *, const struct job_filter *, uint64_t cursor, size_t limit, struct job_list *ret,
                 struct error *);
     int (*cancel)(struct backend *, const char *id, struct job *ret, struct error *);

@@ -113,14 +113,20 @@ static void remove_header(struct response *response, const char *name)
     }
 }
 
+bool conditional_is_known(const struct request *request, const char *etag)
+{
+    const char *known = request_header(request, "If-None-Match");
+
+    return known && (request->method == METHOD_GET || request->method == METHOD_HEAD) && names_etag(known, etag);
+}
+
 void conditional_apply(const struct request *request, struct response *response)
 {
     const char *etag = response_header_value(response, "ETag");
-    const char *known = request_header(request, "If-None-Match");
 
     if (!etag || response->status != 200 || (request->method != METHOD_GET && request->method != METHOD_HEAD))
         return;
-    if (known && names_etag(known, etag)) {
+    if (conditional_is_known(request, etag)) {
         response->status = 304;
         response->kind = BODY_NONE; /* what it holds is freed with it */
         remove_header(response, "Content-Type");

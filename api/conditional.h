@@ -8,4 +8,7 @@
  * Range (one range; If-Range). Leaves every other response alone. */
 void conditional_apply(const struct request *request, struct response *response);
 
+/* Whether If-None-Match of a GET or HEAD names etag: its body will not be sent, so it need not be made. */
+bool conditional_is_known(const struct request *request, const char *etag);
+
 #endif

@@ -49,6 +49,7 @@ struct request {
     char traceparent[TRACEPARENT_BYTES]; /* for whatever is done because of this request; "": the caller traces nothing
                                           */
     bool is_ready;                       /* what the service says of itself; handlers ask the backend as well */
+    bool is_on_socket; /* the handler may not block: what it has to wait for it leaves to a second call (is_deferred) */
     struct {
         const char *job_id; /* not NULL: this request was answered with a wait and is asked again */
         bool is_over;       /* … because its time is up */
@@ -102,6 +103,7 @@ struct response {
         uint64_t version;             /* of the job, as told by text */
         bool is_over;                 /* nothing follows */
     } follow;                         /* BODY_EVENTS */
+    bool is_deferred;                 /* ask again where blocking is allowed */
     bool is_last;                     /* close the connection afterwards */
     char cause[RESPONSE_CAUSE_BYTES]; /* for the log only: what the client is not told */
 };

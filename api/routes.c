@@ -23,7 +23,7 @@ const struct route routes[] = {
     {METHOD_POST, "/v1/jobs", "submitJob", SCOPE_SUBMIT, OF_NOBODY, jobs_submit, RUN_ROOTS, TAKES_JSON, NULL, false,
      false},
     {METHOD_GET, "/v1/jobs", "listJobs", SCOPE_READ, OF_NOBODY, jobs_list, RUN_POOL, TAKES_NONE, NULL, false, false},
-    {METHOD_GET, "/v1/jobs/{id}", "getJob", SCOPE_READ, OF_JOB, jobs_get, RUN_POOL, TAKES_NONE, NULL, false, false},
+    {METHOD_GET, "/v1/jobs/{id}", "getJob", SCOPE_READ, OF_JOB, jobs_get, RUN_MEMORY, TAKES_NONE, NULL, false, false},
     {METHOD_DELETE, "/v1/jobs/{id}", "deleteJob", SCOPE_SUBMIT, OF_JOB, jobs_forget, RUN_POOL, TAKES_NONE, NULL, false,
      false},
     {METHOD_POST, "/v1/jobs/{id}:cancel", "cancelJob", SCOPE_SUBMIT, OF_JOB, jobs_cancel, RUN_POOL, TAKES_NONE, NULL,
@@ -118,9 +118,11 @@ void route_find(enum http_method method, const struct target *target, struct rou
     if (target->is_deep)
         return;
     for (size_t i = 0; i < route_count; i++) {
-        struct route_match one = {.route = NULL};
+        struct route_match one;
         bool is_slash_refused;
 
+        memset(one.parameters, 0, sizeof(one.parameters));
+        one.text[0] = '\0';
         if (!match_path(&routes[i], target, &one, &is_slash_refused))
             continue;
         allow(match, routes[i].method);

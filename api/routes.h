@@ -9,6 +9,7 @@
 /* Where a handler runs. */
 enum route_where {
     RUN_INLINE, /* on the socket's thread: touches memory only */
+    RUN_MEMORY, /* on the socket's thread if memory has the answer (request.is_on_socket), else as RUN_POOL */
     RUN_POOL,   /* may wait for the store or render */
     RUN_ROOTS,  /* touches a models root, which may hang: never takes the whole pool */
 };
@@ -55,7 +56,7 @@ struct route {
 extern const struct route routes[];
 extern const size_t route_count;
 
-enum { ROUTE_TEXT_BYTES = 1024, ALLOW_BYTES = 64 };
+enum { ROUTE_TEXT_BYTES = 64, ALLOW_BYTES = 64 };
 
 struct route_match {
     const struct route *route; /* NULL: none; see allow */

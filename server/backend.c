@@ -73,6 +73,16 @@ static int backend_get(struct backend *backend, const char *id, struct job *ret,
     return rc;
 }
 
+static bool backend_peek(struct backend *backend, const char *id, struct job *ret)
+{
+    struct service_backend *service = service_of(backend);
+
+    if (!service->store->ops->peek(service->store, id, ret))
+        return false;
+    add_progress(service, ret);
+    return true;
+}
+
 static int backend_list(struct backend *backend, const struct job_filter *filter, uint64_t cursor, size_t limit,
                         struct job_list *ret, struct error *err)
 {
@@ -203,6 +213,7 @@ const struct backend_ops service_backend_ops = {
     .owner = backend_owner,
     .submit = backend_submit,
     .get = backend_get,
+    .peek = backend_peek,
     .list = backend_list,
     .cancel = backend_cancel,
     .forget = backend_forget,

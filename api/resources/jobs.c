@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/conditional.h"
 #include "api/prefer.h"
 #include "api/request.h"
+
+enum { ETAG_BYTES = 48 };
 
 bool job_is_terminal(const struct job *job)
 {
@@ -107,10 +110,23 @@ void job_write(const struct job *job, struct json_text *json)
 }
 
 /* A job's ETag: its version, and what others change in it. */
-static void set_etag(const struct job *job, struct response *response)
+static void write_etag(const struct job *job, char out[ETAG_BYTES])
 {
-    response_header_format(response, "ETag", "\"%" PRIu64 "-%" PRIu64 "\"", job->version,
-                           job->state == JOB_QUEUED ? job->queue_position : 0);
+    snprintf(out, ETAG_BYTES, "\"%" PRIu64 "-%" PRIu64 "\"", job->version,
+             job->state == JOB_QUEUED ? job->queue_position : 0);
+}
+
+/* What goes with a job, body or not. */
+static void set_job_headers(const struct job *job, struct response *response)
+{
+    char etag[ETAG_BYTES];
+
+    write_etag(job, etag);
+    memcpy(response->job_id, job->id, sizeof(job->id));
+    response_header(response, "ETag", etag);
+    response_header(response, "Cache-Control", "private, no-cache");
+    if (!job_is_terminal(job))
+        response_header(response, "Retry-After", "1");
 }
 
 static void reply_job(struct response *response, int status, const struct job *job)
@@ -120,11 +136,21 @@ static void reply_job(struct response *response, int status, const struct job *j
     json_text_init(&json);
     job_write(job, &json);
     reply_json(response, status, &json);
-    memcpy(response->job_id, job->id, sizeof(job->id));
-    set_etag(job, response);
-    response_header(response, "Cache-Control", "private, no-cache");
-    if (!job_is_terminal(job))
-        response_header(response, "Retry-After", "1");
+    set_job_headers(job, response);
+}
+
+/* To a GET: without its body when the client knows it. */
+static void reply_job_unless_known(const struct request *request, const struct job *job, struct response *response)
+{
+    char etag[ETAG_BYTES];
+
+    write_etag(job, etag);
+    if (!conditional_is_known(request, etag)) {
+        reply_job(response, 200, job);
+        return;
+    }
+    response->status = 200; /* conditional_apply makes it 304 */
+    set_job_headers(job, response);
 }
 
 void reply_job_error(struct response *response, const struct request *request, const struct error *err)
@@ -332,6 +358,11 @@ void jobs_submit(const struct request *request, struct backend *backend, struct 
     job_request_free(job_request);
 }
 
+static bool peek(const struct request *request, struct backend *backend, struct job *ret)
+{
+    return backend->ops->peek && backend->ops->peek(backend, request->parameters[0], ret);
+}
+
 void jobs_get(const struct request *request, struct backend *backend, struct response *response)
 {
     static const char *const known[] = {NULL};
@@ -344,11 +375,15 @@ void jobs_get(const struct request *request, struct backend *backend, struct res
         reply_waited(request, backend, 200, response);
         return;
     }
-    if (backend->ops->get(backend, request->parameters[0], &job, &err)) {
+    if (request->is_on_socket) {
+        response->is_deferred = !peek(request, backend, &job);
+        if (response->is_deferred)
+            return;
+    } else if (backend->ops->get(backend, request->parameters[0], &job, &err)) {
         reply_job_error(response, request, &err);
         return;
     }
-    reply_job(response, 200, &job);
+    reply_job_unless_known(request, &job, response);
     set_wait(&job, prefer_wait(request_header(request, "Prefer")), response);
     job_done(&job);
 }

@@ -38,7 +38,7 @@ void exchange_release(struct exchange *exchange)
         exchange->match.route->stream->abandon(exchange->stream);
     response_done(&exchange->response);
     target_done(&exchange->target);
-    free(exchange->header_text);
+    free(exchange->headers);
     free(exchange->raw_target);
     free(exchange->body);
     free(exchange);
@@ -48,14 +48,16 @@ void exchange_release(struct exchange *exchange)
 static bool copy_headers(struct exchange *exchange)
 {
     const struct framing *framing = &exchange->framing;
-    size_t bytes = 0, count = 0;
+    size_t bytes = framing->header_count * sizeof(struct field), count = 0;
+    struct field *fields;
     char *out;
 
     for (size_t i = 0; i < framing->header_count; i++)
         bytes += framing->headers[i].name_bytes + framing->headers[i].value_bytes + 4;
-    exchange->header_text = out = malloc(bytes + 1);
-    if (!out)
+    exchange->headers = fields = malloc(bytes + 1);
+    if (!fields)
         return false;
+    out = (char *)(fields + framing->header_count);
     for (size_t i = 0; i < framing->header_count; i++) {
         const struct framed_header *h = &framing->headers[i];
         bool is_repeated = false;
@@ -65,11 +67,11 @@ static bool copy_headers(struct exchange *exchange)
                           strncasecmp(framing->headers[j].name, h->name, h->name_bytes) == 0;
         if (is_repeated)
             continue;
-        exchange->headers[count].name = out;
+        fields[count].name = out;
         memcpy(out, h->name, h->name_bytes);
         out += h->name_bytes;
         *out++ = '\0';
-        exchange->headers[count++].value = out;
+        fields[count++].value = out;
         for (size_t j = i; j < framing->header_count; j++) {
             const struct framed_header *next = &framing->headers[j];
 
@@ -84,7 +86,7 @@ static bool copy_headers(struct exchange *exchange)
         }
         *out++ = '\0';
     }
-    exchange->request.headers = exchange->headers;
+    exchange->request.headers = fields;
     exchange->request.header_count = count;
     return true;
 }
@@ -156,6 +158,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct request *request = &exchange->request;
     struct error err = {.code = ERROR_NONE};
+    struct framed_header headers[FRAMING_HEADERS_MAX];
     const char *fault, *target;
 
     exchange->connection = info ? info->socket_context : NULL;
@@ -166,7 +169,9 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
         return MHD_NO;
     request->method = method_by_name(method);
     request->is_ready = atomic_load(&http->is_ready);
-    fault = framing_check(exchange->mhd, url, method, version, exchange->raw_target, &exchange->framing, &target);
+    fault =
+        framing_check(exchange->mhd, url, method, version, exchange->raw_target, headers, &exchange->framing, &target);
+
     if (fault) {
         request_id_choose(NULL, request->id);
         return answer_and_close(exchange,
@@ -335,6 +340,25 @@ static enum MHD_Result reply_timed_out(struct exchange *exchange)
     return result;
 }
 
+/* Answers here and now if the handler touches memory only: not even a disk that hangs may stop a socket's thread.
+ * False: it is the pool's. */
+static bool run_on_socket(struct exchange *exchange)
+{
+    enum route_where where = exchange->request.route->where;
+    struct response *response = &exchange->response;
+
+    if (where != RUN_INLINE && where != RUN_MEMORY)
+        return false;
+    exchange->request.is_on_socket = true;
+    route_run(&exchange->request, exchange->http->backend, response);
+    exchange->request.is_on_socket = false;
+    if (!response->is_deferred && response->wait.seconds == 0)
+        return true;
+    response_done(response);
+    response_init(response);
+    return false;
+}
+
 /* The request is whole. */
 static enum MHD_Result finish(struct exchange *exchange)
 {
@@ -361,9 +385,8 @@ static enum MHD_Result finish(struct exchange *exchange)
         return reply_queue(exchange, &exchange->response);
     if (exchange->stream)
         return dispatch(exchange, WORK_FINISH);
-    if (exchange->request.route->where != RUN_INLINE)
+    if (!run_on_socket(exchange))
         return dispatch(exchange, WORK_HANDLE);
-    route_run(&exchange->request, exchange->http->backend, &exchange->response);
     return reply_queue(exchange, &exchange->response);
 }
 

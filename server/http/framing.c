@@ -151,12 +151,13 @@ static const char *check_target(const struct framing *framing, const char *targe
 }
 
 const char *framing_check(struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-                          const char *target, struct framing *ret_framing, const char **ret_target)
+                          const char *target, struct framed_header headers[FRAMING_HEADERS_MAX],
+                          struct framing *ret_framing, const char **ret_target)
 {
     struct framing *framing = ret_framing;
     const char *fault;
 
-    *framing = (struct framing){.is_http_1_0 = strcmp(version, "HTTP/1.0") == 0};
+    *framing = (struct framing){.headers = headers, .is_http_1_0 = strcmp(version, "HTTP/1.0") == 0};
     *ret_target = target;
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, collect, framing);
     if (framing->is_too_many)

@@ -15,7 +15,7 @@ struct framed_header {
 };
 
 struct framing {
-    struct framed_header headers[FRAMING_HEADERS_MAX];
+    struct framed_header *headers; /* the caller's room, while it has it */
     size_t header_count;
     bool is_too_many;
     bool is_chunked, has_length, is_http_1_0;
@@ -27,6 +27,7 @@ struct framing {
 /* Reads the header fields of a request at its first handler call. target is the raw one, as the URI callback saw it;
  * its authority, if it is in absolute-form, is cut off (*ret_target). Returns NULL, or what is wrong. */
 const char *framing_check(struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-                          const char *target, struct framing *ret_framing, const char **ret_target);
+                          const char *target, struct framed_header headers[FRAMING_HEADERS_MAX],
+                          struct framing *ret_framing, const char **ret_target);
 
 #endif

@@ -73,8 +73,7 @@ struct exchange {
     struct target target;
     struct route_match match;
     struct request request;
-    struct field headers[FRAMING_HEADERS_MAX];
-    char *header_text; /* what headers point at */
+    void *headers; /* the request's fields, and their text behind them */
     struct response response;
     char *body;
     size_t body_capacity;

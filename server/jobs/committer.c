@@ -118,6 +118,7 @@ static enum outcome commit_batch(struct committer *c, struct commit_op *batch, s
         else if (op->queued_delta < 0)
             queue_order_remove(&c->order, op->queued_seq);
     }
+    job_cache_settle(c->cache);
     return BATCH_DURABLE;
 }
 

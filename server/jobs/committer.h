@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "server/jobs/connection.h"
+#include "server/jobs/job_cache.h"
 #include "server/jobs/queue_order.h"
 #include "server/jobs/reserve.h"
 #include "server/jobs/store.h"
@@ -36,6 +37,7 @@ struct committer {
     const char *probe; /* SQL that writes and changes nothing: whether a disk that failed works again */
     struct reserve reserve;
     struct queue_order order; /* follows each commit */
+    struct job_cache *cache;  /* the same */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -49,7 +51,7 @@ struct committer {
     atomic_uint_least64_t ended[JOB_STATE_COUNT], commits, changes; /* counted since the start, for metrics */
 };
 
-/* Takes over connection, probe, reserve, order, queued and used_bytes as set by the caller. */
+/* Takes over connection, probe, reserve, order, cache, queued and used_bytes as set by the caller. */
 int committer_start(struct committer *committer, struct error *err);
 void committer_stop(struct committer *committer); /* waiting operations end with ERROR_BUSY */
 

@@ -92,6 +92,8 @@ struct job_store_ops {
     int (*get)(struct job_store *, const char *id, struct job *ret, struct error *);
     /* Whose a job or an upload is; ERROR_NOT_FOUND. */
     int (*owner)(struct job_store *, const char *id, char ret_name[CALLER_NAME_BYTES], struct error *);
+    /* The job as get would have it, if it lies in memory; touches no disk. */
+    bool (*peek)(struct job_store *, const char *id, struct job *ret);
     int (*list)(struct job_store *, const struct job_filter *, uint64_t cursor, size_t limit, struct job_list *ret,
                 struct error *);
     /* A queued job is cancelled at once; of a running one the wish is noted; an ended one stays as it is. */

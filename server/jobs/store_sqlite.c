@@ -58,7 +58,7 @@ static int read_job(struct sqlite_store *store, sqlite3_stmt *row, struct job *r
 }
 
 static int get_from(struct sqlite_store *store, struct connection *connection, const char *id, struct job *ret,
-                    struct error *err)
+                    int64_t *ret_seq, struct error *err)
 {
     sqlite3_stmt *get = connection_statement(connection, SQL_JOB_GET, err);
     struct job job;
@@ -77,24 +77,48 @@ static int get_from(struct sqlite_store *store, struct connection *connection, c
     sqlite3_reset(get);
     if (rc)
         return rc;
-    if (job.state == JOB_QUEUED)
-        job.queue_position = queue_order_position(&store->committer.order, seq);
     *ret = job;
+    *ret_seq = seq;
     return 0;
+}
+
+static void add_position(struct sqlite_store *store, int64_t seq, struct job *job)
+{
+    if (job->state == JOB_QUEUED)
+        job->queue_position = queue_order_position(&store->committer.order, seq);
+}
+
+static bool sqlite_peek(struct job_store *base, const char *id, struct job *ret)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    int64_t seq;
+
+    if (!job_cache_find(store->committer.cache, id, ret, &seq))
+        return false;
+    add_position(store, seq, ret);
+    return true;
 }
 
 static int sqlite_get(struct job_store *base, const char *id, struct job *ret, struct error *err)
 {
     struct sqlite_store *store = sqlite_store_of(base);
+    uint64_t epoch = job_cache_epoch(store->committer.cache);
     struct reader *reader;
+    struct job job;
+    int64_t seq;
     int rc;
 
     rc = sqlite_reader_take(store, &reader, err);
     if (rc)
         return rc;
-    rc = get_from(store, &reader->connection, id, ret, err);
+    rc = get_from(store, &reader->connection, id, &job, &seq, err);
     sqlite_reader_put(store, reader);
-    return rc;
+    if (rc)
+        return rc;
+    job_cache_put(store->committer.cache, &job, seq, epoch);
+    add_position(store, seq, &job);
+    *ret = job;
+    return 0;
 }
 
 static int sqlite_owner(struct job_store *base, const char *id, char ret_name[CALLER_NAME_BYTES], struct error *err)
@@ -365,7 +389,10 @@ static int cancel_run(struct commit_op *op, struct connection *c, uint64_t queue
     }
     job_done(&change->job); /* of a run that did not commit */
     change->job = (struct job){0};
-    return get_from(change->store, c, change->id, &change->job, err);
+    rc = get_from(change->store, c, change->id, &change->job, &seq, err);
+    if (!rc)
+        add_position(change->store, seq, &change->job);
+    return rc;
 }
 
 static int sqlite_cancel(struct job_store *base, const char *id, struct job *ret, struct error *err)
@@ -524,6 +551,7 @@ static void store_free(struct sqlite_store *store)
     sqlite_readers_close(store);
     connection_close(&store->committer.connection);
     queue_order_done(&store->committer.order);
+    job_cache_free(store->committer.cache);
     pthread_mutex_destroy(&store->lock);
     free(store->path);
     free(store);
@@ -541,6 +569,7 @@ static const struct job_store_ops sqlite_ops = {
     .insert = sqlite_insert,
     .get = sqlite_get,
     .owner = sqlite_owner,
+    .peek = sqlite_peek,
     .list = sqlite_list,
     .cancel = sqlite_cancel,
     .remove = sqlite_remove,
@@ -606,9 +635,13 @@ int sqlite_store_open(const struct store_settings *settings, struct job_store **
     queue_order_init(&committer->order);
     committer->probe = sqlite_probe;
     committer->reserve = (struct reserve){.dir_fd = settings->state_fd, .bytes = settings->reserve_bytes};
+    rc = job_cache_new(&committer->cache, err);
+    if (rc)
+        goto fail;
     rc = connection_open(store->path, true, sqlite_texts, SQL_COUNT, &committer->connection, err);
     if (rc)
         goto fail;
+    job_cache_follow(committer->cache, committer->connection.db);
     rc = sqlite_schema_open(&committer->connection, err);
     if (rc == ERROR_NO_SPACE) { /* a start on a full disk: the reserve is for this */
         reserve_give_up(&committer->reserve);

@@ -370,14 +370,20 @@ START_TEST(a_handler_that_hangs_does_not_take_the_rest_along)
         ck_assert_ptr_nonnull(strstr(text, "Retry-After"));
     }
     ck_assert_uint_eq(counters().timed_out, 4);
-    /* What needs no pool still answers. */
+    /* What needs no pool still answers, and so does a job that lies in memory. */
     fd = client();
     client_send(fd, GET("/livez"));
     ck_assert_int_eq(client_read_response(fd, text, sizeof(text), true), 200);
+    atomic_store(&fake.is_in_memory, true);
+    client_send(fd, GET(RUNNING));
+    ck_assert_int_eq(client_read_response(fd, text, sizeof(text), true), 200);
+    client_send(fd, "GET " RUNNING " HTTP/1.1\r\n" HOST "If-None-Match: \"7-0\"\r\n\r\n");
+    ck_assert_int_eq(client_read_response(fd, text, sizeof(text), false), 304);
+    atomic_store(&fake.is_in_memory, false);
     /* The queue takes two, the third is told at once. */
     for (int i = 0; i < 2; i++)
         client_send(stuck[i], GET(RUNNING));
-    AWAIT(counters().requests == 4 + 1 + 2);
+    AWAIT(counters().requests == 4 + 3 + 2);
     client_send(stuck[2], GET(RUNNING));
     client_read_response(stuck[2], text, sizeof(text), true);
     ck_assert_ptr_nonnull(strstr(text, " 503 "));

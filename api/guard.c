@@ -71,6 +71,10 @@ bool guard_admit(const struct guard *guard, const struct request *request, struc
     const char *encoding = request_header(request, "Content-Encoding");
     bool is_safe = request->method == METHOD_GET || request->method == METHOD_HEAD || request->method == METHOD_OPTIONS;
 
+    if (guard->is_admin && request->route && strncmp(request->route->path, "/v1/", 4) == 0) {
+        problem_reply(response, request, PROBLEM_NOT_FOUND, "the service itself is on another port");
+        return false;
+    }
     if (guard->is_loopback && !(request->route && request->route->is_exempt) &&
         !is_host_allowed(guard, request_header(request, "Host"))) {
         problem_reply(response, request, PROBLEM_MISDIRECTED, "this service does not answer for that Host");

@@ -84,6 +84,7 @@ void response_finish(const struct request *request, struct response *response);
 struct guard {
     bool is_loopback;                 /* bound to loopback: Host is checked */
     const char *const *allowed_hosts; /* NULL-terminated; NULL: none beyond loopback's own */
+    bool is_admin;                    /* the second port: nothing below /v1/ is there */
 };
 /* False with the response filled: 421, 403, 415. */
 bool guard_admit(const struct guard *guard, const struct request *request, struct response *response);

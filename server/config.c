@@ -13,33 +13,10 @@
 
 #include "core/edit_distance.h"
 
-enum kind { KIND_TEXT, KIND_LIST, KIND_COUNT, KIND_BYTES, KIND_DURATION, KIND_FLAG, KIND_CHOICE };
-
-struct key {
-    const char *flag;
-    size_t offset;
-    enum kind kind;
-    uint64_t min, max; /* max 0: no bound */
-    const char *fallback, *value_name, *help;
-};
-
-static const struct key keys[] = {
-#define KEY(flag, member, kind, min, max, fallback, value, help)                                                       \
-    {flag, offsetof(struct config, member), KIND_##kind, min, max, fallback, value, help},
-#include "server/config_keys.def"
-#undef KEY
-};
-enum { KEY_COUNT = sizeof(keys) / sizeof(keys[0]), NAME_BYTES = 64, LINE_BYTES = 4096 };
+enum { NAME_BYTES = CONFIG_VARIABLE_BYTES, LINE_BYTES = 4096 };
 
 /* Read elsewhere in the program, or by a container's scripts. */
 static const char *const other_variables[] = {"DIFFAID_CONFIG", "DIFFAID_ISA", "DIFFAID_VERSION"};
-
-enum layer { LAYER_DEFAULT, LAYER_FILE, LAYER_ENVIRONMENT, LAYER_FLAG };
-
-struct reading {
-    struct config *config;
-    enum layer list_layer[KEY_COUNT]; /* the layer that a list's items come from */
-};
 
 static void list_clear(struct config_list *list)
 {
@@ -100,15 +77,16 @@ static bool parse_number(const char *text, const struct suffix *suffixes, uint64
     return false;
 }
 
-static int set_number(const struct key *key, const char *name, const char *text, uint64_t *ret_value, struct error *err)
+static int set_number(const struct config_key *key, const char *name, const char *text, uint64_t *ret_value,
+                      struct error *err)
 {
-    const struct suffix *suffixes = key->kind == KIND_BYTES      ? size_suffixes
-                                    : key->kind == KIND_DURATION ? time_suffixes
-                                                                 : no_suffixes;
-    const char *what = key->kind == KIND_BYTES      ? "a size such as 4096, 64K or 2G"
-                       : key->kind == KIND_DURATION ? "a time such as 250ms, 10s, 5m, 2h or 30d"
-                                                    : "a whole number";
-    const char *unit = key->kind == KIND_BYTES ? " bytes" : key->kind == KIND_DURATION ? " ms" : "";
+    const struct suffix *suffixes = key->kind == CONFIG_BYTES      ? size_suffixes
+                                    : key->kind == CONFIG_DURATION ? time_suffixes
+                                                                   : no_suffixes;
+    const char *what = key->kind == CONFIG_BYTES      ? "a size such as 4096, 64K or 2G"
+                       : key->kind == CONFIG_DURATION ? "a time such as 250ms, 10s, 5m, 2h or 30d"
+                                                      : "a whole number";
+    const char *unit = key->kind == CONFIG_BYTES ? " bytes" : key->kind == CONFIG_DURATION ? " ms" : "";
     uint64_t max = key->max ? key->max : INT64_MAX;
     uint64_t value;
 
@@ -135,7 +113,8 @@ static int set_flag(const char *name, const char *text, bool *ret_value, struct 
 }
 
 /* The value's name lists the choices: "auto|json|text". */
-static int set_choice(const struct key *key, const char *name, const char *text, unsigned *ret_value, struct error *err)
+static int set_choice(const struct config_key *key, const char *name, const char *text, unsigned *ret_value,
+                      struct error *err)
 {
     const char *choice = key->value_name;
     size_t length = strlen(text);
@@ -154,17 +133,16 @@ static int set_choice(const struct key *key, const char *name, const char *text,
     return error_set(err, ERROR_REQUEST, "%s: \"%.100s\" is not one of %s", name, text, key->value_name);
 }
 
-/* name: how the person wrote it, for messages. */
-static int set_value(struct reading *reading, size_t index, enum layer layer, const char *name, const char *text,
-                     struct error *err)
+static int assign(struct config *config, size_t index, enum config_layer layer, const char *name, const char *text,
+                  struct error *err)
 {
-    const struct key *key = &keys[index];
-    char *member = (char *)reading->config + key->offset;
+    const struct config_key *key = &config_keys[index];
+    char *member = (char *)config + key->offset;
     uint64_t number = 0;
     int rc;
 
     switch (key->kind) {
-    case KIND_TEXT: {
+    case CONFIG_TEXT: {
         char *copy = strdup(text);
 
         if (!copy)
@@ -173,13 +151,12 @@ static int set_value(struct reading *reading, size_t index, enum layer layer, co
         *(char **)member = copy;
         return 0;
     }
-    case KIND_LIST: {
+    case CONFIG_LIST: {
         struct config_list *list = (struct config_list *)member;
 
-        if (reading->list_layer[index] != layer)
+        if (config->source[index] != layer)
             list_clear(list);
-        reading->list_layer[index] = layer;
-        if (layer != LAYER_ENVIRONMENT && layer != LAYER_DEFAULT)
+        if (layer != CONFIG_FROM_ENVIRONMENT && layer != CONFIG_FROM_DEFAULT)
             return list_add(list, text, strlen(text), err);
         while (*text) {
             size_t bytes = strcspn(text, ",");
@@ -191,23 +168,34 @@ static int set_value(struct reading *reading, size_t index, enum layer layer, co
         }
         return 0;
     }
-    case KIND_COUNT:
-    case KIND_BYTES:
-    case KIND_DURATION:
+    case CONFIG_COUNT:
+    case CONFIG_BYTES:
+    case CONFIG_DURATION:
         rc = set_number(key, name, text, &number, err);
         if (rc)
             return rc;
-        if (key->kind == KIND_DURATION)
+        if (key->kind == CONFIG_DURATION)
             *(int64_t *)member = (int64_t)number;
         else
             *(uint64_t *)member = number;
         return 0;
-    case KIND_FLAG:
+    case CONFIG_FLAG:
         return set_flag(name, text, (bool *)member, err);
-    case KIND_CHOICE:
+    case CONFIG_CHOICE:
         return set_choice(key, name, text, (unsigned *)member, err);
     }
     return error_set(err, ERROR_INTERNAL, "%s has a kind that nobody reads", name);
+}
+
+/* name: how the person wrote it, for messages. */
+static int set_value(struct config *config, size_t index, enum config_layer layer, const char *name, const char *text,
+                     struct error *err)
+{
+    int rc = assign(config, index, layer, name, text, err);
+
+    if (!rc)
+        config->source[index] = (unsigned char)layer;
+    return rc;
 }
 
 static const char *nearest_flag(const char *name)
@@ -215,22 +203,22 @@ static const char *nearest_flag(const char *name)
     unsigned best = EDIT_FAR;
     const char *nearest = NULL;
 
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        unsigned distance = edit_distance(name, strlen(name), keys[i].flag, strlen(keys[i].flag));
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+        unsigned distance = edit_distance(name, strlen(name), config_keys[i].flag, strlen(config_keys[i].flag));
 
         if (distance < best) {
             best = distance;
-            nearest = keys[i].flag;
+            nearest = config_keys[i].flag;
         }
     }
     return best <= 2 + strlen(name) / 3 ? nearest : NULL;
 }
 
-/* KEY_COUNT when there is none. Underscores count as dashes. */
+/* CONFIG_KEY_COUNT when there is none. Underscores count as dashes. */
 static size_t key_find(const char *name, size_t bytes)
 {
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        const char *flag = keys[i].flag;
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+        const char *flag = config_keys[i].flag;
         size_t at = 0;
 
         while (at < bytes && flag[at] && (name[at] == flag[at] || (name[at] == '_' && flag[at] == '-')))
@@ -238,7 +226,7 @@ static size_t key_find(const char *name, size_t bytes)
         if (at == bytes && !flag[at])
             return i;
     }
-    return KEY_COUNT;
+    return CONFIG_KEY_COUNT;
 }
 
 static int unknown(const char *where, const char *prefix, const char *name, struct error *err)
@@ -264,7 +252,7 @@ static char *trim(char *text)
     return text;
 }
 
-static int read_file(struct reading *reading, const char *path, struct error *err)
+static int read_file(struct config *config, const char *path, struct error *err)
 {
     FILE *file = fopen(path, "re");
     char line[LINE_BYTES], where[NAME_BYTES];
@@ -295,8 +283,9 @@ static int read_file(struct reading *reading, const char *path, struct error *er
         value = trim(value);
         snprintf(where, sizeof(where), "line %u: ", number);
         index = key_find(text, strlen(text));
-        rc = index == KEY_COUNT ? unknown(where, "", text, err)
-                                : set_value(reading, index, LAYER_FILE, keys[index].flag, value, err);
+        rc = index == CONFIG_KEY_COUNT
+                 ? unknown(where, "", text, err)
+                 : set_value(config, index, CONFIG_FROM_FILE, config_keys[index].flag, value, err);
         if (rc)
             rc = error_prefix(err, rc, "%.200s, ", path);
     }
@@ -304,15 +293,6 @@ static int read_file(struct reading *reading, const char *path, struct error *er
         rc = error_set(err, ERROR_REQUEST, "cannot read the settings file %.200s: %s", path, strerror(errno));
     fclose(file);
     return rc;
-}
-
-static void variable_name(const struct key *key, char out[NAME_BYTES])
-{
-    size_t used = (size_t)snprintf(out, NAME_BYTES, "DIFFAID_");
-
-    for (const char *c = key->flag; *c && used < NAME_BYTES - 1; c++)
-        out[used++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
-    out[used] = '\0';
 }
 
 static const char *variable_value(char *const *environment, const char *name)
@@ -334,28 +314,28 @@ static bool is_known_variable(const char *name, size_t bytes)
         if (strlen(other_variables[i]) == bytes && strncmp(other_variables[i], name, bytes) == 0)
             return true;
     }
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        variable_name(&keys[i], known);
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+        config_variable(&config_keys[i], known);
         if (strlen(known) == bytes && strncmp(known, name, bytes) == 0)
             return true;
     }
     return false;
 }
 
-static int read_environment(struct reading *reading, char *const *environment,
+static int read_environment(struct config *config, char *const *environment,
                             void (*warn)(void *context, const char *text), void *context, struct error *err)
 {
     char name[NAME_BYTES], text[256];
 
-    for (size_t i = 0; i < KEY_COUNT; i++) {
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
         const char *value;
         int rc;
 
-        variable_name(&keys[i], name);
+        config_variable(&config_keys[i], name);
         value = variable_value(environment, name);
         if (!value)
             continue;
-        rc = set_value(reading, i, LAYER_ENVIRONMENT, name, value, err);
+        rc = set_value(config, i, CONFIG_FROM_ENVIRONMENT, name, value, err);
         if (rc)
             return rc;
     }
@@ -371,9 +351,9 @@ static int read_environment(struct reading *reading, char *const *environment,
     return 0;
 }
 
-/* One pass over the arguments. reading NULL: only --config and --help are looked for. */
-static int read_arguments(struct reading *reading, int argc, char *const *argv, const char **ret_file,
-                          bool *ret_is_help, struct error *err)
+/* One pass over the arguments. config NULL: only --config, --check-config and --help are looked for. */
+static int read_arguments(struct config *config, int argc, char *const *argv, const char **ret_file,
+                          enum config_wish *ret_wish, struct error *err)
 {
     for (int i = 1; i < argc; i++) {
         const char *argument = argv[i], *value;
@@ -383,20 +363,25 @@ static int read_arguments(struct reading *reading, int argc, char *const *argv, 
         int rc;
 
         if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
-            *ret_is_help = true;
+            *ret_wish = CONFIG_HELP;
+            continue;
+        }
+        if (strcmp(argument, "--check-config") == 0) {
+            if (*ret_wish == CONFIG_RUN)
+                *ret_wish = CONFIG_CHECK;
             continue;
         }
         if (strncmp(argument, "--", 2) != 0 || !argument[2])
             return error_set(err, ERROR_REQUEST, "\"%.100s\" is no setting; settings start with --", argument);
         bytes = strcspn(argument + 2, "=");
         is_config = bytes == 6 && strncmp(argument + 2, "config", 6) == 0;
-        index = is_config ? KEY_COUNT : key_find(argument + 2, bytes);
+        index = is_config ? CONFIG_KEY_COUNT : key_find(argument + 2, bytes);
         snprintf(name, sizeof(name), "--%.*s", (int)(bytes < NAME_BYTES ? bytes : NAME_BYTES - 1), argument + 2);
-        if (!is_config && index == KEY_COUNT)
+        if (!is_config && index == CONFIG_KEY_COUNT)
             return unknown("", "--", name + 2, err);
         if (argument[2 + bytes] == '=')
             value = argument + 2 + bytes + 1;
-        else if (!is_config && keys[index].kind == KIND_FLAG)
+        else if (!is_config && config_keys[index].kind == CONFIG_FLAG)
             value = "true";
         else if (i + 1 < argc)
             value = argv[++i];
@@ -406,9 +391,9 @@ static int read_arguments(struct reading *reading, int argc, char *const *argv, 
             *ret_file = value;
             continue;
         }
-        if (!reading)
+        if (!config)
             continue;
-        rc = set_value(reading, index, LAYER_FLAG, name, value, err);
+        rc = set_value(config, index, CONFIG_FROM_FLAG, name, value, err);
         if (rc)
             return rc;
     }
@@ -416,62 +401,44 @@ static int read_arguments(struct reading *reading, int argc, char *const *argv, 
 }
 
 int config_read(int argc, char *const *argv, char *const *environment, void (*warn)(void *context, const char *text),
-                void *context, struct config *ret_config, bool *ret_is_help, struct error *err)
+                void *context, struct config *ret_config, enum config_wish *ret_wish, struct error *err)
 {
     struct config config = {0};
-    struct reading reading = {.config = &config};
     const char *file = variable_value(environment, "DIFFAID_CONFIG");
-    bool is_help = false;
+    enum config_wish wish = CONFIG_RUN;
     int rc = 0;
 
     *ret_config = (struct config){0};
-    for (size_t i = 0; !rc && i < KEY_COUNT; i++)
-        rc = set_value(&reading, i, LAYER_DEFAULT, keys[i].flag, keys[i].fallback, err);
+    for (size_t i = 0; !rc && i < CONFIG_KEY_COUNT; i++)
+        rc = set_value(&config, i, CONFIG_FROM_DEFAULT, config_keys[i].flag, config_keys[i].fallback, err);
     if (!rc)
-        rc = read_arguments(NULL, argc, argv, &file, &is_help, err);
-    if (!rc && file && *file && !is_help)
-        rc = read_file(&reading, file, err);
-    if (!rc && !is_help)
-        rc = read_environment(&reading, environment, warn, context, err);
-    if (!rc && !is_help)
-        rc = read_arguments(&reading, argc, argv, &file, &is_help, err);
+        rc = read_arguments(NULL, argc, argv, &file, &wish, err);
+    if (!rc && file && *file && wish != CONFIG_HELP)
+        rc = read_file(&config, file, err);
+    if (!rc && wish != CONFIG_HELP)
+        rc = read_environment(&config, environment, warn, context, err);
+    if (!rc && wish != CONFIG_HELP)
+        rc = read_arguments(&config, argc, argv, &file, &wish, err);
     if (rc) {
         config_done(&config);
         return rc;
     }
     *ret_config = config;
-    *ret_is_help = is_help;
+    *ret_wish = wish;
     return 0;
 }
 
 void config_done(struct config *config)
 {
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        char *member = (char *)config + keys[i].offset;
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+        char *member = (char *)config + config_keys[i].offset;
 
-        if (keys[i].kind == KIND_TEXT)
+        if (config_keys[i].kind == CONFIG_TEXT)
             free(*(char **)member);
-        else if (keys[i].kind == KIND_LIST)
+        else if (config_keys[i].kind == CONFIG_LIST)
             list_clear((struct config_list *)member);
     }
     *config = (struct config){0};
-}
-
-void config_help(FILE *out)
-{
-    char name[NAME_BYTES], flag[NAME_BYTES];
-
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        bool has_default = keys[i].fallback[0] && keys[i].kind != KIND_FLAG;
-
-        snprintf(flag, sizeof(flag), "--%s%s%s", keys[i].flag, keys[i].value_name[0] ? " " : "", keys[i].value_name);
-        variable_name(&keys[i], name);
-        fprintf(out, "  %-29s %s", flag, keys[i].help);
-        if (has_default)
-            fprintf(out, " [%s]", keys[i].fallback);
-        fprintf(out, " (%s)\n", name);
-    }
-    fprintf(out, "  %-29s %s\n", "--config FILE", "Settings as lines of key = value. (DIFFAID_CONFIG)");
 }
 
 int config_listen_split(const char *listen, char *host, size_t host_size, uint16_t *ret_port, struct error *err)

@@ -82,7 +82,8 @@ static void init(struct http *http, const struct http_config *config, struct bac
 
     http->config = *config;
     http->backend = backend;
-    http->guard = (struct guard){.is_loopback = config->is_loopback, .allowed_hosts = config->allowed_hosts};
+    http->guard = (struct guard){
+        .is_loopback = config->is_loopback, .allowed_hosts = config->allowed_hosts, .is_admin = config->is_admin};
     http->listener = http->wake = http->greeting_epoll = http->waiters.epoll = -1;
     must(pthread_mutex_init(&http->registry.lock, NULL));
     clock_steady_condition(&http->registry.closed);

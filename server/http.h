@@ -32,6 +32,7 @@ struct http_config {
     uint16_t port;                    /* 0: any */
     bool is_loopback;                 /* Host is held against localhost and allowed_hosts */
     const char *const *allowed_hosts; /* NULL-terminated, or NULL */
+    bool is_admin;                    /* serves nothing below /v1/ */
     struct access *access;            /* who may do what; NULL: anybody, anything */
     unsigned max_connections;         /* beyond: 503, but /livez and /readyz are answered */
     unsigned max_refusals;            /* connections being refused at once; more are closed without a word */

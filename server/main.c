@@ -4,30 +4,14 @@
 
 #include "server/commands/command.h"
 
-struct command {
-    const char *name;
-    const char *summary; /* NULL: not for people */
-    int (*run)(int argc, char **argv);
-};
-
-static const struct command commands[] = {
-    {"compare", "A B [C…]  what changed between models", command_compare},
-    {"inspect", "A         what a model holds, from its headers alone", command_inspect},
-    {"serve", "          the HTTP service", command_serve},
-    {"analyses", "[NAME]    what can be measured, with options", command_analyses},
-    {"health", "          exit 0 when the service is ready", command_health},
-    {"keys", "new NAME  an API key for the service", command_keys},
-    {"worker", NULL, command_worker},
-};
-
 static void print_usage(FILE *to)
 {
     fprintf(to,
             "diffaid %s: tells what changed between machine-learning models\n\nusage: diffaid COMMAND [ARGUMENTS]\n\n",
             DIFFAID_VERSION);
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+    for (size_t i = 0; i < command_count; i++)
         if (commands[i].summary)
-            fprintf(to, "  diffaid %-9s%s\n", commands[i].name, commands[i].summary);
+            fprintf(to, "  diffaid %-9s%-11s%s\n", commands[i].name, commands[i].arguments, commands[i].summary);
     fprintf(to, "  diffai A B          the same comparison, with the flags and the output of diffai\n\n"
                 "`diffaid COMMAND --help` tells the rest.\n"
                 "exit status: 0 identical or equivalent, 1 changed or incomparable, 2 usage or bad input,\n"
@@ -53,7 +37,7 @@ int main(int argc, char **argv)
         printf("diffaid %s\n", DIFFAID_VERSION);
         return 0;
     }
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+    for (size_t i = 0; i < command_count; i++)
         if (strcmp(commands[i].name, argv[1]) == 0)
             return commands[i].run(argc - 1, argv + 1);
     fprintf(stderr, "diffaid: unknown command \"%s\"; diffaid --help lists them\n", argv[1]);

@@ -384,6 +384,27 @@ void arguments_done(struct arguments *a)
     gate_done(&a->request.gate);
 }
 
+void arguments_each(enum personality personality, enum flag_group group,
+                    void (*take)(const char *name, const char *value_name, const char *help))
+{
+    switch (group) {
+    case GROUP_ANALYSES:
+        for (size_t i = 0; i < analysis_count; i++)
+            if (personality != PERSONALITY_INSPECT || analyses[i]->models_min == 1)
+                take(analyses[i]->flag, NULL, analyses[i]->summary);
+        break;
+    case GROUP_OPTIONS:
+        for (size_t i = 0; i < options_count; i++)
+            take(options_table[i].name, options_table[i].value_name, options_table[i].help);
+        break;
+    case GROUP_OUTPUT:
+        for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+            if (flags[i].personalities & (1u << personality))
+                take(flags[i].name, flags[i].value_name, flags[i].help);
+        break;
+    }
+}
+
 static void print_flag(const char *name, const char *value_name, const char *help)
 {
     char left[64];
@@ -410,16 +431,11 @@ void arguments_print_help(enum personality personality)
     };
 
     printf("usage: %s\n\nanalyses:\n", usages[personality]);
-    for (size_t i = 0; i < analysis_count; i++)
-        if (personality != PERSONALITY_INSPECT || analyses[i]->models_min == 1)
-            print_flag(analyses[i]->flag, NULL, analyses[i]->summary);
+    arguments_each(personality, GROUP_ANALYSES, print_flag);
     printf("\noptions:\n");
-    for (size_t i = 0; i < options_count; i++)
-        print_flag(options_table[i].name, options_table[i].value_name, options_table[i].help);
+    arguments_each(personality, GROUP_OPTIONS, print_flag);
     printf("\noutput:\n");
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-        if (flags[i].personalities & (1u << personality))
-            print_flag(flags[i].name, flags[i].value_name, flags[i].help);
+    arguments_each(personality, GROUP_OUTPUT, print_flag);
     printf("\nexit status: 0 identical or equivalent, 1 changed or incomparable, 2 usage or bad input,\n"
            "             3 write or device error, 4 gate failed (0 when a gate passes), 130 interrupted\n");
 }

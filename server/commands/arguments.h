@@ -33,4 +33,10 @@ void arguments_done(struct arguments *arguments);
 
 void arguments_print_help(enum personality personality);
 
+/* The flags that a personality takes, one after the other; value_name NULL: it takes no value. A name's underscores are
+ * spelt as dashes. */
+enum flag_group { GROUP_ANALYSES, GROUP_OPTIONS, GROUP_OUTPUT };
+void arguments_each(enum personality personality, enum flag_group group,
+                    void (*take)(const char *name, const char *value_name, const char *help));
+
 #endif

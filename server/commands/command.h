@@ -2,6 +2,8 @@
 #ifndef SERVER_COMMANDS_COMMAND_H
 #define SERVER_COMMANDS_COMMAND_H
 
+#include <stddef.h>
+
 enum exit_status {
     EXIT_SAME = 0,      /* identical or equivalent; success */
     EXIT_DIFFERENT = 1, /* changed or incomparable */
@@ -11,6 +13,15 @@ enum exit_status {
     EXIT_INTERRUPTED = 130,
 };
 
+struct command {
+    const char *name;
+    const char *arguments;
+    const char *summary; /* NULL: not for people */
+    int (*run)(int argc, char **argv);
+};
+extern const struct command commands[];
+extern const size_t command_count;
+
 int command_compare(int argc, char **argv);
 int command_diffai(int argc, char **argv);
 int command_inspect(int argc, char **argv);
@@ -19,5 +30,6 @@ int command_serve(int argc, char **argv);
 int command_worker(int argc, char **argv);
 int command_health(int argc, char **argv);
 int command_keys(int argc, char **argv);
+int command_man(int argc, char **argv);
 
 #endif

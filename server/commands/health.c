@@ -69,12 +69,12 @@ int command_health(int argc, char **argv)
     struct config config;
     struct error err = {0};
     char host[HOST_BYTES];
-    bool is_help = false;
+    enum config_wish wish = CONFIG_RUN;
     uint16_t port;
     int rc, fd, status;
 
-    rc = config_read(argc, argv, environ, NULL, NULL, &config, &is_help, &err);
-    if (!rc && is_help) {
+    rc = config_read(argc, argv, environ, NULL, NULL, &config, &wish, &err);
+    if (!rc && wish != CONFIG_RUN) {
         printf("usage: diffaid health [--listen ADDRESS:PORT]\n\n"
                "exit status: 0 the service there is ready, 1 it is not, 2 usage\n");
         config_done(&config);

@@ -14,8 +14,10 @@
 
 #include "server/backend.h"
 #include "server/clock.h"
+#include "server/commands/check_config.h"
 #include "server/commands/command.h"
 #include "server/config.h"
+#include "server/endpoint.h"
 #include "server/http.h"
 #include "server/jobs/capacity.h"
 #include "server/jobs/sweeper.h"
@@ -30,15 +32,13 @@ enum {
     DESCRIPTORS_KEPT = 192, /* for the store, a thread's reading each, and uploads under way */
     DESCRIPTORS_A_WORKER = 8,
     START_STEP_MS = 10,
-    HOST_BYTES = 256,
 };
 
 extern char **environ;
 
 struct service {
     struct config config;
-    char host[HOST_BYTES];
-    uint16_t port;
+    struct endpoint endpoint;
     const char **allowed_hosts; /* NULL-terminated */
     struct keyring *keyring;    /* NULL: no keys are needed */
     int state_fd, lock_fd;
@@ -48,6 +48,7 @@ struct service {
     struct service_backend backend;
     struct capacity_plan plan;
     struct http *_Atomic http; /* workers may report before the front is there */
+    struct http *admin;        /* NULL: there is no second port */
 };
 
 static void warn_of_setting(void *context, const char *text)
@@ -74,24 +75,6 @@ static void tell_front(void *context, const char *id, bool is_progress)
 
     if (http)
         http_job_changed(http, id, is_progress ? HTTP_CHANGE_PROGRESS : HTTP_CHANGE_STATE);
-}
-
-static int check_listen(struct service *service, struct error *err)
-{
-    int rc = config_listen_split(service->config.listen, service->host, sizeof(service->host), &service->port, err);
-
-    if (rc)
-        return rc;
-    if (strcasecmp(service->host, "localhost") == 0)
-        snprintf(service->host, sizeof(service->host), "127.0.0.1");
-    else if (!service->host[0] || strcmp(service->host, "*") == 0)
-        snprintf(service->host, sizeof(service->host), "0.0.0.0");
-    if (!config_host_is_loopback(service->host) && !service->config.no_auth && !service->config.api_keys_file[0])
-        return error_set(err, ERROR_REQUEST,
-                         "%s can be reached from other machines: give --api-keys-file, or say --no-auth if everybody "
-                         "there may use the service",
-                         service->config.listen);
-    return 0;
 }
 
 /* Makes the directory and those above it. */
@@ -243,9 +226,9 @@ static int start_front(struct service *service, struct error *err)
     for (size_t i = 0; i < hosts->count; i++)
         service->allowed_hosts[i] = hosts->items[i];
     http_config_init(&http);
-    http.address = service->host;
-    http.port = service->port;
-    http.is_loopback = config_host_is_loopback(service->host);
+    http.address = service->endpoint.host;
+    http.port = service->endpoint.port;
+    http.is_loopback = service->endpoint.is_loopback;
     http.allowed_hosts = service->allowed_hosts;
     http.access = keyring_access(service->keyring);
     http.max_connections = (unsigned)config->max_connections;
@@ -257,6 +240,38 @@ static int start_front(struct service *service, struct error *err)
     if (!rc)
         atomic_store(&service->http, front);
     return rc;
+}
+
+/* A front of its own, with threads and connections of its own: it answers whatever the other one is busy with. */
+static int start_admin(struct service *service, struct error *err)
+{
+    struct endpoint endpoint;
+    struct http_config http;
+    int rc = endpoint_admin(&service->config, &endpoint, err);
+
+    if (rc)
+        return rc == ERROR_NOT_FOUND ? 0 : rc;
+    http_config_init(&http);
+    http.address = endpoint.host;
+    http.port = endpoint.port;
+    http.is_loopback = endpoint.is_loopback;
+    http.allowed_hosts = service->allowed_hosts;
+    http.is_admin = true;
+    http.max_connections = 64;
+    http.max_uploads = 0;
+    http.pool_threads = 2;
+    http.pool_queue = 64;
+    rc = http_start(&http, &service->backend.base, &service->admin, err);
+    if (!rc)
+        LOG_LINE(LEVEL_INFO, "admin port", log_text("host", endpoint.host), log_u64("port", http_port(service->admin)));
+    return rc;
+}
+
+static void set_ready(struct service *service, bool is_ready)
+{
+    http_set_ready(service->http, is_ready);
+    if (service->admin)
+        http_set_ready(service->admin, is_ready);
 }
 
 /* Every connection, worker and file takes a descriptor; the soft limit is often 1,024 for the sake of select(). */
@@ -279,10 +294,10 @@ static bool has_demo(const struct root *root)
 /* For a person who started the service by hand; machines read the log. */
 static void serve_banner(const struct service *service)
 {
-    bool is_v6 = strchr(service->host, ':') != NULL;
-    const char *host = strcmp(service->host, "0.0.0.0") == 0 ? "127.0.0.1"
-                       : strcmp(service->host, "::") == 0    ? "::1"
-                                                             : service->host;
+    bool is_v6 = strchr(service->endpoint.host, ':') != NULL;
+    const char *host = strcmp(service->endpoint.host, "0.0.0.0") == 0 ? "127.0.0.1"
+                       : strcmp(service->endpoint.host, "::") == 0    ? "::1"
+                                                                      : service->endpoint.host;
     char address[HOST_BYTES + 32];
     bool is_demo = false;
 
@@ -327,6 +342,8 @@ static int start(struct service *service, const char *const *roots, struct error
     if (!rc)
         rc = start_front(service, err);
     if (!rc)
+        rc = start_admin(service, err);
+    if (!rc)
         rc = sweeper_start(service->sweeper, err);
     return rc;
 }
@@ -365,7 +382,7 @@ static bool await_ready(struct service *service, const sigset_t *signals)
         else if (number > 0)
             return false;
     }
-    http_set_ready(service->http, true);
+    set_ready(service, true);
     return true;
 }
 
@@ -403,7 +420,7 @@ static void drain(struct service *service, sigset_t *signals)
 
     LOG_LINE(LEVEL_INFO, "ending: no new work is taken", log_i64("grace_ms", service->config.grace_ms));
     atomic_store(&service->backend.is_draining, true);
-    http_set_ready(service->http, false);
+    set_ready(service, false);
     if (pthread_create(&impatient, NULL, leave_at_second_signal, signals) == 0)
         must(pthread_detach(impatient));
     if (pthread_create(&front, NULL, drain_front, &draining) != 0) {
@@ -418,6 +435,7 @@ static void drain(struct service *service, sigset_t *signals)
 static void stop(struct service *service)
 {
     http_stop(service->http);
+    http_stop(service->admin);
     dispatcher_free(service->backend.dispatcher);
     sweeper_stop(service->sweeper);
     if (service->backend.store)
@@ -448,12 +466,13 @@ static int exit_status_of(int code)
     }
 }
 
-static void print_help(void)
+static int print_help(void)
 {
     printf(
         "usage: diffaid serve [SETTING...]\n\nThe HTTP service. Settings are flags, or DIFFAID_* variables, or lines "
         "of the --config file, in this order.\n\n");
     config_help(stdout);
+    return 0;
 }
 
 int command_serve(int argc, char **argv)
@@ -461,7 +480,7 @@ int command_serve(int argc, char **argv)
     struct service service = {.state_fd = -1, .lock_fd = -1};
     struct error err = {0};
     sigset_t signals;
-    bool is_help = false;
+    enum config_wish wish = CONFIG_RUN;
     int rc;
 
     /* Before any thread: each of them inherits this, and so do the workers. */
@@ -471,15 +490,15 @@ int command_serve(int argc, char **argv)
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    rc = config_read(argc, argv, environ, warn_of_setting, NULL, &service.config, &is_help, &err);
-    if (!rc && is_help) {
-        print_help();
+    rc = config_read(argc, argv, environ, warn_of_setting, NULL, &service.config, &wish, &err);
+    if (!rc && wish != CONFIG_RUN) {
+        rc = wish == CONFIG_CHECK ? check_config(&service.config) : print_help();
         config_done(&service.config);
-        return 0;
+        return rc;
     }
     if (!rc) {
         log_start((enum log_format)service.config.log_format);
-        rc = check_listen(&service, &err);
+        rc = endpoint_main(&service.config, &service.endpoint, &err);
     }
     if (!rc)
         rc = start(&service, (const char *const *)service.config.models_roots.items, &err);

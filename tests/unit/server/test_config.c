@@ -34,12 +34,12 @@ static void keep_warning(void *context, const char *text)
 
 static int read_settings(char *const *arguments, char *const *environment, struct config *config, struct error *err)
 {
-    bool is_help;
+    enum config_wish wish;
     int argc = 0;
 
     while (arguments[argc])
         argc++;
-    return config_read(argc, arguments, environment, keep_warning, NULL, config, &is_help, err);
+    return config_read(argc, arguments, environment, keep_warning, NULL, config, &wish, err);
 }
 
 #define WORDS(...)     ((char *const[]){(char *)"serve", __VA_ARGS__ __VA_OPT__(, ) NULL})
@@ -205,10 +205,10 @@ END_TEST
 START_TEST(help_is_recognised_whatever_else_is_said)
 {
     struct config config;
-    bool is_help = false;
+    enum config_wish wish = CONFIG_RUN;
 
-    ck_assert_int_eq(config_read(2, WORDS((char *)"--help"), VARIABLES(), NULL, NULL, &config, &is_help, NULL), 0);
-    ck_assert(is_help);
+    ck_assert_int_eq(config_read(2, WORDS((char *)"--help"), VARIABLES(), NULL, NULL, &config, &wish, NULL), 0);
+    ck_assert_int_eq(wish, CONFIG_HELP);
     config_done(&config);
 }
 END_TEST

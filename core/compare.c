@@ -245,7 +245,7 @@ static enum tensor_status status_of(const struct comparison *c, size_t pair)
     case COVERED_VALUES:
         if (delta->changed)
             return STATUS_CHANGED;
-        return delta->is_bytes_equal && a->dtype == b->dtype ? STATUS_BIT_EQUAL : STATUS_VALUE_EQUAL;
+        return delta->is_bytes_equal ? STATUS_BIT_EQUAL : STATUS_VALUE_EQUAL;
     case COVERED_NOT:
     case COVERED_ROWS:
     case COVERED_OPAQUE:

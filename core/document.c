@@ -11,6 +11,7 @@
 #include "core/analysis/analysis.h"
 #include "core/format/format.h"
 #include "core/model/layers.h"
+#include "core/type_totals.h"
 
 const char *delta_null_reason(const struct delta_record *delta)
 {
@@ -73,6 +74,10 @@ const char *comparison_status_reason(const struct comparison *c, size_t pair)
         return NULL;
     if (!c->scan)
         return "values not read";
+    if (a->storage && a->storage->reason)
+        return a->storage->reason;
+    if (b->storage && b->storage->reason)
+        return b->storage->reason;
     if (a->dtype == DTYPE_UNKNOWN || b->dtype == DTYPE_UNKNOWN)
         return "dtype unsupported";
     return "values not decodable";
@@ -172,34 +177,22 @@ static void write_request(const struct comparison *c, struct writer *w)
     write_end(w);
 }
 
-struct dtype_totals {
-    struct name name;
-    uint64_t tensors, parameters, bytes;
-};
-
-/* Per dtype, in the order of the dtype table; types this build does not know follow by name as "unknown". */
+/* Per dtype, those of the dtype table first. */
 static void write_dtypes(const struct model *model, struct writer *w)
 {
-    struct dtype_totals totals[DTYPE_COUNT] = {0};
+    struct type_totals totals = {.count = 0};
 
-    for (size_t t = 0; t < model->tensor_count; t++) {
-        const struct tensor *tensor = &model->tensors[t];
-        struct dtype_totals *total = &totals[tensor->dtype];
-
-        total->tensors++;
-        total->parameters += tensor->shape.elements;
-        total->bytes += tensor->extent.bytes;
-    }
+    for (size_t t = 0; t < model->tensor_count; t++)
+        type_totals_add(&totals, &model->tensors[t], model->tensors[t].shape.elements);
     write_object(w, "dtypes");
-    for (int d = 0; d < DTYPE_COUNT; d++) {
-        const char *name = d == DTYPE_UNKNOWN ? "unknown" : dtype_traits((enum dtype)d)->name;
+    for (size_t i = 0; i < totals.count; i++) {
+        const struct type_total *total = &totals.items[i];
 
-        if (totals[d].tensors == 0)
-            continue;
-        write_object(w, name);
-        write_u64(w, "tensors", totals[d].tensors);
-        write_u64(w, "parameters", totals[d].parameters);
-        write_u64(w, "bytes", totals[d].bytes);
+        w->ops->key(w, total->name.text, total->name.bytes);
+        w->ops->begin(w, WRITER_OBJECT);
+        write_u64(w, "tensors", total->tensors);
+        write_u64(w, "parameters", total->parameters);
+        write_u64(w, "bytes", total->bytes);
         write_end(w);
     }
     write_end(w);

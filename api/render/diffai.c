@@ -40,7 +40,7 @@ static void write_stats(const struct comparison *c, size_t pair, size_t model, s
     }
     write_key(w, "shape");
     write_shape(w, &tensor->shape);
-    if (tensor->dtype == DTYPE_UNKNOWN)
+    if (tensor->storage && tensor->storage->stored_as.text)
         write_named(w, "dtype", tensor_dtype_name(tensor));
     else
         write_text(w, "dtype", dtype_traits(tensor->dtype)->short_name);

@@ -43,7 +43,7 @@ static void put_shape(struct output *output, const struct shape *shape)
 
 static void put_dtype(struct output *output, const struct tensor *tensor)
 {
-    if (tensor->dtype == DTYPE_UNKNOWN)
+    if (tensor->storage && tensor->storage->stored_as.text)
         put_name(output, tensor_dtype_name(tensor));
     else
         output_text(output, dtype_traits(tensor->dtype)->short_name);

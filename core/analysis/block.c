@@ -1,20 +1,19 @@
 #include "core/analysis/block.h"
 
+#include "core/decode/decoder.h"
 #include "core/scan/decode.h"
 
 bool block_is_readable(const struct tensor *tensor)
 {
     const struct dtype_traits *traits = dtype_traits(tensor->dtype);
 
-    return tensor_is_decodable(tensor) && !tensor->storage && traits->kind == DTYPE_KIND_FLOAT && traits->bits >= 8;
+    return tensor_is_decodable(tensor) && traits->kind == DTYPE_KIND_FLOAT && traits->bits >= 8;
 }
 
 int block_read(const struct model *model, const struct tensor *tensor, uint64_t first, size_t count, uint8_t *stored,
                double *values, struct error *err)
 {
-    unsigned element_bytes = dtype_traits(tensor->dtype)->bits / 8;
-    int rc = source_read_at(model->files[tensor->extent.source].source, tensor->extent.offset + first * element_bytes,
-                            stored, count * element_bytes, err);
+    int rc = decoder_read(model, tensor, first, count, stored, err);
 
     if (rc == 0)
         decode_f64(tensor->dtype, stored, 0, count, values);

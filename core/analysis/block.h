@@ -4,7 +4,7 @@
 
 #include "core/compare.h"
 
-/* Whether block_read can: a real float type of whole bytes, stored plainly. */
+/* Whether block_read can: its values are of a real float type of whole bytes. */
 bool block_is_readable(const struct tensor *tensor);
 
 /* Elements [first, first + count) as doubles. stored: room for 8 × count bytes. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/analysis/change_summary.h"
+#include "core/decode/decoder.h"
 #include "core/scan/decode.h"
 
 enum { RUNS = 4, RUN_ELEMENTS = 1024 };
@@ -35,7 +36,7 @@ static double cast_to(enum dtype dtype, double x)
 
 static bool is_castable(const struct tensor *tensor)
 {
-    return tensor_is_decodable(tensor) && !tensor->storage &&
+    return tensor_is_decodable(tensor) && !tensor_is_encoded(tensor) &&
            (tensor->dtype == DTYPE_F16 || tensor->dtype == DTYPE_BF16 || tensor->dtype == DTYPE_F32 ||
             tensor->dtype == DTYPE_F64);
 }
@@ -49,9 +50,7 @@ static int read_run(const struct model *model, const struct tensor *tensor, uint
                     struct error *err)
 {
     uint8_t stored[RUN_ELEMENTS * 8];
-    uint64_t element_bytes = dtype_traits(tensor->dtype)->bits / 8;
-    int rc = source_read_at(model->files[tensor->extent.source].source, tensor->extent.offset + first * element_bytes,
-                            stored, count * element_bytes, err);
+    int rc = decoder_read(model, tensor, first, count, stored, err);
 
     if (rc == 0)
         decode_f64(tensor->dtype, stored, 0, count, out);

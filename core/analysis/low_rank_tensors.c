@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/decode/decoder.h"
 #include "core/scan/decode.h"
 
 /* Multiplications that the exact way may spend in one comparison: some seconds. */
@@ -12,9 +13,8 @@
 /* Δ of one pair. */
 struct delta_reader {
     struct {
-        struct source *source;
-        uint64_t offset;
-        enum dtype dtype;
+        const struct model *model;
+        const struct tensor *tensor;
     } sides[2];
     uint8_t *stored;
     double *values; /* of the baseline */
@@ -43,13 +43,11 @@ static int reserve(struct delta_reader *reader, size_t count, struct error *err)
 static int read_side(struct delta_reader *reader, int side, uint64_t first, size_t count, double *out,
                      struct error *err)
 {
-    enum dtype dtype = reader->sides[side].dtype;
-    uint64_t element_bytes = dtype_traits(dtype)->bits / 8;
-    int rc = source_read_at(reader->sides[side].source, reader->sides[side].offset + first * element_bytes,
-                            reader->stored, count * element_bytes, err);
+    const struct tensor *tensor = reader->sides[side].tensor;
+    int rc = decoder_read(reader->sides[side].model, tensor, first, count, reader->stored, err);
 
     if (rc == 0)
-        decode_f64(dtype, reader->stored, 0, count, out);
+        decode_f64(tensor->dtype, reader->stored, 0, count, out);
     return rc;
 }
 
@@ -70,9 +68,9 @@ static int read_delta(void *context, uint64_t first, size_t count, double *ret_v
     return rc;
 }
 
-static bool is_plain(const struct tensor *tensor)
+static bool is_read_in_bytes(const struct tensor *tensor)
 {
-    return tensor_is_decodable(tensor) && !tensor->storage && dtype_traits(tensor->dtype)->bits >= 8;
+    return tensor_is_decodable(tensor) && dtype_traits(tensor->dtype)->bits >= 8;
 }
 
 struct candidate {
@@ -103,11 +101,9 @@ static void point_at(const struct comparison *c, size_t pair, struct delta_reade
 {
     for (int side = 0; side < 2; side++) {
         size_t model = side ? c->model_count - 1 : 0;
-        const struct tensor *tensor = comparison_tensor(c, pair, model);
 
-        reader->sides[side].source = c->models[model]->files[tensor->extent.source].source;
-        reader->sides[side].offset = tensor->extent.offset;
-        reader->sides[side].dtype = tensor->dtype;
+        reader->sides[side].model = c->models[model];
+        reader->sides[side].tensor = comparison_tensor(c, pair, model);
     }
 }
 
@@ -200,7 +196,8 @@ static int measure_all(const struct comparison *c, const struct compare_env *env
         size_t pair = candidates[i].pair;
         uint64_t elements = comparison_tensor(c, pair, 0)->shape.elements;
 
-        if (!is_plain(comparison_tensor(c, pair, 0)) || !is_plain(comparison_tensor(c, pair, c->model_count - 1))) {
+        if (!is_read_in_bytes(comparison_tensor(c, pair, 0)) ||
+            !is_read_in_bytes(comparison_tensor(c, pair, c->model_count - 1))) {
             low_rank->not_plain++;
         } else if (elements > left) {
             candidates[low_rank->over_budget++] = candidates[i];

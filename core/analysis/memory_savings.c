@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/analysis/memory.h"
+#include "core/decode/decoder.h"
 
 enum { CONFIRM_BYTES = 1 << 18 };
 
@@ -116,11 +117,10 @@ static int confirm(const struct model *model, const struct tensor *a, const stru
 {
     for (uint64_t at = 0; at < a->extent.bytes; at += CONFIRM_BYTES) {
         size_t bytes = (size_t)(a->extent.bytes - at < CONFIRM_BYTES ? a->extent.bytes - at : CONFIRM_BYTES);
-        int rc = source_read_at(model->files[a->extent.source].source, a->extent.offset + at, buffer, bytes, err);
+        int rc = decoder_read_bytes(model, a, at, bytes, buffer, err);
 
         if (rc == 0)
-            rc = source_read_at(model->files[b->extent.source].source, b->extent.offset + at, buffer + CONFIRM_BYTES,
-                                bytes, err);
+            rc = decoder_read_bytes(model, b, at, bytes, buffer + CONFIRM_BYTES, err);
         if (rc)
             return rc;
         if (memcmp(buffer, buffer + CONFIRM_BYTES, bytes) != 0) {

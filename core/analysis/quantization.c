@@ -6,6 +6,7 @@
 #include "core/analysis/analysis.h"
 #include "core/analysis/what_if.h"
 #include "core/document.h"
+#include "core/type_totals.h"
 
 /* 20·log10(2): decibels a bit, of the Gaussian rate–distortion bound. */
 #define DB_PER_BIT 6.020599913279624
@@ -231,20 +232,18 @@ static void write_tensor(const struct comparison *c, const void *opaque, size_t 
 /* How many parameters each side holds in each dtype, over the pairs taken; tells whether the candidate mixes types. */
 static bool write_dtypes(const struct comparison *c, struct writer *w, const char *key, size_t model)
 {
-    uint64_t parameters[DTYPE_COUNT] = {0};
-    unsigned kinds = 0;
+    struct type_totals totals = {.count = 0};
 
     for (size_t pair = 0; pair < c->pairing->pairs; pair++)
         if (is_taken(c, pair))
-            parameters[comparison_tensor(c, pair, model)->dtype] += comparison_delta(c, pair)->elements;
+            type_totals_add(&totals, comparison_tensor(c, pair, model), comparison_delta(c, pair)->elements);
     write_object(w, key);
-    for (int d = 1; d < DTYPE_COUNT; d++)
-        if (parameters[d]) {
-            write_u64(w, dtype_traits((enum dtype)d)->name, parameters[d]);
-            kinds++;
-        }
+    for (size_t i = 0; i < totals.count; i++) {
+        w->ops->key(w, totals.items[i].name.text, totals.items[i].name.bytes);
+        w->ops->u64(w, totals.items[i].parameters);
+    }
     write_end(w);
-    return kinds > 1;
+    return totals.count > 1;
 }
 
 static void write_damaged(const struct comparison *c, const struct quantization_state *state, struct writer *w)

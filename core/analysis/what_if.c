@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/decode/decoder.h"
 #include "core/scan/decode.h"
 
 enum target { TO_F16, TO_BF16, TO_F8_E4M3, TO_F8_E5M2, TO_INT8, TO_INT4_G32, TO_INT4_G128, TARGET_COUNT };
@@ -147,7 +148,6 @@ static int measure_tensor(const struct model *model, const struct tensor *tensor
 {
     const struct shape *shape = &tensor->shape;
     uint64_t columns = shape->rank ? shape->dims[shape->rank - 1] : 1, rows, sampled;
-    uint64_t element_bytes = dtype_traits(tensor->dtype)->bits / 8;
     size_t taken;
 
     if (shape->elements == 0)
@@ -158,9 +158,7 @@ static int measure_tensor(const struct model *model, const struct tensor *tensor
     set_bytes(m, rows, columns);
     for (uint64_t i = 0; i < sampled; i++) {
         uint64_t row = (uint64_t)((unsigned __int128)i * rows / sampled);
-        int rc = source_read_at(model->files[tensor->extent.source].source,
-                                tensor->extent.offset + row * columns * element_bytes, sampler->stored,
-                                taken * element_bytes, err);
+        int rc = decoder_read(model, tensor, row * columns, taken, sampler->stored, err);
 
         if (rc)
             return rc;
@@ -172,8 +170,8 @@ static int measure_tensor(const struct model *model, const struct tensor *tensor
 
 static bool is_measured(const struct tensor *tensor)
 {
-    return tensor && tensor_is_decodable(tensor) && !tensor->storage &&
-           dtype_traits(tensor->dtype)->kind == DTYPE_KIND_FLOAT && dtype_traits(tensor->dtype)->bits >= 16;
+    return tensor && tensor_is_decodable(tensor) && dtype_traits(tensor->dtype)->kind == DTYPE_KIND_FLOAT &&
+           dtype_traits(tensor->dtype)->bits >= 16;
 }
 
 int what_if_measure(const struct comparison *c, const struct compare_env *env, struct what_if **ret_what_if,

@@ -16,7 +16,7 @@ struct name tensor_dtype_name(const struct tensor *tensor)
 
 bool tensor_is_decodable(const struct tensor *tensor)
 {
-    if (tensor->storage)
-        return tensor->storage->decoder != NULL;
+    if (tensor->storage && !tensor->storage->decoder)
+        return false;
     return tensor->dtype != DTYPE_UNKNOWN;
 }

@@ -15,7 +15,7 @@ struct shape {
 
 struct extent {
     uint64_t offset; /* in the source */
-    uint64_t bytes;
+    uint64_t bytes;  /* of the stored form; of the plain elements where these are only moved */
     uint32_t source; /* index into the model's files */
 };
 
@@ -24,12 +24,14 @@ struct decoder;
 /* How stored bytes become values where they are not simply contiguous little-endian elements of dtype. */
 struct storage {
     const struct decoder *decoder; /* NULL: the values cannot be decoded here */
-    struct name stored_as;         /* the type's name as the file spells it */
+    struct name stored_as;         /* the type's name as the file spells it; .text NULL: elements of dtype, moved */
+    const char *reason;            /* why there is no decoder; NULL: "dtype unsupported" */
+    const void *parameters;        /* the decoder's own, kept by the model */
 };
 
 struct tensor {
     struct name name;
-    enum dtype dtype; /* of the logical values */
+    enum dtype dtype; /* of the logical values: what a decoder yields */
     struct shape shape;
     struct extent extent;
     const struct storage *storage; /* NULL: contiguous, row-major, little-endian, stored as dtype */

@@ -57,8 +57,7 @@ int channels_begin(struct channels *channels, const struct tensor *tensor, unsig
     int rc;
 
     channels->rows = channels->columns = 0;
-    if (!tensor || shape->rank < 2 || shape->elements == 0 || tensor->storage ||
-        dtype_traits(tensor->dtype)->kind != DTYPE_KIND_FLOAT)
+    if (!tensor || shape->rank < 2 || shape->elements == 0 || dtype_traits(tensor->dtype)->kind != DTYPE_KIND_FLOAT)
         return 0;
     if ((needs & NEED_ROWS) && shape->dims[0] <= ROWS_MAX)
         channels->rows = shape->dims[0];

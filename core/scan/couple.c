@@ -7,8 +7,8 @@
 
 bool couple_takes_part(const struct tensor *a, const struct tensor *b)
 {
-    return a && b && tensor_is_decodable(a) && tensor_is_decodable(b) && !a->storage && !b->storage &&
-           dtype_is_parameter(a->dtype) && dtype_is_parameter(b->dtype) && shape_equal(&a->shape, &b->shape);
+    return a && b && tensor_is_decodable(a) && tensor_is_decodable(b) && dtype_is_parameter(a->dtype) &&
+           dtype_is_parameter(b->dtype) && shape_equal(&a->shape, &b->shape);
 }
 
 void couple_record_init(struct couple_record *record)

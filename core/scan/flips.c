@@ -29,7 +29,7 @@ void flips_list(struct measure *m, struct flips *flips, const struct stored *a, 
     const size_t terms = a->dtype == DTYPE_C64 ? 2 : 1;
     const bool is_wide = dtype_traits(a->dtype)->is_wide;
 
-    if (a->dtype != b->dtype || flips->count == FLIPS_MAX)
+    if (a->dtype != b->dtype || a->is_encoded || b->is_encoded || flips->count == FLIPS_MAX)
         return;
     decode_f64(a->dtype, a->base, a->first + at, elements, m->a64);
     decode_f64(b->dtype, b->base, b->first + at, elements, m->b64);

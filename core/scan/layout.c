@@ -23,17 +23,12 @@ void layout_done(struct layout *layout)
     *layout = (struct layout){0};
 }
 
-/* Decoders of other storage than plain elements come later: today those tensors are opaque to the pass. */
-static bool is_readable(const struct tensor *tensor)
-{
-    return tensor_is_decodable(tensor) && !tensor->storage;
-}
-
 static enum scan_coverage coverage_of(const struct tensor *a, const struct tensor *b)
 {
-    if (!is_readable(a) || !is_readable(b)) {
-        if (!is_readable(a) && !is_readable(b) && name_equal(tensor_dtype_name(a), tensor_dtype_name(b)) &&
-            shape_equal(&a->shape, &b->shape) && a->extent.bytes == b->extent.bytes)
+    if (!tensor_is_decodable(a) || !tensor_is_decodable(b)) {
+        if (!tensor_is_decodable(a) && !tensor_is_decodable(b) &&
+            name_equal(tensor_dtype_name(a), tensor_dtype_name(b)) && shape_equal(&a->shape, &b->shape) &&
+            a->extent.bytes == b->extent.bytes)
             return COVERED_BYTES;
         return COVERED_OPAQUE;
     }
@@ -109,7 +104,7 @@ void layout_of(struct layout *layout, const struct scan_plan *plan, size_t pair)
         layout->coverage = coverage_of(baseline, candidate);
     has_delta = layout->coverage == COVERED_VALUES || layout->coverage == COVERED_ROWS;
     for (size_t m = 0; m < models; m++) {
-        if (layout->tensor[m] && is_readable(layout->tensor[m]) &&
+        if (layout->tensor[m] && tensor_is_decodable(layout->tensor[m]) &&
             (is_measured || is_digested || (has_delta && (m == 0 || m == last))))
             join_group(layout, m);
     }

@@ -16,6 +16,7 @@ struct stored {
     const uint8_t *base;
     uint64_t first; /* below 8: for the dtypes of less than a byte */
     size_t elements;
+    bool is_encoded; /* the file holds other bits than base */
 };
 
 struct survey;

@@ -148,7 +148,8 @@ void scan_result_begin(struct scan_result *result, const struct layout *layout, 
     result->coverage[pair] = (uint8_t)layout->coverage;
     delta->has_row_fit = layout->is_row_fit;
     if (layout->coverage == COVERED_VALUES)
-        delta->is_bytes_equal = layout->tensor[0]->dtype == layout->tensor[layout->models - 1]->dtype;
+        delta->is_bytes_equal =
+            name_equal(tensor_dtype_name(layout->tensor[0]), tensor_dtype_name(layout->tensor[layout->models - 1]));
     else
         delta->is_bytes_equal = layout->coverage == COVERED_BYTES;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/decode/decoder.h"
 #include "core/scan/couple.h"
 #include "core/scan/quantile.h"
 #include "core/scan/survey.h"
@@ -15,7 +16,10 @@ void scanner_done(struct scanner *scanner)
     layout_done(&scanner->layout);
     yield_done(&scanner->yield);
     gather_free(scanner->whole);
+    for (size_t m = 0; scanner->decoded && m < scanner->plan->model_count; m++)
+        free(scanner->decoded[m].values);
     free(scanner->windows);
+    free(scanner->decoded);
     free(scanner->stored);
     free(scanner->measure);
     free(scanner->bins);
@@ -41,8 +45,9 @@ int scanner_init(struct scanner *scanner, const struct scan_plan *plan, const st
         return rc;
     scanner->windows = calloc(plan->model_count, sizeof(*scanner->windows));
     scanner->stored = calloc(plan->model_count, sizeof(*scanner->stored));
+    scanner->decoded = calloc(plan->model_count, sizeof(*scanner->decoded));
     scanner->measure = calloc(1, sizeof(*scanner->measure));
-    if (!scanner->windows || !scanner->stored || !scanner->measure)
+    if (!scanner->windows || !scanner->stored || !scanner->decoded || !scanner->measure)
         goto no_memory;
     scanner->measure->kernels = kernels;
     scanner->measure->epsilon = plan->epsilon;
@@ -144,6 +149,71 @@ static int unit_of_bytes(struct scanner *scanner, uint32_t g, uint64_t unit, str
     return 0;
 }
 
+static int reserve_values(struct decoded *decoded, size_t bytes, struct error *err)
+{
+    uint8_t *grown;
+
+    if (bytes <= decoded->capacity)
+        return 0;
+    grown = realloc(decoded->values, bytes);
+    if (!grown)
+        return error_set(err, ERROR_NO_MEMORY, "no memory for %zu bytes of decoded values", bytes);
+    decoded->values = grown;
+    decoded->capacity = bytes;
+    return 0;
+}
+
+/* The unit's elements of a tensor that a decoder reads. Its bytes are digested, and later held against those of the
+ * other side, in the form that the file has where that is another one. */
+static int unit_decode(struct scanner *scanner, size_t m, uint64_t first, size_t elements, struct yield *yield,
+                       struct error *err)
+{
+    const struct tensor *tensor = scanner->layout.tensor[m];
+    const struct decoder *decoder = tensor->storage->decoder;
+    struct decoded *decoded = &scanner->decoded[m];
+    const size_t bytes = elements * (dtype_traits(tensor->dtype)->bits / 8);
+    int rc = reserve_values(decoded, bytes, err);
+
+    if (rc)
+        return rc;
+    if (decoder->granule) {
+        const uint64_t from = first / decoder->granule * decoder->granule_bytes;
+        const uint64_t to = (first + elements + decoder->granule - 1) / decoder->granule * decoder->granule_bytes;
+
+        rc = unit_view(scanner, m, from, to - from, &decoded->bytes, err);
+        if (rc)
+            return rc;
+        decoded->byte_count = (size_t)(to - from);
+        yield->bytes += to - from;
+        decoder_decode(tensor, decoded->bytes, first, elements, decoded->values);
+    } else {
+        rc = decoder->read(scanner->plan->models[m], tensor, first, elements, decoded->values, err);
+        if (rc)
+            return unit_failed(scanner, tensor, m, tensor->extent.offset, rc, err);
+        yield->bytes += bytes;
+    }
+    if (!decoder->granule || !decoder->is_encoding) {
+        decoded->bytes = decoded->values;
+        decoded->byte_count = bytes;
+    }
+    scanner->stored[m].base = decoded->values;
+    scanner->stored[m].elements = elements;
+    scanner->stored[m].is_encoded = decoder->is_encoding;
+    return unit_digest(scanner, &yield->sides[m], decoded->bytes, decoded->byte_count, err);
+}
+
+/* Other bytes may decode to the same values. */
+static bool is_encoded_alike(const struct scanner *scanner)
+{
+    const size_t last = scanner->layout.models - 1;
+    const struct tensor *a = scanner->layout.tensor[0], *b = scanner->layout.tensor[last];
+    const struct decoded *x = &scanner->decoded[0], *y = &scanner->decoded[last];
+
+    if (!tensor_is_encoded(a) || !tensor_is_encoded(b))
+        return true;
+    return x->byte_count == y->byte_count && memcmp(x->bytes, y->bytes, x->byte_count) == 0;
+}
+
 /* The unit's elements of model m, as far as its tensor reaches. */
 static int unit_load(struct scanner *scanner, size_t m, uint64_t first, uint64_t elements, struct yield *yield,
                      struct error *err)
@@ -159,6 +229,8 @@ static int unit_load(struct scanner *scanner, size_t m, uint64_t first, uint64_t
         return 0;
     if (elements > total - first)
         elements = total - first;
+    if (tensor->storage)
+        return unit_decode(scanner, m, first, (size_t)elements, yield, err);
     if (first + elements > (UINT64_MAX - 7) / bits)
         return unit_failed(scanner, tensor, m, tensor->extent.offset,
                            error_set(err, ERROR_FORMAT, "has more elements than any file can hold"), err);
@@ -310,6 +382,7 @@ static int unit_measure(struct scanner *scanner, const struct layout_group *grou
         if (layout->is_row_fit && group->grid.columns <= group->grid.unit_columns)
             pair.row_elements = group->grid.columns;
         measure_pair(scanner->measure, &pair, &yield->sides[0].record, &yield->sides[last].record, &yield->delta);
+        yield->delta.is_bytes_equal = yield->delta.is_bytes_equal && is_encoded_alike(scanner);
         yield->has_delta = true;
     }
     if (yield->couples) {

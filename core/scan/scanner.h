@@ -8,12 +8,21 @@
 #include "core/scan/window.h"
 #include "core/scan/yield.h"
 
+/* A unit of one side that a decoder read. */
+struct decoded {
+    uint8_t *values;
+    size_t capacity;
+    const uint8_t *bytes; /* what stands for the unit where bytes are compared: values, or as the file has them */
+    size_t byte_count;
+};
+
 struct scanner {
     const struct scan_plan *plan;
     struct scan_result *result; /* quantiles of small tensors go there at once */
     struct layout layout;       /* of the pair at hand */
     struct window *windows;     /* [model] */
     struct stored *stored;      /* [model] */
+    struct decoded *decoded;    /* [model]; grows as needed */
     struct measure *measure;
     struct yield yield;    /* of whole pairs */
     struct gather *whole;  /* of whole pairs; NULL: not needed */

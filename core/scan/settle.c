@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/decode/decoder.h"
 #include "core/model/layers.h"
 #include "core/model/order.h"
 #include "core/scan/repair.h"
@@ -38,6 +39,7 @@ struct settling {
     size_t item_count;
     uint32_t *order; /* items by content, side and place */
     struct window windows[2];
+    uint8_t *moved[2]; /* CONFIRM_BYTES of a tensor whose elements lie elsewhere */
     struct settlement *settlement;
 };
 
@@ -217,14 +219,34 @@ static int sort_items(struct settling *s, struct error *err)
     return 0;
 }
 
-/* Whether the stored bytes are equal, all of them. */
+/* Bytes [at, at + bytes) that stand for the item's tensor. */
+static int confirm_view(struct settling *s, const struct item *item, int side, uint64_t at, size_t bytes,
+                        const uint8_t **ret_data, struct error *err)
+{
+    const struct tensor *tensor = tensor_of(s, item);
+    const struct model *model = s->plan->models[model_of(s, item)];
+    const struct extent *extent = &tensor->extent;
+
+    if (!tensor->storage || tensor_is_encoded(tensor))
+        return window_view(&s->windows[side], model->files[extent->source].source, extent->offset + at, bytes, ret_data,
+                           err);
+    if (!s->moved[side])
+        s->moved[side] = malloc(CONFIRM_BYTES);
+    if (!s->moved[side])
+        return no_memory(err);
+    *ret_data = s->moved[side];
+    return decoder_read_bytes(model, tensor, at, bytes, s->moved[side], err);
+}
+
+/* Whether the stored bytes are equal, all of them, and of one type. */
 static int confirm(struct settling *s, const struct item *a, const struct item *b, bool *ret_is_equal,
                    struct error *err)
 {
     const struct item *items[2] = {a, b};
     const uint64_t bytes = tensor_of(s, a)->extent.bytes;
 
-    *ret_is_equal = bytes == tensor_of(s, b)->extent.bytes;
+    *ret_is_equal = bytes == tensor_of(s, b)->extent.bytes &&
+                    name_equal(tensor_dtype_name(tensor_of(s, a)), tensor_dtype_name(tensor_of(s, b)));
     for (uint64_t at = 0; *ret_is_equal && at < bytes; at += CONFIRM_BYTES) {
         const size_t n = bytes - at < CONFIRM_BYTES ? (size_t)(bytes - at) : CONFIRM_BYTES;
         const uint8_t *data[2];
@@ -232,9 +254,7 @@ static int confirm(struct settling *s, const struct item *a, const struct item *
         if (s->env->cancel && atomic_load_explicit(s->env->cancel, memory_order_relaxed))
             return error_set(err, ERROR_CANCELLED, "cancelled");
         for (int i = 0; i < 2; i++) {
-            const struct extent *extent = &tensor_of(s, items[i])->extent;
-            struct source *source = s->plan->models[model_of(s, items[i])]->files[extent->source].source;
-            int rc = window_view(&s->windows[i], source, extent->offset + at, n, &data[i], err);
+            int rc = confirm_view(s, items[i], i, at, n, &data[i], err);
 
             if (rc)
                 return rc;
@@ -541,6 +561,8 @@ int settle_by_content(const struct scan_plan *plan, const struct scan_env *env, 
     }
     window_done(&s.windows[0]);
     window_done(&s.windows[1]);
+    free(s.moved[0]);
+    free(s.moved[1]);
     free(s.items);
     free(s.order);
     if (rc) {

@@ -1,0 +1,48 @@
+/* How stored bytes become values where a tensor is not simply contiguous little-endian elements of its dtype. Decoders
+ * keep no state: deflated bytes are a source of their own (core/io), and so any thread may read any range. */
+#ifndef CORE_DECODE_DECODER_H
+#define CORE_DECODE_DECODER_H
+
+#include "core/model/model.h"
+
+struct decoder {
+    const char *name;
+    /* The values take another form than the stored bytes, which are what is held against each other and digested. Else
+     * elements only lie elsewhere or the other way round, and the tensor's bytes are those of its plain elements. */
+    bool is_encoding;
+    /* Either: granule elements lie in granule_bytes bytes, one granule behind the other from the extent's start. */
+    uint32_t granule, granule_bytes;
+    void (*decode)(const struct storage *storage, const uint8_t *stored, size_t granules, void *out);
+    /* Or, with granule 0: plain elements [first, first + elements) of the tensor, which lie anywhere. */
+    int (*read)(const struct model *model, const struct tensor *tensor, uint64_t first, size_t elements, void *out,
+                struct error *err);
+};
+
+enum { DECODER_GRANULE_MAX = 256 };
+
+bool tensor_is_encoded(const struct tensor *tensor);
+
+/* Elements [first, first + elements) as plain elements of tensor->dtype, which has whole bytes where the tensor has a
+ * storage; without one, the range starts at a byte. */
+int decoder_read(const struct model *model, const struct tensor *tensor, uint64_t first, size_t elements, void *out,
+                 struct error *err);
+
+/* The same from stored bytes at hand: those of the granules that the range touches. With granules only. */
+void decoder_decode(const struct tensor *tensor, const uint8_t *stored, uint64_t first, size_t elements, void *out);
+
+/* Bytes [offset, offset + bytes) of the extent.bytes that the tensor is compared and digested by; both multiples of 8
+ * or the end. */
+int decoder_read_bytes(const struct model *model, const struct tensor *tensor, uint64_t offset, size_t bytes, void *out,
+                       struct error *err);
+
+/* Bytes of every element turned round, in granules of one element of that dtype. */
+const struct decoder *decoder_swapped(enum dtype dtype);
+
+/* Elements at strides: parameters point to a struct strides. */
+struct strides {
+    const uint64_t *steps; /* in elements, one a dimension */
+    bool is_swapped;
+};
+extern const struct decoder decoder_strided;
+
+#endif

@@ -54,183 +54,186 @@ static const struct parameter_row {
     {"running_mean", NORM}, {"running_var", NORM}, {"num_batches_tracked", NORM}, {"gamma", NORM}, {"beta", BIAS},
 };
 
+#define PATTERN(text) text, sizeof(text) - 1
+
 static const struct module_row {
     const char *pattern; /* lower case; the last components of the module's path */
-    const char *within;  /* a component before those must match this; NULL: none need */
+    size_t pattern_bytes;
+    const char *within; /* a component before those must match this; NULL: none need */
     enum module_type type;
 } module_rows[] = {
     /* Mixtures of experts. Everything below "experts" is an expert's, whatever its name. */
-    {"*", "experts", EXPERT},
-    {"*", "shared_expert", EXPERT},
-    {"*", "shared_experts", EXPERT},
-    {"*", "expert_*", EXPERT},
-    {"ffn_gate_inp", NULL, ROUTER}, /* GGUF */
-    {"ffn_gate_inp_shexp", NULL, ROUTER},
-    {"ffn_*_exps", NULL, EXPERT},
-    {"ffn_*_shexp", NULL, EXPERT},
-    {"*", "router", ROUTER},
-    {"router", NULL, ROUTER},
-    {"gate", "mlp", ROUTER},
-    {"gate", "*moe*", ROUTER},
-    {"gate", "feed_forward", ROUTER},
-    {"gate", "ffn", ROUTER},
-    {"shared_expert_gate", NULL, ROUTER},
-    {"input_linear", "*moe*", EXPERT}, /* Granite */
-    {"output_linear", "*moe*", EXPERT},
-    {"ffn_gate.*", NULL, EXPERT}, /* early GGUF: one tensor an expert */
-    {"ffn_up.*", NULL, EXPERT},
-    {"ffn_down.*", NULL, EXPERT},
+    {PATTERN("*"), "experts", EXPERT},
+    {PATTERN("*"), "shared_expert", EXPERT},
+    {PATTERN("*"), "shared_experts", EXPERT},
+    {PATTERN("*"), "expert_*", EXPERT},
+    {PATTERN("ffn_gate_inp"), NULL, ROUTER}, /* GGUF */
+    {PATTERN("ffn_gate_inp_shexp"), NULL, ROUTER},
+    {PATTERN("ffn_*_exps"), NULL, EXPERT},
+    {PATTERN("ffn_*_shexp"), NULL, EXPERT},
+    {PATTERN("*"), "router", ROUTER},
+    {PATTERN("router"), NULL, ROUTER},
+    {PATTERN("gate"), "mlp", ROUTER},
+    {PATTERN("gate"), "*moe*", ROUTER},
+    {PATTERN("gate"), "feed_forward", ROUTER},
+    {PATTERN("gate"), "ffn", ROUTER},
+    {PATTERN("shared_expert_gate"), NULL, ROUTER},
+    {PATTERN("input_linear"), "*moe*", EXPERT}, /* Granite */
+    {PATTERN("output_linear"), "*moe*", EXPERT},
+    {PATTERN("ffn_gate.*"), NULL, EXPERT}, /* early GGUF: one tensor an expert */
+    {PATTERN("ffn_up.*"), NULL, EXPERT},
+    {PATTERN("ffn_down.*"), NULL, EXPERT},
 
     /* Norms */
-    {"*norm*", NULL, NORM},
-    {"*norm*.#", NULL, NORM},
-    {"*_ln", NULL, NORM},
-    {"ln", NULL, NORM},
-    {"ln_*", NULL, NORM},
-    {"bn", NULL, NORM},
-    {"bn#", NULL, NORM},
-    {"ln#", NULL, NORM},
-    {"gn#", NULL, NORM},
-    {"downsample.1", NULL, NORM}, /* ResNet: 0 is the convolution */
+    {PATTERN("*norm*"), NULL, NORM},
+    {PATTERN("*norm*.#"), NULL, NORM},
+    {PATTERN("*_ln"), NULL, NORM},
+    {PATTERN("ln"), NULL, NORM},
+    {PATTERN("ln_*"), NULL, NORM},
+    {PATTERN("bn"), NULL, NORM},
+    {PATTERN("bn#"), NULL, NORM},
+    {PATTERN("ln#"), NULL, NORM},
+    {PATTERN("gn#"), NULL, NORM},
+    {PATTERN("downsample.1"), NULL, NORM}, /* ResNet: 0 is the convolution */
 
     /* Embeddings, and heads whose names would pass for one */
-    {"embed_out", NULL, HEAD}, /* GPT-NeoX */
-    {"time_embedding*", NULL, OTHER},
-    {"*", "time_embedding*", OTHER},
-    {"rotary_emb*", NULL, OTHER},
-    {"*", "rotary_emb*", OTHER},
-    {"*embed*", NULL, EMBEDDING},
-    {"*_embd", NULL, EMBEDDING}, /* GGUF */
-    {"token_types", NULL, EMBEDDING},
-    {"wte", NULL, EMBEDDING},
-    {"wpe", NULL, EMBEDDING},
-    {"shared", NULL, EMBEDDING}, /* T5 */
-    {"relative_attention_bias", NULL, EMBEDDING},
-    {"cls_token", NULL, EMBEDDING},
-    {"mask_token", NULL, EMBEDDING},
-    {"distillation_token", NULL, EMBEDDING},
-    {"proj*", "*patch_embed*", EMBEDDING},
+    {PATTERN("embed_out"), NULL, HEAD}, /* GPT-NeoX */
+    {PATTERN("time_embedding*"), NULL, OTHER},
+    {PATTERN("*"), "time_embedding*", OTHER},
+    {PATTERN("rotary_emb*"), NULL, OTHER},
+    {PATTERN("*"), "rotary_emb*", OTHER},
+    {PATTERN("*embed*"), NULL, EMBEDDING},
+    {PATTERN("*_embd"), NULL, EMBEDDING}, /* GGUF */
+    {PATTERN("token_types"), NULL, EMBEDDING},
+    {PATTERN("wte"), NULL, EMBEDDING},
+    {PATTERN("wpe"), NULL, EMBEDDING},
+    {PATTERN("shared"), NULL, EMBEDDING}, /* T5 */
+    {PATTERN("relative_attention_bias"), NULL, EMBEDDING},
+    {PATTERN("cls_token"), NULL, EMBEDDING},
+    {PATTERN("mask_token"), NULL, EMBEDDING},
+    {PATTERN("distillation_token"), NULL, EMBEDDING},
+    {PATTERN("proj*"), "*patch_embed*", EMBEDDING},
 
     /* Feed-forward parts that stand below something called attention (diffusers) */
-    {"ff*.net.0.proj", NULL, MLP_UP},
-    {"ff*.net.2", NULL, MLP_DOWN},
+    {PATTERN("ff*.net.0.proj"), NULL, MLP_UP},
+    {PATTERN("ff*.net.2"), NULL, MLP_DOWN},
 
     /* Attention */
-    {"qkv*", NULL, ATTENTION_QKV},
-    {"to_qkv", NULL, ATTENTION_QKV},
-    {"wqkv", NULL, ATTENTION_QKV},
-    {"attn_qkv", NULL, ATTENTION_QKV},
-    {"query_key_value", NULL, ATTENTION_QKV},
-    {"c_attn", NULL, ATTENTION_QKV},
-    {"in_proj*", "*att*", ATTENTION_QKV},
-    {"kv_a_proj_with_mqa", NULL, ATTENTION_QKV}, /* DeepSeek: keys and values in one */
-    {"kv_b_proj", NULL, ATTENTION_QKV},
-    {"attn_kv_*", NULL, ATTENTION_QKV},
-    {"q_proj", NULL, ATTENTION_Q},
-    {"q_?_proj", NULL, ATTENTION_Q},
-    {"to_q", NULL, ATTENTION_Q},
-    {"add_q_proj", NULL, ATTENTION_Q},
-    {"attn_q", NULL, ATTENTION_Q},
-    {"attn_q_?", NULL, ATTENTION_Q},
-    {"wq*", NULL, ATTENTION_Q},
-    {"q_lin", NULL, ATTENTION_Q},
-    {"query", "*att*", ATTENTION_Q},
-    {"query_proj", "*att*", ATTENTION_Q},
-    {"q", "*att*", ATTENTION_Q},
-    {"k_proj", NULL, ATTENTION_K},
-    {"to_k", NULL, ATTENTION_K},
-    {"add_k_proj", NULL, ATTENTION_K},
-    {"attn_k", NULL, ATTENTION_K},
-    {"attn_k_?", NULL, ATTENTION_K},
-    {"wk", NULL, ATTENTION_K},
-    {"k_lin", NULL, ATTENTION_K},
-    {"key", "*att*", ATTENTION_K},
-    {"key_proj", "*att*", ATTENTION_K},
-    {"k", "*att*", ATTENTION_K},
-    {"v_proj", NULL, ATTENTION_V},
-    {"to_v", NULL, ATTENTION_V},
-    {"add_v_proj", NULL, ATTENTION_V},
-    {"attn_v", NULL, ATTENTION_V},
-    {"attn_v_?", NULL, ATTENTION_V},
-    {"wv", NULL, ATTENTION_V},
-    {"v_lin", NULL, ATTENTION_V},
-    {"value", "*att*", ATTENTION_V},
-    {"value_proj", "*att*", ATTENTION_V},
-    {"v", "*att*", ATTENTION_V},
-    {"o_proj", NULL, ATTENTION_OUTPUT},
-    {"to_out", NULL, ATTENTION_OUTPUT},
-    {"to_out.0", NULL, ATTENTION_OUTPUT},
-    {"to_add_out", NULL, ATTENTION_OUTPUT},
-    {"attn_out*", NULL, ATTENTION_OUTPUT},
-    {"out_lin", NULL, ATTENTION_OUTPUT},
-    {"wo", "*att*", ATTENTION_OUTPUT},
-    {"o", "*att*", ATTENTION_OUTPUT},
-    {"out_proj", "*att*", ATTENTION_OUTPUT},
-    {"c_proj", "*att*", ATTENTION_OUTPUT},
-    {"proj", "*att*", ATTENTION_OUTPUT},
-    {"projection", "*att*", ATTENTION_OUTPUT},
-    {"output", "*att*", ATTENTION_OUTPUT},
-    {"proj_attn", NULL, ATTENTION_OUTPUT},
-    {"dense", "*att*", ATTENTION_OUTPUT}, /* BERT's attention.output.dense, Falcon's self_attention.dense */
+    {PATTERN("qkv*"), NULL, ATTENTION_QKV},
+    {PATTERN("to_qkv"), NULL, ATTENTION_QKV},
+    {PATTERN("wqkv"), NULL, ATTENTION_QKV},
+    {PATTERN("attn_qkv"), NULL, ATTENTION_QKV},
+    {PATTERN("query_key_value"), NULL, ATTENTION_QKV},
+    {PATTERN("c_attn"), NULL, ATTENTION_QKV},
+    {PATTERN("in_proj*"), "*att*", ATTENTION_QKV},
+    {PATTERN("kv_a_proj_with_mqa"), NULL, ATTENTION_QKV}, /* DeepSeek: keys and values in one */
+    {PATTERN("kv_b_proj"), NULL, ATTENTION_QKV},
+    {PATTERN("attn_kv_*"), NULL, ATTENTION_QKV},
+    {PATTERN("q_proj"), NULL, ATTENTION_Q},
+    {PATTERN("q_?_proj"), NULL, ATTENTION_Q},
+    {PATTERN("to_q"), NULL, ATTENTION_Q},
+    {PATTERN("add_q_proj"), NULL, ATTENTION_Q},
+    {PATTERN("attn_q"), NULL, ATTENTION_Q},
+    {PATTERN("attn_q_?"), NULL, ATTENTION_Q},
+    {PATTERN("wq*"), NULL, ATTENTION_Q},
+    {PATTERN("q_lin"), NULL, ATTENTION_Q},
+    {PATTERN("query"), "*att*", ATTENTION_Q},
+    {PATTERN("query_proj"), "*att*", ATTENTION_Q},
+    {PATTERN("q"), "*att*", ATTENTION_Q},
+    {PATTERN("k_proj"), NULL, ATTENTION_K},
+    {PATTERN("to_k"), NULL, ATTENTION_K},
+    {PATTERN("add_k_proj"), NULL, ATTENTION_K},
+    {PATTERN("attn_k"), NULL, ATTENTION_K},
+    {PATTERN("attn_k_?"), NULL, ATTENTION_K},
+    {PATTERN("wk"), NULL, ATTENTION_K},
+    {PATTERN("k_lin"), NULL, ATTENTION_K},
+    {PATTERN("key"), "*att*", ATTENTION_K},
+    {PATTERN("key_proj"), "*att*", ATTENTION_K},
+    {PATTERN("k"), "*att*", ATTENTION_K},
+    {PATTERN("v_proj"), NULL, ATTENTION_V},
+    {PATTERN("to_v"), NULL, ATTENTION_V},
+    {PATTERN("add_v_proj"), NULL, ATTENTION_V},
+    {PATTERN("attn_v"), NULL, ATTENTION_V},
+    {PATTERN("attn_v_?"), NULL, ATTENTION_V},
+    {PATTERN("wv"), NULL, ATTENTION_V},
+    {PATTERN("v_lin"), NULL, ATTENTION_V},
+    {PATTERN("value"), "*att*", ATTENTION_V},
+    {PATTERN("value_proj"), "*att*", ATTENTION_V},
+    {PATTERN("v"), "*att*", ATTENTION_V},
+    {PATTERN("o_proj"), NULL, ATTENTION_OUTPUT},
+    {PATTERN("to_out"), NULL, ATTENTION_OUTPUT},
+    {PATTERN("to_out.0"), NULL, ATTENTION_OUTPUT},
+    {PATTERN("to_add_out"), NULL, ATTENTION_OUTPUT},
+    {PATTERN("attn_out*"), NULL, ATTENTION_OUTPUT},
+    {PATTERN("out_lin"), NULL, ATTENTION_OUTPUT},
+    {PATTERN("wo"), "*att*", ATTENTION_OUTPUT},
+    {PATTERN("o"), "*att*", ATTENTION_OUTPUT},
+    {PATTERN("out_proj"), "*att*", ATTENTION_OUTPUT},
+    {PATTERN("c_proj"), "*att*", ATTENTION_OUTPUT},
+    {PATTERN("proj"), "*att*", ATTENTION_OUTPUT},
+    {PATTERN("projection"), "*att*", ATTENTION_OUTPUT},
+    {PATTERN("output"), "*att*", ATTENTION_OUTPUT},
+    {PATTERN("proj_attn"), NULL, ATTENTION_OUTPUT},
+    {PATTERN("dense"), "*att*", ATTENTION_OUTPUT}, /* BERT's attention.output.dense, Falcon's self_attention.dense */
 
     /* Feed-forward; a fused gate and up counts as the gate */
-    {"gate_proj", NULL, MLP_GATE},
-    {"gate_up_proj", NULL, MLP_GATE},
-    {"ffn_gate", NULL, MLP_GATE},
-    {"wi_0", NULL, MLP_GATE},
-    {"w1", NULL, MLP_GATE},
-    {"up_proj", NULL, MLP_UP},
-    {"ffn_up", NULL, MLP_UP},
-    {"wi", NULL, MLP_UP},
-    {"wi_1", NULL, MLP_UP},
-    {"w3", NULL, MLP_UP},
-    {"c_fc", NULL, MLP_UP},
-    {"fc_in", NULL, MLP_UP},
-    {"dense_h_to_4h", NULL, MLP_UP},
-    {"intermediate.dense", NULL, MLP_UP},
-    {"intermediate_dense", NULL, MLP_UP},
-    {"lin1", "ffn", MLP_UP},
-    {"lin1", "mlp", MLP_UP},
-    {"ffn", "*#*", MLP_UP}, /* ALBERT: ffn, ffn_output */
-    {"proj_mlp", NULL, MLP_UP},
-    {"fc1", "*#*", MLP_UP}, /* within a numbered layer; a bare fc1 is anybody's */
-    {"linear1", "*#*", MLP_UP},
-    {"down_proj", NULL, MLP_DOWN},
-    {"ffn_down", NULL, MLP_DOWN},
-    {"wo", NULL, MLP_DOWN}, /* T5's DenseReluDense.wo */
-    {"w2", NULL, MLP_DOWN},
-    {"mlp.c_proj", NULL, MLP_DOWN},
-    {"fc_out", NULL, MLP_DOWN},
-    {"dense_4h_to_h", NULL, MLP_DOWN},
-    {"output.dense", NULL, MLP_DOWN},
-    {"output_dense", NULL, MLP_DOWN},
-    {"lin2", "ffn", MLP_DOWN},
-    {"lin2", "mlp", MLP_DOWN},
-    {"ffn_output", NULL, MLP_DOWN},
-    {"fc2", "*#*", MLP_DOWN},
-    {"linear2", "*#*", MLP_DOWN},
+    {PATTERN("gate_proj"), NULL, MLP_GATE},
+    {PATTERN("gate_up_proj"), NULL, MLP_GATE},
+    {PATTERN("ffn_gate"), NULL, MLP_GATE},
+    {PATTERN("wi_0"), NULL, MLP_GATE},
+    {PATTERN("w1"), NULL, MLP_GATE},
+    {PATTERN("up_proj"), NULL, MLP_UP},
+    {PATTERN("ffn_up"), NULL, MLP_UP},
+    {PATTERN("wi"), NULL, MLP_UP},
+    {PATTERN("wi_1"), NULL, MLP_UP},
+    {PATTERN("w3"), NULL, MLP_UP},
+    {PATTERN("c_fc"), NULL, MLP_UP},
+    {PATTERN("fc_in"), NULL, MLP_UP},
+    {PATTERN("dense_h_to_4h"), NULL, MLP_UP},
+    {PATTERN("intermediate.dense"), NULL, MLP_UP},
+    {PATTERN("intermediate_dense"), NULL, MLP_UP},
+    {PATTERN("lin1"), "ffn", MLP_UP},
+    {PATTERN("lin1"), "mlp", MLP_UP},
+    {PATTERN("ffn"), "*#*", MLP_UP}, /* ALBERT: ffn, ffn_output */
+    {PATTERN("proj_mlp"), NULL, MLP_UP},
+    {PATTERN("fc1"), "*#*", MLP_UP}, /* within a numbered layer; a bare fc1 is anybody's */
+    {PATTERN("linear1"), "*#*", MLP_UP},
+    {PATTERN("down_proj"), NULL, MLP_DOWN},
+    {PATTERN("ffn_down"), NULL, MLP_DOWN},
+    {PATTERN("wo"), NULL, MLP_DOWN}, /* T5's DenseReluDense.wo */
+    {PATTERN("w2"), NULL, MLP_DOWN},
+    {PATTERN("mlp.c_proj"), NULL, MLP_DOWN},
+    {PATTERN("fc_out"), NULL, MLP_DOWN},
+    {PATTERN("dense_4h_to_h"), NULL, MLP_DOWN},
+    {PATTERN("output.dense"), NULL, MLP_DOWN},
+    {PATTERN("output_dense"), NULL, MLP_DOWN},
+    {PATTERN("lin2"), "ffn", MLP_DOWN},
+    {PATTERN("lin2"), "mlp", MLP_DOWN},
+    {PATTERN("ffn_output"), NULL, MLP_DOWN},
+    {PATTERN("fc2"), "*#*", MLP_DOWN},
+    {PATTERN("linear2"), "*#*", MLP_DOWN},
 
     /* Heads */
-    {"*head", NULL, HEAD},
-    {"*", "*head", HEAD},
-    {"*", "*_heads", HEAD},
-    {"output", "^", HEAD}, /* GGUF, and LLaMA's own names */
-    {"score", NULL, HEAD},
-    {"fc", "^", HEAD}, /* ResNet */
-    {"classifier", NULL, HEAD},
-    {"*", "classifier", HEAD},
-    {"*_classifier", NULL, HEAD},
-    {"qa_outputs", NULL, HEAD},
-    {"cls", NULL, HEAD},
-    {"*", "cls", HEAD}, /* BERT's cls.predictions */
+    {PATTERN("*head"), NULL, HEAD},
+    {PATTERN("*"), "*head", HEAD},
+    {PATTERN("*"), "*_heads", HEAD},
+    {PATTERN("output"), "^", HEAD}, /* GGUF, and LLaMA's own names */
+    {PATTERN("score"), NULL, HEAD},
+    {PATTERN("fc"), "^", HEAD}, /* ResNet */
+    {PATTERN("classifier"), NULL, HEAD},
+    {PATTERN("*"), "classifier", HEAD},
+    {PATTERN("*_classifier"), NULL, HEAD},
+    {PATTERN("qa_outputs"), NULL, HEAD},
+    {PATTERN("cls"), NULL, HEAD},
+    {PATTERN("*"), "cls", HEAD}, /* BERT's cls.predictions */
 
     /* Convolutions */
-    {"conv*", NULL, CONVOLUTION},
-    {"*_conv", NULL, CONVOLUTION},
-    {"*conv#*", NULL, CONVOLUTION},
-    {"conv*.#", NULL, CONVOLUTION},
-    {"conv*.parametrizations.weight", NULL, CONVOLUTION}, /* weight norm */
-    {"downsample.0", NULL, CONVOLUTION},
+    {PATTERN("conv*"), NULL, CONVOLUTION},
+    {PATTERN("*_conv"), NULL, CONVOLUTION},
+    {PATTERN("*conv#*"), NULL, CONVOLUTION},
+    {PATTERN("conv*.#"), NULL, CONVOLUTION},
+    {PATTERN("conv*.parametrizations.weight"), NULL, CONVOLUTION}, /* weight norm */
+    {PATTERN("downsample.0"), NULL, CONVOLUTION},
 };
 
 enum { COMPONENTS_MAX = 16 }; /* the last ones of a name; the rest say nothing about a module */
@@ -321,6 +324,14 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* Whether text may match a pattern that ends in such a byte: most rows are told apart by that alone. */
+static bool may_end_in(char pattern_end, struct name text)
+{
+    char end = text.bytes ? lower(text.text[text.bytes - 1]) : '\0';
+
+    return pattern_end == end || pattern_end == '*' || pattern_end == '?' || (pattern_end == '#' && is_digit(end));
+}
+
 /* '*': any run, '?': any byte, '#': a digit. Backtracks to the last star only, so the work is at most |pattern| ×
  * |text|. */
 static bool matches(const char *pattern, size_t pattern_bytes, struct name text)
@@ -348,10 +359,11 @@ static bool matches(const char *pattern, size_t pattern_bytes, struct name text)
     return p == pattern_bytes;
 }
 
-/* Whether the last of the first count components match pattern; *ret_left is how many stand before those. */
-static bool matches_tail(const char *pattern, const struct components *all, unsigned count, unsigned *ret_left)
+/* Whether the last of the first count components match the row's pattern; *ret_left is how many stand before those. */
+static bool matches_tail(const struct module_row *row, const struct components *all, unsigned count, unsigned *ret_left)
 {
-    size_t end = strlen(pattern);
+    const char *pattern = row->pattern;
+    size_t end = row->pattern_bytes;
 
     for (;;) {
         size_t start = end;
@@ -388,11 +400,14 @@ static bool is_within(const char *within, const struct components *all, unsigned
 /* By the first count components; OTHER when no row knows them. */
 static enum module_type type_by_module(const struct components *all, unsigned count)
 {
+    if (count == 0)
+        return OTHER;
     for (size_t i = 0; i < sizeof(module_rows) / sizeof(module_rows[0]); i++) {
         const struct module_row *row = &module_rows[i];
         unsigned left;
 
-        if (matches_tail(row->pattern, all, count, &left) && is_within(row->within, all, left))
+        if (may_end_in(row->pattern[row->pattern_bytes - 1], all->part[count - 1]) &&
+            matches_tail(row, all, count, &left) && is_within(row->within, all, left))
             return row->type;
     }
     return OTHER;

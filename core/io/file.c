@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "core/io/place.h"
@@ -142,6 +143,29 @@ static void file_unmap(struct source *source, struct span *span)
     *span = (struct span){0};
 }
 
+/* A read that may not wait tells; unlike mincore, it tells everybody who may read the file. */
+static bool file_is_cached(struct source *source, uint64_t offset)
+{
+    char byte;
+    struct iovec one = {.iov_base = &byte, .iov_len = 1};
+
+    return preadv2(file_of(source)->fd, &one, 1, (off_t)offset, RWF_NOWAIT) >= 0 || errno != EAGAIN;
+}
+
+static void file_advise(struct source *source, uint64_t offset, uint64_t bytes, enum source_advice advice)
+{
+    /* One call starts no more than the device's largest request, whatever it is asked for. */
+    enum { REQUEST_BYTES = 128 << 10 };
+    const int fd = file_of(source)->fd;
+
+    if (advice == SOURCE_DONE_WITH) {
+        (void)posix_fadvise(fd, (off_t)offset, (off_t)bytes, POSIX_FADV_DONTNEED);
+        return;
+    }
+    for (uint64_t at = 0; at < bytes; at += REQUEST_BYTES)
+        (void)posix_fadvise(fd, (off_t)(offset + at), REQUEST_BYTES, POSIX_FADV_WILLNEED);
+}
+
 /* What stands at the path now. Returns 0 or an errno. O_PATH: needs no right to read, and opens no device. */
 static int stat_place(const struct place *place, struct stat *ret)
 {
@@ -209,6 +233,8 @@ static const struct source_ops file_ops = {
     .read_at = file_read_at,
     .map = file_map,
     .unmap = file_unmap,
+    .is_cached = file_is_cached,
+    .advise = file_advise,
     .check = file_check,
     .close = file_close,
 };

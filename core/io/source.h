@@ -2,6 +2,7 @@
 #ifndef CORE_IO_SOURCE_H
 #define CORE_IO_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,11 @@ struct identity {
     int64_t mtime_ns, ctime_ns;
 };
 
+enum source_advice {
+    SOURCE_WILL_NEED, /* soon: a device may begin to read */
+    SOURCE_DONE_WITH, /* need not stay in the page cache */
+};
+
 struct source_ops {
     const char *name; /* "file", "memory" */
     /* Fills buf with exactly bytes bytes. ERROR_FORMAT beyond the end, ERROR_CHANGED where the file shrank, ERROR_READ.
@@ -31,6 +37,10 @@ struct source_ops {
      */
     int (*map)(struct source *, uint64_t offset, size_t bytes, struct span *ret, struct error *);
     void (*unmap)(struct source *, struct span *);
+    /* Optional, both. Hints that change no byte. is_cached: whether the byte at offset can be had without waiting for a
+     * device; true where that cannot be told. */
+    bool (*is_cached)(struct source *, uint64_t offset);
+    void (*advise)(struct source *, uint64_t offset, uint64_t bytes, enum source_advice);
     /* ERROR_CHANGED when the content may not be what was opened. */
     int (*check)(struct source *, struct error *);
     void (*close)(struct source *);
@@ -41,6 +51,9 @@ struct source {
     char *uri; /* as the requester named it: what messages say */
     uint64_t size;
     struct identity identity;
+    /* Of the pass under way: whether it asks for what comes next before it is there, and lets go of what it has read.
+     */
+    bool is_read_ahead, is_let_go;
 };
 
 int source_read_at(struct source *source, uint64_t offset, void *buf, size_t bytes, struct error *err);

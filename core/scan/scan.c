@@ -18,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/scan/cache.h"
 #include "core/scan/couple.h"
 #include "core/scan/scanner.h"
 
@@ -541,6 +542,7 @@ int scan_run(const struct scan_plan *plan, const struct scan_env *env, struct sc
         if (rc)
             goto out;
     }
+    cache_plan(plan, env);
     scan_work(runners, threads);
     if (scan.rc) {
         rc = scan.rc;

@@ -82,6 +82,9 @@ struct scan_env {
         const struct scan_progress *progress); /* optional; any thread, one at a time, ≤ 10/s and once at the end */
     void *progress_context;
     const atomic_bool *cancel; /* optional; read once per unit */
+    /* How many bytes of model files may stay in the page cache that were not there before: where all models together
+     * are larger, what has been read is let go behind the cursor. */
+    uint64_t cache_bytes;
 };
 
 struct scan_plan {

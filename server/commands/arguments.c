@@ -135,6 +135,16 @@ static int set_threads(struct arguments *a, const char *value, struct error *err
     return 0;
 }
 
+static int set_cache(struct arguments *a, const char *value, struct error *err)
+{
+    for (int i = 0; cache_policy_names[i]; i++)
+        if (strcmp(cache_policy_names[i], value) == 0) {
+            a->cache = (enum cache_policy)i;
+            return 0;
+        }
+    return error_set(err, ERROR_REQUEST, "--cache must be auto, keep or release, not \"%s\"", value);
+}
+
 static int set_quiet(struct arguments *a, const char *value, struct error *err)
 {
     (void)value;
@@ -253,6 +263,8 @@ static const struct flag flags[] = {
     {"expect-digest", "DIGEST", FOR_INSPECT, set_expected_digest,
      "--digest, held against one that was kept (sha256:HEX, or its whole line); exit 1 when it is another."},
     {"threads", "N", FOR_ALL, set_threads, "Threads of the pass; the result does not depend on it."},
+    {"cache", "HOW", FOR_ALL, set_cache,
+     "Whether files that were read stay in the page cache: keep, release, or auto (unless they are large)."},
     {"progress", NULL, FOR_ALL, set_progress, "Show progress on standard error, terminal or not."},
     {"quiet", NULL, FOR_ALL, set_quiet, "Text: the verdict only; under diffai nothing: the exit status tells."},
     {"brief", NULL, FOR_ALL, set_brief, "Text: names only."},

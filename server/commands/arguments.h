@@ -6,6 +6,7 @@
 
 #include "api/render/render.h"
 #include "core/compare.h"
+#include "server/jobs/capacity.h"
 
 enum { MODELS_MAX = 64 };
 
@@ -23,6 +24,7 @@ struct arguments {
     bool has_expected_digest;
     const char *input_format; /* diffai --format: what the models must be; NULL: any */
     unsigned threads;         /* 0: as many as processors */
+    enum cache_policy cache;
     bool is_quiet, is_brief, is_verbose, is_colorless, has_progress, is_help;
 };
 

@@ -243,6 +243,7 @@ static int compare(struct run *run, struct model **models, struct comparison **r
 {
     const struct arguments *a = run->arguments;
     struct compare_env env = {.phase = begin_phase, .phase_context = run};
+    struct capacity capacity;
     struct progress_bar bar;
     const char *isa = getenv("DIFFAID_ISA");
     int rc;
@@ -260,6 +261,8 @@ static int compare(struct run *run, struct model **models, struct comparison **r
     if (isa && *isa && isa_by_name(isa, &run->isa))
         return error_set(err, ERROR_REQUEST, "DIFFAID_ISA=%.40s names no instruction set of this processor", isa);
     env.scan.isa = run->isa;
+    capacity_read("", &capacity);
+    env.scan.cache_bytes = capacity_cache_bytes(&capacity, a->cache);
     progress_bar_init(&bar);
     if (a->has_progress || (!a->is_quiet && isatty(STDERR_FILENO))) {
         env.scan.progress = progress_bar_update;

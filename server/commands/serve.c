@@ -47,6 +47,7 @@ struct service {
     struct sweeper *sweeper;
     struct service_backend backend;
     struct capacity_plan plan;
+    uint64_t cache_bytes;      /* of the workers' passes */
     struct http *_Atomic http; /* workers may report before the front is there */
     struct http *admin;        /* NULL: there is no second port */
 };
@@ -155,6 +156,7 @@ static void plan_capacity(struct service *service)
     struct capacity capacity;
 
     capacity_read("", &capacity);
+    service->cache_bytes = capacity_cache_bytes(&capacity, (enum cache_policy)config->cache);
     capacity_plan(&capacity, config->workers, config->threads, config->job_memory_bytes, &service->plan);
     if (service->plan.is_reduced)
         LOG_LINE(LEVEL_WARNING, "this container's memory does not suffice for what was asked",
@@ -171,6 +173,7 @@ static int start_dispatcher(struct service *service, struct error *err)
                   .roots = &service->roots,
                   .uploads_fd = service->uploads->dir_fd,
                   .threads = service->plan.threads,
+                  .cache_bytes = service->cache_bytes,
                   .memory_bytes = service->plan.job_memory_bytes},
         .store = backend->store,
         .results = service->results,

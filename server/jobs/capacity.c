@@ -13,6 +13,20 @@ enum { PATH_BYTES = 4096, SERVICE_MEMORY = 200 << 20, WORKERS_MAX = 256 };
 
 static const uint64_t job_memory_least = 256u << 20;
 
+const char *const cache_policy_names[] = {"auto", "keep", "release", NULL};
+
+uint64_t capacity_cache_bytes(const struct capacity *capacity, enum cache_policy policy)
+{
+    enum { SHARE = 4 };
+    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+    if (policy != CACHE_AUTO)
+        return policy == CACHE_KEEP ? UINT64_MAX : 0;
+    if (capacity->memory_bytes && capacity->memory_bytes < memory)
+        memory = capacity->memory_bytes;
+    return memory / SHARE;
+}
+
 static bool read_line(const char *root, const char *path, char *out, size_t size)
 {
     char full[PATH_BYTES + 256];

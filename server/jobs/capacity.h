@@ -12,6 +12,12 @@ struct capacity {
 /* root: "" for this machine; a directory with a tree like /sys and /proc in tests. */
 void capacity_read(const char *root, struct capacity *ret);
 
+/* What a comparison leaves in the page cache (scan_env.cache_bytes): everything, nothing, or as much as does not crowd
+ * out other programs, a quarter of the memory. */
+enum cache_policy { CACHE_AUTO, CACHE_KEEP, CACHE_RELEASE };
+extern const char *const cache_policy_names[]; /* in this order; NULL-terminated */
+uint64_t capacity_cache_bytes(const struct capacity *capacity, enum cache_policy policy);
+
 struct capacity_plan {
     unsigned workers, threads; /* threads of each worker */
     uint64_t job_memory_bytes;

@@ -66,6 +66,7 @@ static int send_start(struct child *child, const struct child_settings *settings
     }
     message_add_u64(message, "threads", settings->threads);
     message_add_u64(message, "memory_bytes", settings->memory_bytes);
+    message_add_u64(message, "cache_bytes", settings->cache_bytes);
     for (size_t i = 0; i < settings->roots->count; i++) {
         struct json_object *root = json_object_new_object();
 

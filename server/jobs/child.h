@@ -17,6 +17,7 @@ struct child_settings {
     int uploads_fd;
     unsigned threads;
     uint64_t memory_bytes; /* address space; 0: unlimited */
+    uint64_t cache_bytes;  /* of struct scan_env */
 };
 
 struct child {

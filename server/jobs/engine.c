@@ -199,7 +199,11 @@ static int compare(struct engine_run *run, const struct job_request *request, st
 {
     const struct worker_task *task = run->task;
     struct compare_env env = {
-        .scan = {.threads = task->threads, .cancel = task->cancel, .progress = tell_progress, .progress_context = run},
+        .scan = {.threads = task->threads,
+                 .cache_bytes = task->cache_bytes,
+                 .cancel = task->cancel,
+                 .progress = tell_progress,
+                 .progress_context = run},
         .phase = begin_phase,
         .phase_context = run,
     };

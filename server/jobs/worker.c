@@ -29,6 +29,7 @@ struct worker {
     struct roots roots;
     int uploads_fd;
     unsigned threads;
+    uint64_t cache_bytes;
     pthread_mutex_t send_lock;
     struct job_progress told; /* guarded by send_lock */
     int64_t told_ms;          /* guarded by send_lock */
@@ -153,6 +154,7 @@ static void run_task(struct worker *worker, struct json_object *message, int out
         .roots = &worker->roots,
         .uploads_fd = worker->uploads_fd,
         .threads = worker->threads,
+        .cache_bytes = worker->cache_bytes,
         .cancel = &worker->cancel,
         .worker = worker,
     };
@@ -220,6 +222,7 @@ static int start(struct worker *worker, struct json_object *message, struct erro
     worker->threads = (unsigned)message_u64(message, "threads");
     if (!worker->threads)
         worker->threads = 1;
+    worker->cache_bytes = message_u64(message, "cache_bytes");
     wall_in(message_u64(message, "memory_bytes"));
     return rc;
 }

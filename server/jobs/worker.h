@@ -25,6 +25,7 @@ struct worker_task {
     const struct roots *roots;
     int uploads_fd;
     unsigned threads;
+    uint64_t cache_bytes; /* of struct scan_env */
     const atomic_bool *cancel;
     struct worker *worker; /* for worker_tell */
 };

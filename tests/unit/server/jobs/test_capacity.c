@@ -134,6 +134,17 @@ START_TEST(a_clock_that_jumped_deletes_nothing_for_a_day)
 }
 END_TEST
 
+START_TEST(the_page_cache_is_crowded_by_a_quarter_of_the_memory_at_most)
+{
+    struct capacity container = {.cores = 1, .memory_bytes = gib / 4}, machine = {.cores = 1};
+
+    ck_assert_uint_eq(capacity_cache_bytes(&container, CACHE_AUTO), gib / 16);
+    ck_assert_uint_gt(capacity_cache_bytes(&machine, CACHE_AUTO), 0);
+    ck_assert_uint_eq(capacity_cache_bytes(&machine, CACHE_KEEP), UINT64_MAX);
+    ck_assert_uint_eq(capacity_cache_bytes(&machine, CACHE_RELEASE), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("capacity");
@@ -148,6 +159,7 @@ int main(void)
     tcase_add_test(tcase, a_machine_without_limits_has_none);
     tcase_add_loop_test(tcase, workers_fit_into_memory_and_threads_into_cores, 0,
                         sizeof(plannings) / sizeof(plannings[0]));
+    tcase_add_test(tcase, the_page_cache_is_crowded_by_a_quarter_of_the_memory_at_most);
     tcase_add_test(tcase, a_clock_that_jumped_deletes_nothing_for_a_day);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

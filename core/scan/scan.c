@@ -72,6 +72,7 @@ struct runner {
     struct scan *scan;
     pthread_t thread;
     bool is_started;
+    double wall_seconds, busy_seconds;
     struct scanner scanner;
     struct error error;
 };
@@ -428,11 +429,21 @@ static void run_done(struct runner *runner, const struct task *task, uint64_t by
     }
 }
 
+static double seconds_of(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 static void run(struct runner *runner)
 {
     struct scan *scan = runner->scan;
     struct task task;
 
+    runner->wall_seconds = -seconds_of(CLOCK_MONOTONIC);
+    runner->busy_seconds = -seconds_of(CLOCK_THREAD_CPUTIME_ID);
     while (scan_deal(scan, &task)) {
         uint64_t bytes = 0;
         int rc;
@@ -447,6 +458,8 @@ static void run(struct runner *runner)
         run_done(runner, &task, bytes, rc);
         scan_report(scan);
     }
+    runner->wall_seconds += seconds_of(CLOCK_MONOTONIC);
+    runner->busy_seconds += seconds_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static void *runner_thread(void *runner)
@@ -515,6 +528,22 @@ static void scan_work(struct runner *runners, unsigned threads)
     }
 }
 
+static struct scan_pass pass_of(const struct scan *scan, const struct runner *runners, unsigned threads)
+{
+    struct scan_pass pass = {.bytes = scan->progress.bytes_done};
+    double wall = 0, busy = 0;
+
+    for (unsigned i = 0; i < threads; i++) {
+        wall += runners[i].wall_seconds;
+        busy += runners[i].busy_seconds;
+        if (runners[i].wall_seconds > pass.seconds)
+            pass.seconds = runners[i].wall_seconds;
+    }
+    if (wall > busy)
+        pass.waiting_share = (wall - busy) / wall;
+    return pass;
+}
+
 int scan_run(const struct scan_plan *plan, const struct scan_env *env, struct scan_result **ret_result,
              struct error *err)
 {
@@ -552,6 +581,7 @@ int scan_run(const struct scan_plan *plan, const struct scan_env *env, struct sc
     }
     if (env->progress)
         env->progress(env->progress_context, &scan.progress);
+    scan.result->pass = pass_of(&scan, runners, threads);
     *ret_result = scan.result;
     scan.result = NULL;
 out:

@@ -131,8 +131,16 @@ enum scan_coverage {
     COVERED_OPAQUE, /* undecodable, and nothing can be said */
 };
 
+/* How the pass went; no function of the models. */
+struct scan_pass {
+    uint64_t bytes; /* read, of all models */
+    double seconds;
+    double waiting_share; /* of its threads' time: not at work, but waiting for input (or for a processor) */
+};
+
 struct scan_result {
     size_t pairs, models;
+    struct scan_pass pass;
     struct side_record *sides;     /* [pair × models + m]; elements 0 and finite 0 where absent or undecodable */
     struct delta_record *deltas;   /* [pair] */
     uint8_t *coverage;             /* [pair]: enum scan_coverage */

@@ -185,6 +185,14 @@ static int set_progress(struct arguments *a, const char *value, struct error *er
     return 0;
 }
 
+static int set_timings(struct arguments *a, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    a->has_timings = true;
+    return 0;
+}
+
 static int set_help(struct arguments *a, const char *value, struct error *err)
 {
     (void)value;
@@ -266,6 +274,7 @@ static const struct flag flags[] = {
     {"cache", "HOW", FOR_ALL, set_cache,
      "Whether files that were read stay in the page cache: keep, release, or auto (unless they are large)."},
     {"progress", NULL, FOR_ALL, set_progress, "Show progress on standard error, terminal or not."},
+    {"timings", NULL, FOR_ALL, set_timings, "Tell on standard error where the time went."},
     {"quiet", NULL, FOR_ALL, set_quiet, "Text: the verdict only; under diffai nothing: the exit status tells."},
     {"brief", NULL, FOR_ALL, set_brief, "Text: names only."},
     {"verbose", NULL, FOR_ALL, set_verbose, "Text: also what is equal, and whole lists."},

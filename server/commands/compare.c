@@ -16,6 +16,7 @@
 #include "server/commands/arguments.h"
 #include "server/commands/command.h"
 #include "server/commands/progress.h"
+#include "server/run_report.h"
 #include "server/sigbus.h"
 
 /* What an interrupt must reach: the pass in its cancel flag, and later the unfinished file. */
@@ -46,31 +47,14 @@ static void catch_interrupts(void)
 
 struct run {
     const struct arguments *arguments;
-    double started, phase_started;
-    const char *phase;
-    struct {
-        const char *phase;
-        double seconds;
-    } timings[8];
-    size_t timing_count;
-    unsigned threads;
-    enum isa isa;
+    struct run_report report;
 };
 
 static void begin_phase(void *context, const char *phase)
 {
-    struct run *run = context;
-    double now = monotonic_seconds();
-
-    if (run->phase && run->timing_count < sizeof(run->timings) / sizeof(run->timings[0])) {
-        run->timings[run->timing_count].phase = run->phase;
-        run->timings[run->timing_count++].seconds = now - run->phase_started;
-    }
-    run->phase = phase;
-    run->phase_started = now;
+    run_report_phase(&((struct run *)context)->report, phase);
 }
 
-/* run{}: what is not a function of the inputs. */
 static void write_run(void *context, struct writer *w)
 {
     const struct run *run = context;
@@ -81,16 +65,7 @@ static void write_run(void *context, struct writer *w)
     strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     write_object(w, "run");
     write_text(w, "created", created);
-    write_figure(w, "elapsed_seconds", monotonic_seconds() - run->started, NULL);
-    write_object(w, "engine");
-    write_text(w, "version", DIFFAID_VERSION);
-    write_text(w, "isa", isa_name(run->isa == ISA_AUTO ? isa_best() : run->isa));
-    write_u64(w, "threads", run->threads);
-    write_end(w);
-    write_object(w, "timings");
-    for (size_t i = 0; i < run->timing_count; i++)
-        write_figure(w, run->timings[i].phase, run->timings[i].seconds, NULL);
-    write_end(w);
+    run_report_write(&run->report, w);
     write_end(w);
 }
 
@@ -232,20 +207,24 @@ static int render(struct run *run, const struct comparison *comparison, struct e
     int rc;
 
     is_writing = 1;
-    begin_phase(run, NULL);
+    if (comparison->scan)
+        run->report.pass = comparison->scan->pass;
+    begin_phase(run, "write");
     rc = render_to(a->out, a->renderer, comparison, &options, err);
     if (rc == 0 && a->junit)
         rc = render_to(a->junit, &junit_renderer, comparison, &options, err);
+    begin_phase(run, NULL);
+    if (a->has_timings)
+        run_report_print(&run->report, stderr);
     return rc;
 }
 
-static int compare(struct run *run, struct model **models, struct comparison **ret_comparison, struct error *err)
+static int compare(struct run *run, uint64_t cache_bytes, struct model **models, struct comparison **ret_comparison,
+                   struct error *err)
 {
     const struct arguments *a = run->arguments;
     struct compare_env env = {.phase = begin_phase, .phase_context = run};
-    struct capacity capacity;
     struct progress_bar bar;
-    const char *isa = getenv("DIFFAID_ISA");
     int rc;
 
     begin_phase(run, "open");
@@ -256,13 +235,10 @@ static int compare(struct run *run, struct model **models, struct comparison **r
         rc = check_out(a, a->junit, models, err);
     if (rc)
         return rc;
-    env.scan.threads = run->threads;
+    env.scan.threads = run->report.threads;
     env.scan.cancel = &is_cancelled;
-    if (isa && *isa && isa_by_name(isa, &run->isa))
-        return error_set(err, ERROR_REQUEST, "DIFFAID_ISA=%.40s names no instruction set of this processor", isa);
-    env.scan.isa = run->isa;
-    capacity_read("", &capacity);
-    env.scan.cache_bytes = capacity_cache_bytes(&capacity, a->cache);
+    env.scan.isa = run->report.isa;
+    env.scan.cache_bytes = cache_bytes;
     progress_bar_init(&bar);
     if (a->has_progress || (!a->is_quiet && isatty(STDERR_FILENO))) {
         env.scan.progress = progress_bar_update;
@@ -275,11 +251,15 @@ static int compare(struct run *run, struct model **models, struct comparison **r
     return rc;
 }
 
-static unsigned processors(void)
+static int begin_run(struct run *run, const struct capacity *capacity, struct error *err)
 {
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    const char *name = getenv("DIFFAID_ISA");
+    enum isa isa = ISA_AUTO;
 
-    return count > 0 && count < 1024 ? (unsigned)count : 1;
+    if (name && *name && isa_by_name(name, &isa))
+        return error_set(err, ERROR_REQUEST, "DIFFAID_ISA=%.40s names no instruction set of this processor", name);
+    run_report_begin(&run->report, run->arguments->threads ? run->arguments->threads : capacity->cores, isa);
+    return 0;
 }
 
 static bool is_expected(const struct arguments *a, const struct comparison *comparison)
@@ -293,7 +273,8 @@ static int run_command(enum personality personality, const char *name, int argc,
     struct arguments arguments;
     struct model *models[MODELS_MAX] = {0};
     struct comparison *comparison = NULL;
-    struct run run = {.arguments = &arguments, .started = monotonic_seconds()};
+    struct run run = {.arguments = &arguments};
+    struct capacity capacity;
     int rc, status = EXIT_SAME;
 
     rc = arguments_parse(&arguments, personality, argc, argv, &error);
@@ -305,9 +286,11 @@ static int run_command(enum personality personality, const char *name, int argc,
     if (rc == 0) {
         catch_interrupts();
         sigbus_guard();
-        run.threads = arguments.threads ? arguments.threads : processors();
-        rc = compare(&run, models, &comparison, &error);
+        capacity_read("", &capacity);
+        rc = begin_run(&run, &capacity, &error);
     }
+    if (rc == 0)
+        rc = compare(&run, capacity_cache_bytes(&capacity, arguments.cache), models, &comparison, &error);
     if (rc == 0)
         rc = render(&run, comparison, &error);
     if (rc) {

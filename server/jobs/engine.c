@@ -12,21 +12,16 @@
 #include "core/compare.h"
 #include "core/decimal.h"
 #include "core/format/format.h"
-#include "server/clock.h"
+#include "server/run_report.h"
 #include "server/sigbus.h"
 
-enum { PHASES_MAX = 16, URI_BYTES = 512 };
+enum { URI_BYTES = 512 };
 
 /* One job under way: what its callbacks need. */
 struct engine_run {
     const struct worker_task *task;
     struct job_progress progress; /* phases begin on the job's own thread, outside the pass, whose threads tell bytes */
-    struct {
-        char phase[sizeof(((struct job_progress *)NULL)->phase)];
-        int64_t begin_ms;
-    } phases[PHASES_MAX];
-    size_t phase_count;
-    int64_t start_ms;
+    struct run_report report;
 };
 
 static void begin_phase(void *context, const char *phase)
@@ -34,10 +29,7 @@ static void begin_phase(void *context, const char *phase)
     struct engine_run *run = context;
 
     snprintf(run->progress.phase, sizeof(run->progress.phase), "%s", phase ? phase : "");
-    if (run->phase_count < PHASES_MAX) {
-        memcpy(run->phases[run->phase_count].phase, run->progress.phase, sizeof(run->progress.phase));
-        run->phases[run->phase_count++].begin_ms = clock_steady_ms();
-    }
+    run_report_phase(&run->report, phase);
     worker_tell(run->task->worker, &run->progress);
 }
 
@@ -140,39 +132,6 @@ static int check_pages(struct model *const *models, size_t count, struct error *
     return error_set(err, ERROR_READ, "the device failed to read a part of a model's file");
 }
 
-static struct json_object *seconds(int64_t ms)
-{
-    char text[32];
-
-    snprintf(text, sizeof(text), "%.3f", (double)ms / 1000);
-    return json_object_new_double_s((double)ms / 1000, text);
-}
-
-/* {elapsed_seconds, engine, timings} */
-static char *describe_run(const struct engine_run *run, enum isa isa)
-{
-    struct json_object *root = json_object_new_object(), *engine = json_object_new_object(),
-                       *timings = json_object_new_object();
-    int64_t now_ms = clock_steady_ms();
-    char *text;
-
-    json_object_object_add(root, "elapsed_seconds", seconds(now_ms - run->start_ms));
-    json_object_object_add(engine, "version", json_object_new_string(DIFFAID_VERSION));
-    json_object_object_add(engine, "isa", json_object_new_string(isa_name(isa == ISA_AUTO ? isa_best() : isa)));
-    json_object_object_add(engine, "threads", json_object_new_uint64(run->task->threads));
-    json_object_object_add(root, "engine", engine);
-    for (size_t i = 0; i < run->phase_count; i++) {
-        int64_t end_ms = i + 1 < run->phase_count ? run->phases[i + 1].begin_ms : now_ms;
-
-        if (run->phases[i].phase[0])
-            json_object_object_add(timings, run->phases[i].phase, seconds(end_ms - run->phases[i].begin_ms));
-    }
-    json_object_object_add(root, "timings", timings);
-    text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN));
-    json_object_put(root);
-    return text;
-}
-
 /* {verdict, because, headline, relative_l2}: what a person wants to know first, without fetching the result. */
 static char *describe_summary(const struct comparison *comparison)
 {
@@ -215,6 +174,7 @@ static int compare(struct engine_run *run, const struct job_request *request, st
     if (rc)
         return error_set(err, ERROR_INTERNAL, "DIFFAID_ISA names no instruction set of this processor");
     sigbus_forget();
+    run_report_begin(&run->report, task->threads, env.scan.isa);
     begin_phase(run, "open");
     rc = open_models(task, request, models, err);
     if (!rc)
@@ -222,11 +182,15 @@ static int compare(struct engine_run *run, const struct job_request *request, st
     if (!rc)
         rc = check_pages(models, request->model_count, err);
     if (!rc) {
-        begin_phase(run, "render");
+        begin_phase(run, "write");
         rc = render(task, comparison, err);
     }
-    if (!rc)
-        ret_report->run = describe_run(run, env.scan.isa);
+    if (!rc) {
+        run_report_phase(&run->report, NULL);
+        if (comparison->scan)
+            run->report.pass = comparison->scan->pass;
+        ret_report->run = run_report_json(&run->report);
+    }
     if (!rc && request->model_count > 1)
         ret_report->summary = describe_summary(comparison);
     comparison_free(comparison);
@@ -237,7 +201,7 @@ static int compare(struct engine_run *run, const struct job_request *request, st
 
 static int engine_run(const struct worker_task *task, struct worker_report *ret_report, struct error *err)
 {
-    struct engine_run run = {.task = task, .start_ms = clock_steady_ms()};
+    struct engine_run run = {.task = task};
     struct request_faults faults = {.count = 0};
     struct job_request *request;
     int rc;

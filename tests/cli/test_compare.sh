@@ -27,6 +27,7 @@ expect 0 "$diffaid" compare --exclude w "$work/a.safetensors" "$work/b.safetenso
 
 # Forms.
 expect 1 "$diffaid" compare --json "$golden/finetune.a.safetensors" "$golden/finetune.b.safetensors"
+out '"timings":{"open":' && out '"waiting_share":'
 out '^"schema":"diffaid.result/v1"' && out '^"run":\{' && out '"verdict":"changed"'
 expect 1 "$diffaid" compare --format ndjson "$golden/finetune.a.safetensors" "$golden/finetune.b.safetensors"
 [ "$(wc -l <"$work/out")" = 15 ] || fail "NDJSON is one record a line"
@@ -169,4 +170,9 @@ exec 9<&-
 [ $status = 2 ] || fail "a shrunken file is exit 2, not $status"
 wait
 grep -q 'big\.b\.safetensors.*while it was read' "$work/err" || { cat "$work/err" >&2; fail "the shrunken file is named"; }
+
+# Where the time went is told beside the result, never in it.
+expect 1 "$diffaid" compare --quiet --timings "$golden/finetune.a.safetensors" "$golden/finetune.b.safetensors" && err '^scan .* GB/s' && err '^write ' && err '^all '
+[ "$(wc -l <"$work/out")" = 1 ] || fail "--timings wrote to standard output"
+
 echo "$checks checks passed"

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
+#include "api/routes.h"
 #include "server/backend.h"
 #include "server/clock.h"
 #include "server/process.h"
@@ -14,6 +15,7 @@
  * doubles that the table points at; NAN: not known, or there is no such thing, and no series is written. */
 struct reading {
     const struct job_counters *jobs;
+    struct http *http; /* NULL: not there yet */
     struct store_status store;
     struct store_counts counts;
     bool has_counts;
@@ -21,7 +23,7 @@ struct reading {
     double ready, start_seconds;
     double queued, queue_limit, queue_age, attempts, scanned_bytes, scanned_tensors;
     double worker_starts, worker_start_failures;
-    double connections, connection_limit, upload_connections, waiters, accepted, shed, cut, timed_out;
+    double connections, connection_limit, upload_connections, waiters, streams, accepted, shed, cut, timed_out;
     double uploads, received_bytes, under_way_bytes, used_bytes, quota_bytes, free_bytes;
     double full, failing, commits, changes;
     double cpu_seconds, resident_bytes, virtual_bytes, open_descriptors, descriptor_limit;
@@ -55,15 +57,16 @@ static void take_jobs(struct service_backend *backend, struct reading *r)
 
 static void take_front(struct service_backend *backend, struct reading *r)
 {
-    struct http *http = atomic_load(backend->metrics.http); /* NULL: not there yet */
     struct http_counters front = {.connections = 0};
 
-    if (http)
-        http_count(http, &front);
+    r->http = atomic_load(backend->metrics.http);
+    if (r->http)
+        http_count(r->http, &front);
     r->connection_limit = (double)backend->metrics.max_connections;
     r->connections = (double)front.connections;
     r->upload_connections = (double)front.uploads;
     r->waiters = (double)front.waiters;
+    r->streams = (double)front.streams;
     r->accepted = (double)front.accepted;
     r->shed = (double)front.shed;
     r->cut = (double)front.cut;
@@ -163,6 +166,52 @@ static void read_worker_deaths(const struct reading *r, struct exposition *out)
         exposition_value(out, value_of(&r->jobs->worker_deaths[i]), "cause", worker_death_names[i], NULL);
 }
 
+/* Of what matched no route both are empty. */
+static const char *method_of(size_t route)
+{
+    return route < route_count ? method_names[routes[route].method] : "";
+}
+
+static const char *path_of(size_t route)
+{
+    return route < route_count ? routes[route].path : "";
+}
+
+/* Routes and statuses that have occurred. */
+static void read_requests(const struct reading *r, struct exposition *out)
+{
+    for (size_t i = 0; r->http && i <= route_count; i++) {
+        struct http_route_counters route;
+
+        http_count_route(r->http, i, &route);
+        for (size_t s = 0; s < HTTP_STATUSES; s++) {
+            char status[8] = "other";
+
+            if (!route.by_status[s])
+                continue;
+            if (http_statuses[s] != HTTP_STATUS_OTHER)
+                snprintf(status, sizeof(status), "%d", http_statuses[s]);
+            exposition_value(out, (double)route.by_status[s], "method", method_of(i), "route", path_of(i), "status",
+                             http_statuses[s] ? status : "none", NULL);
+        }
+    }
+}
+
+static void read_request_durations(const struct reading *r, struct exposition *out)
+{
+    for (size_t i = 0; r->http && i <= route_count; i++) {
+        struct http_route_counters route;
+        uint64_t count = 0;
+
+        http_count_route(r->http, i, &route);
+        for (size_t d = 0; d < HTTP_DURATION_BUCKETS; d++)
+            count += route.by_duration[d];
+        if (count)
+            exposition_histogram(out, http_duration_bounds, HTTP_DURATION_BUCKETS - 1, route.by_duration, route.seconds,
+                                 "method", method_of(i), "route", path_of(i), NULL);
+    }
+}
+
 #define READ(reader) .read = (reader)
 #define AT(member)   .at = offsetof(struct reading, member)
 
@@ -198,19 +247,23 @@ static const struct family {
     {"diffaid_worker_start_failures_total", METRIC_COUNTER, "Worker processes that did not come up.",
      AT(worker_start_failures)},
     {"diffaid_worker_deaths_total", METRIC_COUNTER,
-     "Worker processes that ended and should not have: by a defect (crash), a signal from outside (signal; the "
-     "kernel's "
-     "want of memory is SIGKILL), themselves (exit), at the deadline of their job (deadline), or because it did not "
-     "stop "
-     "(stop).",
+     "Worker processes that ended and should not have: crash is a defect, signal came from outside (SIGKILL: no memory "
+     "left), exit was their own, deadline and stop mean killed because their job did not stop.",
      READ(read_worker_deaths)},
 
+    {"diffaid_http_requests_total", METRIC_COUNTER,
+     "Requests that ended, HEAD counted as GET. Status none: the connection ended first; route empty: there was none.",
+     READ(read_requests)},
+    {"diffaid_http_request_duration_seconds", METRIC_HISTOGRAM,
+     "Time from a request's first line to the end of its response; includes waiting asked for by Prefer, and bodies.",
+     READ(read_request_durations)},
     {"diffaid_http_connections", METRIC_GAUGE, "Open connections.", AT(connections)},
     {"diffaid_http_connections_limit", METRIC_GAUGE, "Connections that may be open (--max-connections).",
      AT(connection_limit)},
     {"diffaid_http_upload_connections", METRIC_GAUGE, "Open connections that began with an upload.",
      AT(upload_connections)},
     {"diffaid_http_waiting_requests", METRIC_GAUGE, "Requests that wait for a job's end (Prefer: wait).", AT(waiters)},
+    {"diffaid_http_event_streams", METRIC_GAUGE, "Requests that follow the events of a job.", AT(streams)},
     {"diffaid_http_connections_accepted_total", METRIC_COUNTER, "Connections accepted.", AT(accepted)},
     {"diffaid_http_connections_shed_total", METRIC_COUNTER, "Connections refused with 503 because too many were open.",
      AT(shed)},

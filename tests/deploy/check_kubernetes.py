@@ -76,9 +76,14 @@ def house_faults(documents, help_text):
                 by_kind["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"])),
         "the StatefulSet names its Service": stateful["serviceName"] == by_kind["Service"]["metadata"]["name"],
         "ports are named and there": all(
-            p in ports for p in [service["ports"][0]["targetPort"],
-                                 by_kind["NetworkPolicy"]["spec"]["ingress"][0]["ports"][0]["port"]]
+            p in ports for p in [service["ports"][0]["targetPort"]]
+            + [rule["ports"][0]["port"] for rule in by_kind["NetworkPolicy"]["spec"]["ingress"]]
             + [container[k]["httpGet"]["port"] for k in ("startupProbe", "readinessProbe", "livenessProbe")]),
+        "the admin port is nobody's but the probes' and Prometheus'": [p["targetPort"] for p in service["ports"]] == ["http"]
+            and all("podSelector" not in peer for rule in by_kind["NetworkPolicy"]["spec"]["ingress"]
+                    if rule["ports"][0]["port"] == "admin" for peer in rule["from"])
+            and all(container[k]["httpGet"]["port"] == "admin"
+                    for k in ("startupProbe", "readinessProbe", "livenessProbe")),
         "it is killed for not answering only": container["livenessProbe"]["httpGet"]["path"] == "/livez",
         "it gets traffic when ready only": container["readinessProbe"]["httpGet"]["path"] == "/readyz",
         "mounts are volumes or claims": set(mounts) == claims | set(volumes),

@@ -57,6 +57,8 @@ shows diffaid_scanned_tensors_total 1
 shows diffaid_store_changes_total $((changes + 3)) # submitted, claimed, finished
 rises diffaid_store_commits_total 0
 rises diffaid_storage_used_bytes 100
+shows diffaid_http_requests_total'{method="POST",route="/v1/jobs",status="202"}' 1
+shows diffaid_http_request_duration_seconds_bucket'{method="POST",route="/v1/jobs",le="+Inf"}' 1
 
 # One that fails, and requests that do.
 job=$(submit broken.safetensors a.safetensors)
@@ -64,6 +66,7 @@ within 10 state_is "$job" failed
 shows diffaid_job_failures_total'{problem="unsupported-model"}' 1
 shows diffaid_jobs_ended_total'{state="failed"}' 1
 [ "$(status_of "$url/nothing\"here\\")" = 404 ] || fail "not 404"
+shows diffaid_http_requests_total'{method="",route="",status="404"}' 1
 
 # A queue; its workers' deaths.
 long=$(compare)
@@ -82,6 +85,11 @@ for repeated in 1 2; do
     shows diffaid_jobs_ended_total'{state="cancelled"}' 1
 done
 wait $waiter
+curl -sSN -o "$scratch/events" --max-time 30 "$url/v1/jobs/$long/events" &
+follower=$!
+within 5 reads diffaid_http_event_streams 1
+kill $follower
+within 5 reads diffaid_http_event_streams 0
 shows diffaid_http_waiting_requests 0
 shows diffaid_queue_oldest_age_seconds 0
 starts=$(now diffaid_worker_starts_total)

@@ -124,7 +124,8 @@ static const struct lines_layout layouts[] = {
        .is_detail = true}}},
     {"change_summary",
      "!class because=class_reason also changed_tensors changed_parameters relative_l2 cosine "
-     "rank=evidence.low_rank_highest low_rank_share=evidence.low_rank_share zeroed=evidence.zeroed "
+     "rank=evidence.low_rank_highest energy=evidence.low_rank_energy low_rank_share=evidence.low_rank_share "
+     "zeroed=evidence.zeroed "
      "layers_added=evidence.layers_added layers_removed=evidence.layers_removed "
      "layers_duplicated=evidence.layers_duplicated renamed=evidence.renamed",
      {{.kind = LINES_NAMES, .title = "changed_layers", .path = "changed_layers"},
@@ -139,7 +140,7 @@ static const struct lines_layout layouts[] = {
       {.kind = LINES_ROWS,
        .title = "rank_of_the_change",
        .path = "low_rank.tensors",
-       .columns = "tensor rank energy error_bound rows columns method",
+       .columns = "tensor rank energy rounding_share error_bound rows columns method",
        .when = "class",
        .text = "low_rank"}}},
     {"convergence_analysis",

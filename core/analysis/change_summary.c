@@ -109,8 +109,7 @@ static void write_evidence(const struct comparison *c, const struct change_state
     const struct change_figures *f = &state->figures;
     static const char none[] = "no float tensor changed";
     bool has_changed = f->changed.finite > 0;
-    uint32_t rank;
-    double share = change_low_rank_share(c, f, state->low_rank, &rank);
+    const struct change_low_rank of = change_low_rank_of(c, f, state->low_rank);
 
     write_object(w, "evidence");
     write_figure(w, "changed_relative_l2", has_changed ? delta_relative_l2(&f->changed) : NAN,
@@ -133,8 +132,9 @@ static void write_evidence(const struct comparison *c, const struct change_state
     write_u64(w, "cast_mismatches", f->cast.mismatches);
     write_u64(w, "cast_unchecked_tensors", f->cast.unchecked);
     if (state->low_rank) {
-        write_figure(w, "low_rank_share", share, NULL);
-        write_u64(w, "low_rank_highest", rank);
+        write_figure(w, "low_rank_share", of.share, NULL);
+        write_figure(w, "low_rank_energy", of.energy, "no matrix of low rank");
+        write_u64(w, "low_rank_highest", of.rank);
     } else {
         write_null(w, "low_rank_share", "not measured: other figures decide, or nothing changed");
     }

@@ -85,9 +85,14 @@ bool change_wants_low_rank(const struct comparison *comparison, const struct cha
 struct change_verdict change_classify(const struct comparison *comparison, const struct change_figures *figures,
                                       const struct low_rank *low_rank);
 
-/* Share of ΣΔ² that lies in matrices of low rank; the highest such rank goes to *ret_rank. */
-double change_low_rank_share(const struct comparison *comparison, const struct change_figures *figures,
-                             const struct low_rank *low_rank, uint32_t *ret_rank);
+/* What lies in matrices of low rank. */
+struct change_low_rank {
+    double share;  /* of ΣΔ² */
+    double energy; /* what their ranks hold of it; NAN where there is none */
+    uint32_t rank; /* the highest */
+};
+struct change_low_rank change_low_rank_of(const struct comparison *comparison, const struct change_figures *figures,
+                                          const struct low_rank *low_rank);
 
 /* All of the layer's tensors are of the kind told. */
 static inline bool change_layer_is(const struct change_layer *layer, uint64_t tensors)

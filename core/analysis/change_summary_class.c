@@ -44,29 +44,32 @@ static bool is_pruned(const struct comparison *c, const struct change_figures *f
            (double)f->zeroed >= o->pruned_fraction * (double)f->zeroed_touched;
 }
 
-double change_low_rank_share(const struct comparison *c, const struct change_figures *f,
-                             const struct low_rank *low_rank, uint32_t *ret_rank)
+struct change_low_rank change_low_rank_of(const struct comparison *c, const struct change_figures *f,
+                                          const struct low_rank *low_rank)
 {
-    double total = delta_squares_value(&f->changed), low = 0;
+    double total = delta_squares_value(&f->changed), low = 0, held = 0;
+    struct change_low_rank of = {.energy = NAN};
 
-    *ret_rank = 0;
     for (size_t i = 0; low_rank && i < low_rank->count; i++) {
         const struct low_rank_matrix *m = &low_rank->items[i];
 
         if (!low_rank_is_low(m, &c->request->options))
             continue;
         low += m->squares;
-        if (m->rank > *ret_rank)
-            *ret_rank = m->rank;
+        held += m->squares * m->energy;
+        if (m->rank > of.rank)
+            of.rank = m->rank;
     }
-    return total > 0 ? fmin(low / total, 1) : 0;
+    of.share = total > 0 ? fmin(low / total, 1) : 0;
+    of.energy = low > 0 ? held / low : NAN;
+    return of;
 }
 
 static bool is_low_rank(const struct comparison *c, const struct change_figures *f, const struct low_rank *low_rank)
 {
-    uint32_t rank;
+    struct change_low_rank of = change_low_rank_of(c, f, low_rank);
 
-    return change_low_rank_share(c, f, low_rank, &rank) >= c->request->options.low_rank_share && rank > 0;
+    return of.share >= c->request->options.low_rank_share && of.rank > 0;
 }
 
 static bool is_unrelated(const struct comparison *c, const struct change_figures *f)

@@ -133,16 +133,20 @@ const struct analysis_docs change_summary_docs = {
         "The "
         "figures come first and the label follows; what else holds stands in also, and undetermined comes with its "
         "reason.",
-    .formula = "cast: on samples, rounding the wider side half to even gives the narrower one, element for element\n"
-               "requantized: a type below 16 bits came or went, SQNR ≥ requantized_sqnr_db, no other tensor changed\n"
-               "pruned: new zeros ≥ pruned_share of the changed elements and ≥ pruned_fraction of their tensors'\n"
-               "low_rank: rank = fewest singular values of Δ that hold low_rank_energy of ΣΔ²; low when ≤ "
-               "low_rank_ratio of the smaller side; such matrices must hold low_rank_share of ΣΔ²\n"
-               "unrelated: |cosine| ≤ max(unrelated_cosine, 4 ÷ √n) in matrices with unrelated_share of the "
-               "parameters; in fewer: reinitialised\n"
-               "fine_tune: relative_l2 ≤ fine_tune_relative_l2 and cosine ≥ fine_tune_cosine over the changed tensors; "
-               "partial when ≥ frozen_share of the matrices' parameters did not change\n"
-               "The first of these, in this order, names the change.",
+    .formula =
+        "cast: on samples, rounding the wider side half to even gives the narrower one, element for element\n"
+        "requantized: a type below 16 bits came or went, SQNR ≥ requantized_sqnr_db, no other tensor changed\n"
+        "pruned: new zeros ≥ pruned_share of the changed elements and ≥ pruned_fraction of their tensors'\n"
+        "low_rank: whole_rank r = fewest singular values of Δ that leave nothing but rounding: 1e-6 of ΣΔ² and "
+        "1.05 of what rounding to the stored type leaves beside them, N·(1−r/m)(1−r/n), N = Σ spacing²/12; the "
+        "energies must drop to a third there, stand 1.1 above the edge of noise, N·(1/√m+1/√n)², and N be at most "
+        "0.12 of ΣΔ². Low when r·(m+n) < m·n. Else rank = fewest singular values that hold low_rank_energy of "
+        "ΣΔ²; low when ≤ low_rank_ratio of the smaller side. Low matrices must hold low_rank_share of ΣΔ²\n"
+        "unrelated: |cosine| ≤ max(unrelated_cosine, 4 ÷ √n) in matrices with unrelated_share of the "
+        "parameters; in fewer: reinitialised\n"
+        "fine_tune: relative_l2 ≤ fine_tune_relative_l2 and cosine ≥ fine_tune_cosine over the changed tensors; "
+        "partial when ≥ frozen_share of the matrices' parameters did not change\n"
+        "The first of these, in this order, names the change.",
     .thresholds =
         "All are options, listed below and with the result. 4 ÷ √n is four standard deviations of the cosine of n "
         "independent values. The others are conventions, held by a generated pair of every class and near misses that "
@@ -184,7 +188,10 @@ const struct analysis_docs gradient_docs = {
         "model. The source is the first that is found: gradients (a path component grad, grads or gradients), "
         "adam_moments (exp_avg, or mu beside nu), momentum (momentum_buffer), second_moments (square_avg), and, only "
         "when "
-        "asked for, update_proxy: baseline minus candidate. Without any of them available is false.",
+        "asked for, update_proxy: baseline minus candidate. Without any of them available is false. An optimizer may "
+        "number its parameters (optimizer.state.0.exp_avg): names says whether the weights were found, by param_names "
+        "in the metadata or by the order of the model's float tensors where every shape fits, and otherwise why not; "
+        "such state is reported by number, without depth and without an update_ratio.",
     .formula = "share = norm² of the layer ÷ norm² of all; rms = norm ÷ √n\n"
                "second_moments: norm = √Σv\n"
                "flow = rms of the layer ÷ rms of its stack's last layer; flow_ratio is the first layer's\n"

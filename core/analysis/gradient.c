@@ -41,6 +41,7 @@ struct gradient {
     struct gradient_layer *layers;
     size_t layer_count;
     struct gradient_layer total;
+    struct gradient_names names;     /* what the optimizer's numbers stand for */
     struct adam *adam;               /* NULL: no pair of moments */
     size_t stack_first, stack_count; /* the longest stack */
 };
@@ -52,6 +53,7 @@ static void gradient_free(void *opaque)
     if (!state)
         return;
     free(state->layers);
+    gradient_names_done(&state->names);
     adam_free(state->adam);
     free(state);
 }
@@ -70,10 +72,11 @@ static int compare_members(const void *left, const void *right)
     return order ? order : a->pair < b->pair ? -1 : a->pair > b->pair;
 }
 
-static bool is_member(const struct comparison *c, size_t pair, enum gradient_source source, struct member *ret_member)
+static bool is_member(const struct comparison *c, size_t pair, const struct gradient *state, struct member *ret_member)
 {
     size_t model = c->model_count - 1;
-    const struct tensor *tensor = comparison_tensor(c, pair, model);
+    const struct tensor *tensor = comparison_tensor(c, pair, model), *weight;
+    const enum gradient_source source = state->source;
     struct role_owner owner;
     enum role role;
 
@@ -86,7 +89,9 @@ static bool is_member(const struct comparison *c, size_t pair, enum gradient_sou
     }
     if (role != source_roles[source])
         return false;
-    *ret_member = (struct member){layer_of(owner.base), (uint32_t)pair, owner.is_numbered};
+    weight = gradient_names_weight(&state->names, &owner);
+    *ret_member =
+        (struct member){layer_of(weight ? weight->name : owner.base), (uint32_t)pair, owner.is_numbered && !weight};
     return true;
 }
 
@@ -200,7 +205,7 @@ static int gather(const struct comparison *c, struct gradient *state, struct err
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     }
     for (size_t pair = 0; pair < c->pairing->pairs; pair++)
-        count += is_member(c, pair, state->source, &members[count]);
+        count += is_member(c, pair, state, &members[count]);
     qsort(members, count, sizeof(*members), compare_members);
     start_layer(&state->total, &(struct member){0});
     for (size_t i = 0; i < count; i++) {
@@ -226,9 +231,11 @@ static int prepare(const struct comparison *c, const struct compare_env *env, vo
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     count_found(c, state);
     if (state->source != SOURCE_NONE)
+        rc = gradient_names_find(c->models[c->model_count - 1], &state->names, err);
+    if (rc == 0 && state->source != SOURCE_NONE)
         rc = gather(c, state, err);
     if (rc == 0 && state->source != SOURCE_NONE && state->found[SOURCE_ADAM])
-        rc = adam_measure(c, env, c->model_count - 1, &state->adam, err);
+        rc = adam_measure(c, env, c->model_count - 1, &state->names, &state->adam, err);
     if (rc) {
         gradient_free(state);
         return rc;
@@ -339,6 +346,7 @@ static void write(const struct comparison *c, const void *opaque, struct writer 
     write_end(w);
     if (state->source == SOURCE_NONE)
         return;
+    gradient_names_write(&state->names, w);
     write_object(w, "thresholds");
     write_figure(w, "gradient_vanishing", c->request->options.gradient_vanishing, NULL);
     write_figure(w, "gradient_exploding", c->request->options.gradient_exploding, NULL);

@@ -144,7 +144,8 @@ static const struct tensor *second_of(const struct model *model, const struct te
                : NULL;
 }
 
-static size_t find_moments(const struct comparison *c, size_t model, struct moment_pair *moments)
+static size_t find_moments(const struct comparison *c, size_t model, const struct gradient_names *names,
+                           struct moment_pair *moments)
 {
     const struct model *from = c->models[model];
     size_t count = 0;
@@ -158,10 +159,11 @@ static size_t find_moments(const struct comparison *c, size_t model, struct mome
         second = second_of(from, tensor, &owner);
         if (!second)
             continue;
-        weight = role_weight(from, &owner);
+        weight = owner.is_numbered ? gradient_names_weight(names, &owner) : role_weight(from, &owner);
+        moments[count].layer = layer_of(owner.is_numbered && weight ? weight->name : owner.base);
         if (weight && (!shape_equal(&weight->shape, &tensor->shape) || !block_is_readable(weight)))
             weight = NULL;
-        moments[count] = (struct moment_pair){layer_of(owner.base), (uint32_t)count, tensor, second, weight};
+        moments[count] = (struct moment_pair){moments[count].layer, (uint32_t)count, tensor, second, weight};
         count++;
     }
     qsort(moments, count, sizeof(*moments), compare_moments);
@@ -208,12 +210,12 @@ static int measure(const struct comparison *c, const struct compare_env *env, si
     return rc;
 }
 
-int adam_measure(const struct comparison *c, const struct compare_env *env, size_t model, struct adam **ret_adam,
-                 struct error *err)
+int adam_measure(const struct comparison *c, const struct compare_env *env, size_t model,
+                 const struct gradient_names *names, struct adam **ret_adam, struct error *err)
 {
     struct moment_pair *moments = calloc(c->pairing->pairs + 1, sizeof(*moments));
     struct adam *adam = calloc(1, sizeof(*adam));
-    size_t count = moments ? find_moments(c, model, moments) : 0;
+    size_t count = moments ? find_moments(c, model, names, moments) : 0;
     int rc = 0;
 
     if (adam)

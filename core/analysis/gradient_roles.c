@@ -76,6 +76,17 @@ static bool is_number(struct name name)
     return name.bytes > 0;
 }
 
+static uint64_t number_of(struct name name)
+{
+    uint64_t number = 0;
+
+    if (name.bytes > 18)
+        return UINT64_MAX;
+    for (uint32_t i = 0; i < name.bytes; i++)
+        number = number * 10 + (uint64_t)(name.text[i] - '0');
+    return number;
+}
+
 static struct name last_component(struct name name)
 {
     uint32_t at = name.bytes;
@@ -129,12 +140,14 @@ static void own(struct name name, struct name component, struct role_owner *owne
     if (end < name.bytes) {
         owner->base = (struct name){name.text + end + 1, (uint32_t)(name.bytes - end - 1)};
         owner->is_numbered = is_number(owner->base);
+        owner->number = owner->is_numbered ? number_of(owner->base) : 0;
         return;
     }
     while (next_component(head, &at, &part))
         if (is_text(part, "state") && at < head.bytes)
             owner->base = (struct name){head.text + at, head.bytes - at};
     owner->is_numbered = is_number(owner->base);
+    owner->number = owner->is_numbered ? number_of(owner->base) : 0;
     if (owner->is_numbered)
         owner->base = head;
 }

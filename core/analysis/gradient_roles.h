@@ -21,6 +21,7 @@ struct role_owner {
     struct name base;      /* the weight's name as far as the tensor's own name tells it */
     struct name component; /* the component that gave the role */
     bool is_numbered;      /* the optimizer numbers its parameters: base names no weight */
+    uint64_t number;       /* that; UINT64_MAX where it is too long to be one */
 };
 
 /* ret_owner may be NULL; it is set for gradients and moments only. */

@@ -7,7 +7,12 @@
  * unbiased estimate of ‖Δ − QQᵀΔ‖², what lies beyond Q. (The norm of the minimising X says nothing: for Δ of full rank
  * it takes up about all of ‖Δ‖².) Where the estimate leaves room for the energy asked for, a second pass makes B = QᵀΔ,
  * whose singular values are bounds: 0 ≤ Σ(σᵢ(Δ)² − σᵢ(B)²) ≤ ‖Δ‖² − ‖B‖². A small Jacobi SVD of B's triangular factor
- * gives them.
+ * gives them. Where rounding weighs, Q misses some of what stands above it; a third pass makes C = ΔV, V = orth(Bᵀ),
+ * whose singular values are bounds likewise, and near ones.
+ *
+ * Rounding. A merged adapter stored as BF16 is D + E: E is of full rank, its elements independent, each of variance
+ * spacing² ÷ 12. With N = ΣE², r singular values above the edge of such noise leave N · (1 − r/m)(1 − r/n) of it
+ * behind. What is left beyond that is not explained by rounding, and is held against ΣΔ² − N.
  *
  * The signs come from SplitMix64 of the coordinate alone, and everything runs in one fixed order on one thread. */
 #include "core/analysis/low_rank.h"
@@ -23,6 +28,16 @@ enum {
     SIGNS = 8,                /* entries a coordinate in a test matrix */
     GRAM_ROWS = 8,            /* vectors added to a Gram matrix at a time */
 };
+/* More of ΣΔ² than this cannot be told from rounding: D's elements are nearly as small as E's then, whose variance is
+ * no longer that of an even error. */
+#define ROUNDING_SHARE_MAX 0.12
+/* What may be left where nothing but rounding is: a share of ΣΔ², and one of N, which is known no better. */
+#define WHOLE_SHARE    1e-6
+#define WHOLE_ROUNDING 0.05
+/* The largest singular value of pure noise is √(N ÷ mn) · (√m + √n), give or take a few percent. */
+#define NOISE_EDGE 1.1
+/* How far the energies must drop there: those of a fine-tune, too, sink into the noise, but smoothly. */
+#define CLIFF            3
 #define SKETCH_BYTES_MAX (UINT64_C(64) << 20)
 #define ROW_ELEMENTS_MAX (UINT64_C(1) << 20)
 #define SEED_ROWS        UINT64_C(0x64696666616964)
@@ -68,16 +83,57 @@ static void add_scaled(double *restrict into, const double *restrict row, double
         into[i] += factor * row[i];
 }
 
+/* Σ of the squares that rounding accounts for; 0 where it is too much to be told from the rest. */
+static double discount_of(const struct low_rank_matrix *m)
+{
+    return m->rounding <= ROUNDING_SHARE_MAX ? m->rounding * m->squares : 0;
+}
+
+/* The rank that leaves nothing but rounding: after it, the energies (largest first) drop, and what is left is no more
+ * than was expected. */
+static void find_whole(struct low_rank_matrix *m, const double *energies, size_t count, double wanted)
+{
+    const double rows = (double)m->rows, columns = (double)m->columns, noise = discount_of(m);
+    const double signal = m->squares - noise, sides = 1 / sqrt(rows) + 1 / sqrt(columns);
+    const double edge = NOISE_EDGE * noise * sides * sides;
+    double beyond = m->squares;
+
+    for (size_t r = 1; r < count && energies[r - 1] > edge; r++) {
+        double left, expected = noise * (1 - (double)r / rows) * (1 - (double)r / columns);
+
+        beyond -= energies[r - 1];
+        left = fmax(beyond - expected, 0);
+        if (left > fmin(WHOLE_SHARE, 1 - wanted) * signal + WHOLE_ROUNDING * expected ||
+            energies[r - 1] < CLIFF * energies[r])
+            continue;
+        m->whole = (uint32_t)r;
+        m->whole_energy = 1 - left / signal;
+        break;
+    }
+}
+
+bool low_rank_is_whole_low(const struct low_rank_matrix *m)
+{
+    return m->whole > 0 && m->whole * (m->rows + m->columns) < m->rows * m->columns;
+}
+
 static void set_rank(struct low_rank_matrix *m, const double *energies, size_t count, double wanted)
 {
     double held = 0;
     size_t r = 0;
 
-    while (r < count && !(held >= wanted * m->squares))
-        held += energies[r++];
     m->value_count = (uint32_t)(count < LOW_RANK_VALUES ? count : LOW_RANK_VALUES);
     for (uint32_t i = 0; i < m->value_count; i++)
         m->values[i] = sqrt(energies[i]);
+    find_whole(m, energies, count, wanted);
+    if (low_rank_is_whole_low(m)) {
+        m->rank = m->whole;
+        m->energy = m->whole_energy;
+        m->error_bound += discount_of(m) / m->squares; /* what was taken for rounding may have been D's */
+        return;
+    }
+    while (r < count && !(held >= wanted * m->squares))
+        held += energies[r++];
     m->energy = fmin(held / m->squares, 1);
     if (held >= wanted * m->squares)
         m->rank = (uint32_t)r;
@@ -102,7 +158,7 @@ static void gram_add(double *gram, size_t g, const double *vectors, size_t count
 
 /* m ≥ n: the rows are the vectors. */
 static int gram_of_rows(const struct low_rank_source *source, uint64_t rows, size_t columns, double *gram,
-                        double *buffer, struct error *err)
+                        double *buffer, double *rounding, struct error *err)
 {
     uint64_t step = BLOCK_ELEMENTS / columns;
 
@@ -111,7 +167,7 @@ static int gram_of_rows(const struct low_rank_source *source, uint64_t rows, siz
         int rc = check_cancel(source, err);
 
         if (rc == 0)
-            rc = source->read(source->context, row * columns, taken * columns, buffer, err);
+            rc = source->read(source->context, row * columns, taken * columns, buffer, rounding, err);
         if (rc)
             return rc;
         gram_add(gram, columns, buffer, taken);
@@ -121,7 +177,7 @@ static int gram_of_rows(const struct low_rank_source *source, uint64_t rows, siz
 
 /* m < n: the columns are; tiles of them are read row by row and turned. */
 static int gram_of_columns(const struct low_rank_source *source, size_t rows, uint64_t columns, double *gram,
-                           double *buffer, struct error *err)
+                           double *buffer, double *rounding, struct error *err)
 {
     size_t step = BLOCK_ELEMENTS / rows * 4;
     double *turned = calloc(step * rows, sizeof(*turned));
@@ -132,7 +188,7 @@ static int gram_of_columns(const struct low_rank_source *source, size_t rows, ui
 
         rc = check_cancel(source, err);
         for (size_t row = 0; rc == 0 && row < rows; row++) {
-            rc = source->read(source->context, row * columns + column, taken, buffer, err);
+            rc = source->read(source->context, row * columns + column, taken, buffer, rounding, err);
             for (size_t i = 0; rc == 0 && i < taken; i++)
                 turned[i * rows + row] = buffer[i];
         }
@@ -148,13 +204,13 @@ static int measure_exact(const struct low_rank_source *source, double wanted, st
 {
     size_t g = (size_t)(m->rows < m->columns ? m->rows : m->columns);
     double *gram = calloc(g * g, sizeof(*gram)), *values = calloc(3 * g, sizeof(*values));
-    double *buffer = calloc(BLOCK_ELEMENTS * 4, sizeof(*buffer));
+    double *buffer = calloc(BLOCK_ELEMENTS * 4, sizeof(*buffer)), rounding = 0;
     int rc = gram && values && buffer ? 0 : error_set(err, ERROR_NO_MEMORY, "out of memory");
 
     if (rc == 0 && m->rows >= m->columns)
-        rc = gram_of_rows(source, m->rows, g, gram, buffer, err);
+        rc = gram_of_rows(source, m->rows, g, gram, buffer, &rounding, err);
     else if (rc == 0)
-        rc = gram_of_columns(source, g, m->columns, gram, buffer, err);
+        rc = gram_of_columns(source, g, m->columns, gram, buffer, &rounding, err);
     if (rc == 0) {
         m->squares = 0;
         for (size_t i = 0; i < g; i++) {
@@ -167,6 +223,7 @@ static int measure_exact(const struct low_rank_source *source, double wanted, st
             values[i] = fmax(values[i], 0);
         m->method = LOW_RANK_EXACT;
         m->error_bound = (double)g * 0x1p-50;
+        m->rounding = m->squares > 0 ? rounding / m->squares : 0;
         /* Rounding must not keep a wanted energy of 1 from being reached. */
         set_rank(m, values, g, fmin(wanted, 1 - m->error_bound));
     }
@@ -184,6 +241,7 @@ struct sketch {
     double *buffer; /* whole rows of Δ */
     double *small;  /* LOW_RANK_COSKETCH × LOW_RANK_SKETCH */
     double *scratch;
+    double *turned;      /* columns × LOW_RANK_SKETCH: V */
     struct signs *omega; /* of each column */
     uint64_t step;       /* rows at a time */
 };
@@ -195,6 +253,7 @@ static void sketch_done(struct sketch *s)
     free(s->buffer);
     free(s->small);
     free(s->scratch);
+    free(s->turned);
     free(s->omega);
 }
 
@@ -265,7 +324,7 @@ static void project_rows(struct sketch *s, uint64_t first, const double *delta, 
 
 static int each_row(const struct low_rank_source *source, struct sketch *s, const struct low_rank_matrix *m,
                     void (*take)(struct sketch *, uint64_t, const double *, size_t, size_t), double *ret_squares,
-                    struct error *err)
+                    double *rounding, struct error *err)
 {
     struct sum squares = {0};
 
@@ -274,7 +333,7 @@ static int each_row(const struct low_rank_source *source, struct sketch *s, cons
         int rc = check_cancel(source, err);
 
         if (rc == 0)
-            rc = source->read(source->context, row * m->columns, taken * m->columns, s->buffer, err);
+            rc = source->read(source->context, row * m->columns, taken * m->columns, s->buffer, rounding, err);
         if (rc)
             return rc;
         for (size_t i = 0; ret_squares && i < taken * m->columns; i++)
@@ -313,50 +372,70 @@ static double estimate_residual(struct sketch *s, const struct low_rank_matrix *
     return fmax(total - held, 0) * (LOW_RANK_COSKETCH / (double)SIGNS) / freedom / m->squares;
 }
 
-/* The singular values of B = QᵀΔ, by the triangular factor of Bᵀ. */
-static int values_of_core(struct sketch *s, const struct low_rank_matrix *m, double *ret_energies, struct error *err)
+/* C's part of some rows: C[rows] = Δ[rows] · V, in Y's place. */
+static void refine_rows(struct sketch *s, uint64_t first, const double *delta, size_t count, size_t columns)
 {
-    double *turned = calloc(m->columns * LOW_RANK_SKETCH, sizeof(*turned));
+    for (size_t row = 0; row < count; row++)
+        for (size_t c = 0; c < columns; c++)
+            add_scaled(s->y + (first + row) * LOW_RANK_SKETCH, s->turned + c * LOW_RANK_SKETCH,
+                       delta[row * columns + c], LOW_RANK_SKETCH);
+}
 
-    if (!turned)
+/* The energies of B = QᵀΔ by the triangular factor of Bᵀ; where refined, those of C = ΔV by C's. */
+static int energies_of_core(const struct low_rank_source *source, struct sketch *s, const struct low_rank_matrix *m,
+                            bool is_refined, double *ret_energies, struct error *err)
+{
+    int rc = 0;
+
+    s->turned = calloc(m->columns * LOW_RANK_SKETCH, sizeof(*s->turned));
+    if (!s->turned)
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     for (size_t k = 0; k < LOW_RANK_SKETCH; k++)
         for (size_t c = 0; c < m->columns; c++)
-            turned[c * LOW_RANK_SKETCH + k] = s->w[k * m->columns + c];
-    svd_orthonormalise(turned, (size_t)m->columns, LOW_RANK_SKETCH, s->small, s->scratch);
+            s->turned[c * LOW_RANK_SKETCH + k] = s->w[k * m->columns + c];
+    svd_orthonormalise(s->turned, (size_t)m->columns, LOW_RANK_SKETCH, s->small, s->scratch);
+    if (is_refined) {
+        memset(s->y, 0, m->rows * LOW_RANK_SKETCH * sizeof(*s->y));
+        rc = each_row(source, s, m, refine_rows, NULL, NULL, err);
+        if (rc)
+            return rc;
+        svd_orthonormalise(s->y, (size_t)m->rows, LOW_RANK_SKETCH, s->small, s->scratch);
+    }
     svd_jacobi(s->small, LOW_RANK_SKETCH, ret_energies);
     for (size_t k = 0; k < LOW_RANK_SKETCH; k++)
         ret_energies[k] *= ret_energies[k];
-    free(turned);
     return 0;
 }
 
 static int measure_sketch(const struct low_rank_source *source, double wanted, struct low_rank_matrix *m,
                           struct error *err)
 {
-    double energies[LOW_RANK_SKETCH], residual, held = 0;
+    double energies[LOW_RANK_SKETCH], residual, rounding = 0, held = 0, discount;
     struct sketch s;
     int rc = sketch_init(&s, m->rows, m->columns, err);
 
     if (rc)
         return rc;
     m->method = LOW_RANK_BY_SKETCH;
-    rc = each_row(source, &s, m, sketch_rows, &m->squares, err);
+    rc = each_row(source, &s, m, sketch_rows, &m->squares, &rounding, err);
     if (rc || !(m->squares > 0) || !isfinite(m->squares))
         goto out;
+    m->rounding = rounding / m->squares;
+    discount = discount_of(m) / m->squares;
     svd_orthonormalise(s.y, (size_t)m->rows, LOW_RANK_SKETCH, NULL, s.scratch);
     residual = fmin(estimate_residual(&s, m), 1);
-    /* Twice the room: the estimate's own spread is far below that, and the second pass decides. */
-    if (residual > 2 * (1 - wanted)) {
+    /* Twice the room: the estimate's own spread is far below that, and the second pass decides. Several times the
+     * rounding besides: for a rank near its own width, that much of D is missed by Q. */
+    if (residual > 2 * (1 - wanted) + 6 * discount) {
         m->energy = 1 - residual;
         m->error_bound = residual;
         m->reason = "above what the sketch can tell";
         goto out;
     }
     memset(s.w, 0, LOW_RANK_SKETCH * m->columns * sizeof(*s.w));
-    rc = each_row(source, &s, m, project_rows, NULL, err);
+    rc = each_row(source, &s, m, project_rows, NULL, NULL, err);
     if (rc == 0)
-        rc = values_of_core(&s, m, energies, err);
+        rc = energies_of_core(source, &s, m, discount > 0.01 * (1 - wanted), energies, err);
     if (rc)
         goto out;
     for (size_t k = LOW_RANK_SKETCH; k-- > 0;)

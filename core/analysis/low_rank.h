@@ -22,18 +22,24 @@ struct low_rank_matrix {
     enum low_rank_method method;
     uint64_t rows, columns;
     double squares;     /* ΣΔ²; of the sampled, as the pass found it */
-    uint32_t rank;      /* smallest r whose r largest singular values hold the energy asked for; 0: none was found */
+    double rounding;    /* share of ΣΔ² that rounding to the candidate's type accounts for */
+    uint32_t rank;      /* whole, where that is low; else the smallest r whose r largest singular values hold the energy
+                           asked for; 0: none was found */
     const char *reason; /* of rank 0 */
-    double energy;      /* Σσ² of those ÷ ΣΔ²; with rank 0, the share that the sketch holds (an estimate) */
+    double energy;      /* what those hold of ΣΔ² (of whole: without the rounding); with rank 0, the share that the
+                           sketch holds (an estimate) */
+    uint32_t whole;     /* smallest r that leaves nothing but rounding; 0: none was found */
+    double whole_energy;
     /* Share of ΣΔ² that the singular values may lack: 0 ≤ (σᵢ² of Δ) − (σᵢ² told) ≤ error_bound · ΣΔ². */
     double error_bound;
     uint32_t value_count;
     double values[LOW_RANK_VALUES];
 };
 
-/* Elements [first, first + count) of Δ, row-major; 0 where a side is not finite. */
+/* Elements [first, first + count) of Δ, row-major; 0 where a side is not finite. What rounding to the candidate's type
+ * adds to the sum of their squares on average is added to *rounding, when it is not NULL. */
 struct low_rank_source {
-    int (*read)(void *context, uint64_t first, size_t count, double *ret_values, struct error *err);
+    int (*read)(void *context, uint64_t first, size_t count, double *ret_values, double *rounding, struct error *err);
     void *context;
     const atomic_bool *cancel; /* optional; read once per block */
 };
@@ -54,7 +60,11 @@ struct low_rank {
     uint64_t not_plain;            /* tensors left out: not stored as plain elements */
 };
 
-/* Whether its rank is low: at most low_rank_ratio of its smaller side, which must not be tiny. */
+/* Whether two factors of the rank that leaves nothing but rounding are smaller than the matrix: r · (rows + columns) <
+ * rows · columns. */
+bool low_rank_is_whole_low(const struct low_rank_matrix *matrix);
+
+/* Whether its rank is low: that, or at most low_rank_ratio of its smaller side, which must not be tiny. */
 bool low_rank_is_low(const struct low_rank_matrix *matrix, const struct options *options);
 
 /* Reads the changed 2-D and 4-D float tensors with the largest ΣΔ² again, options.low_rank_elements of them at most.

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/decode/decoder.h"
 #include "core/scan/decode.h"
@@ -51,7 +52,43 @@ static int read_side(struct delta_reader *reader, int side, uint64_t first, size
     return rc;
 }
 
-static int read_delta(void *context, uint64_t first, size_t count, double *ret_values, struct error *err)
+/* The float formats that candidates are rounded to; rounding to others is not known here, or none. */
+static const struct precision {
+    enum dtype dtype;
+    int fraction_bits, exponent_min; /* of normal values */
+} precisions[] = {
+    {DTYPE_F32, 23, -126}, {DTYPE_BF16, 7, -126}, {DTYPE_F16, 10, -14}, {DTYPE_F8_E4M3, 3, -6}, {DTYPE_F8_E5M2, 2, -14},
+};
+
+/* Σ spacing² ÷ 12 of count stored values: what an error spread evenly over half a spacing to both sides adds. */
+static double rounding_of(enum dtype dtype, const double *values, size_t count)
+{
+    const struct precision *precision = NULL;
+    double sum = 0;
+
+    for (size_t i = 0; i < sizeof(precisions) / sizeof(precisions[0]); i++)
+        if (precisions[i].dtype == dtype)
+            precision = &precisions[i];
+    if (!precision)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t least = (uint64_t)(precision->exponent_min + 1023) << 52;
+        uint64_t bits;
+        double power;
+
+        if (!isfinite(values[i]))
+            continue;
+        memcpy(&bits, &values[i], sizeof(bits));
+        bits &= UINT64_C(0x7ff) << 52;
+        bits = bits > least ? bits : least;
+        memcpy(&power, &bits, sizeof(power));
+        sum += power * power;
+    }
+    return ldexp(sum / 12, -2 * precision->fraction_bits);
+}
+
+static int read_delta(void *context, uint64_t first, size_t count, double *ret_values, double *rounding,
+                      struct error *err)
 {
     struct delta_reader *reader = context;
     int rc = reserve(reader, count, err);
@@ -60,6 +97,8 @@ static int read_delta(void *context, uint64_t first, size_t count, double *ret_v
         rc = read_side(reader, 0, first, count, reader->values, err);
     if (rc == 0)
         rc = read_side(reader, 1, first, count, ret_values, err);
+    if (rc == 0 && rounding)
+        *rounding += rounding_of(reader->sides[1].dtype, ret_values, count);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         bool is_pair = isfinite(reader->values[i]) && isfinite(ret_values[i]);
 
@@ -126,7 +165,8 @@ struct block {
     uint64_t taken_rows, taken_columns;
 };
 
-static int read_block(void *context, uint64_t first, size_t count, double *ret_values, struct error *err)
+static int read_block(void *context, uint64_t first, size_t count, double *ret_values, double *rounding,
+                      struct error *err)
 {
     const struct block *block = context;
     int rc = 0;
@@ -137,7 +177,8 @@ static int read_block(void *context, uint64_t first, size_t count, double *ret_v
         size_t run = (size_t)(block->taken_columns - column < count ? block->taken_columns - column : count);
         uint64_t at = row * block->rows / block->taken_rows * block->columns;
 
-        rc = read_delta(block->reader, at + (block->columns - block->taken_columns) / 2 + column, run, ret_values, err);
+        rc = read_delta(block->reader, at + (block->columns - block->taken_columns) / 2 + column, run, ret_values,
+                        rounding, err);
         first += run;
         ret_values += run;
         count -= run;
@@ -170,7 +211,9 @@ bool low_rank_is_low(const struct low_rank_matrix *m, const struct options *opti
     enum { SIDE_MIN = 8 }; /* a matrix whose smaller side is shorter says nothing by its rank */
     uint64_t side = m->rows < m->columns ? m->rows : m->columns;
 
-    return m->rank > 0 && side >= SIDE_MIN && (double)m->rank <= options->low_rank_ratio * (double)side;
+    if (side < SIDE_MIN)
+        return false;
+    return (m->rank > 0 && (double)m->rank <= options->low_rank_ratio * (double)side) || low_rank_is_whole_low(m);
 }
 
 /* Whether what was measured leaves the change a chance to be of low rank. */
@@ -266,6 +309,11 @@ static void write_matrix(const struct comparison *c, const struct low_rank_matri
         write_u64(w, "rank", m->rank);
     else
         write_null(w, "rank", m->reason);
+    if (m->whole)
+        write_u64(w, "whole_rank", m->whole);
+    else
+        write_null(w, "whole_rank", m->reason ? m->reason : "no rank below the full one leaves nothing but rounding");
+    write_figure(w, "rounding_share", m->squares > 0 ? m->rounding : NAN, m->reason);
     write_figure(w, "energy", m->squares > 0 ? m->energy : NAN, m->reason);
     write_figure(w, "error_bound", m->squares > 0 ? m->error_bound : NAN, m->reason);
     write_u64(w, "rows", m->rows);

@@ -122,7 +122,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
-    tcase_set_timeout(tcase, 60);
+    tcase_set_timeout(tcase, 240);
     tcase_add_test(tcase, every_analysis_reports_short_memory);
     tcase_add_test(tcase, pairing_by_content_reports_short_memory);
     tcase_add_test(tcase, patterns_report_short_memory);

@@ -8,8 +8,8 @@ struct layout_case {
     unsigned at_least;
 };
 static const struct layout_case layouts[] = {
-    {"grads", 30}, {"grad_suffix", 30}, {"adam", 40},    {"adam_numbered", 6},
-    {"flax", 40},  {"sgd", 30},         {"rmsprop", 30}, {"vae", 3},
+    {"grads", 30},       {"grad_suffix", 30}, {"adam", 40}, {"adam_numbered", 40}, {"adam_listed", 40},
+    {"adam_unnamed", 9}, {"flax", 40},        {"sgd", 30},  {"rmsprop", 30},       {"vae", 3},
 };
 
 START_TEST(a_layout_matches_numpy)

@@ -22,6 +22,7 @@ static double uniform(uint64_t seed, uint64_t counter)
 struct matrix {
     uint64_t rows, columns;
     double *values;
+    const double *stored; /* the candidate, where it is BF16; NULL: not rounded */
     uint64_t reads, largest;
     atomic_bool *cancels; /* set by the second read */
 };
@@ -44,13 +45,30 @@ static struct matrix make_matrix(uint64_t seed, uint64_t rows, uint64_t columns,
     return m;
 }
 
-static int read_matrix(void *context, uint64_t first, size_t count, double *ret_values, struct error *err)
+/* Of BF16: seven bits behind the leading one. */
+static double squares_of_spacings(const double *values, size_t count)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        int exponent;
+
+        frexp(values[i], &exponent);
+        sum += ldexp(1, 2 * (exponent - 8));
+    }
+    return sum;
+}
+
+static int read_matrix(void *context, uint64_t first, size_t count, double *ret_values, double *rounding,
+                       struct error *err)
 {
     struct matrix *m = context;
 
     (void)err;
     ck_assert_uint_le(first + count, m->rows * m->columns);
     memcpy(ret_values, m->values + first, count * sizeof(*ret_values));
+    if (m->stored && rounding)
+        *rounding += squares_of_spacings(m->stored + first, count) / 12;
     if (++m->reads == 2 && m->cancels)
         atomic_store(m->cancels, true);
     if (count > m->largest)
@@ -130,6 +148,63 @@ START_TEST(a_merged_adapter_of_rank_16_says_so)
     ck_assert_double_ge(found.energy, 0.999);
     ck_assert_double_lt(found.values[16], 1e-4 * found.values[15]);
     free(m.values);
+}
+END_TEST
+
+static double to_bf16(double value)
+{
+    float narrow = (float)value;
+    uint32_t bits;
+
+    memcpy(&bits, &narrow, sizeof(bits));
+    bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;
+    memcpy(&narrow, &bits, sizeof(bits));
+    return (double)narrow;
+}
+
+/* Weights in BF16, to which something was added before they were rounded again. */
+static void check_rounded(char *line, unsigned index)
+{
+    char *save = NULL;
+    const char *name = strtok_r(line, "\t\n", &save);
+    uint64_t rows = (uint64_t)next_number(&save), columns = (uint64_t)next_number(&save);
+    uint64_t product = (uint64_t)next_number(&save);
+    double size = next_number(&save), share = next_number(&save);
+    uint64_t rank = (uint64_t)next_number(&save), whole = (uint64_t)next_number(&save);
+    double energy = next_number(&save);
+    struct matrix m = make_matrix(5000 + 100 * index, rows, columns, 0);
+    struct matrix added = make_matrix(5050 + 100 * index, rows, columns, product);
+    struct low_rank_matrix found;
+
+    for (size_t i = 0; i < rows * columns; i++) {
+        double weight = to_bf16(m.values[i] * 0.125);
+
+        added.values[i] = to_bf16(weight + added.values[i] * size);
+        m.values[i] = added.values[i] - weight;
+    }
+    m.stored = added.values;
+    found = measure(&m, 0.999, UINT64_C(1) << 32);
+    ck_assert_msg(fabs(found.rounding - share) <= 1e-12 * share, "%s: %.17g, not %.17g", name, found.rounding, share);
+    ck_assert_msg(found.rank == rank && found.whole == whole, "%s: rank %u, not %llu; whole %u, not %llu", name,
+                  found.rank, (unsigned long long)rank, found.whole, (unsigned long long)whole);
+    /* The sketch's values may lack what its bound says. */
+    ck_assert_msg(fabs(found.energy - energy) <= (found.method == LOW_RANK_EXACT ? 1e-9 : 1e-3), "%s: %.17g, not %.17g",
+                  name, found.energy, energy);
+    free(m.values);
+    free(added.values);
+}
+
+START_TEST(adapters_are_told_from_rounding_as_numpy_tells_them)
+{
+    static char line[4096];
+    FILE *truth = fopen(FIXTURES "/golden/findings/low_rank_rounded.tsv", "r");
+    unsigned lines = 0;
+
+    ck_assert_ptr_nonnull(truth);
+    while (fgets(line, sizeof(line), truth))
+        check_rounded(line, lines++);
+    fclose(truth);
+    ck_assert_uint_eq(lines, 9);
 }
 END_TEST
 
@@ -263,6 +338,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, singular_values_match_numpy);
     tcase_add_test(tcase, a_merged_adapter_of_rank_16_says_so);
+    tcase_add_test(tcase, adapters_are_told_from_rounding_as_numpy_tells_them);
     tcase_add_test(tcase, the_energy_asked_for_decides);
     tcase_add_test(tcase, the_bound_holds_under_noise);
     tcase_add_loop_test(tcase, noise_is_never_of_low_rank, 0, 4);

@@ -593,6 +593,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
+    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, swapping_the_models_mirrors_the_document);
     tcase_add_test(tcase, the_order_of_tensors_in_the_files_changes_nothing);
     tcase_add_test(tcase, splitting_a_model_into_shards_changes_nothing);

@@ -170,7 +170,7 @@ int main(void)
     Suite *suite = suite_create("kernels");
     TCase *tcase = tcase_create("kernels");
 
-    tcase_set_timeout(tcase, 120);
+    tcase_set_timeout(tcase, 600);
     tcase_add_loop_test(tcase, instruction_sets_agree_to_the_bit, 0, BLOCK_FORMAT_COUNT);
     tcase_add_loop_test(tcase, a_side_has_the_same_bits_in_every_format, 0, BLOCK_FORMAT_COUNT);
     tcase_add_loop_test(tcase, an_element_that_is_not_finite_shows_in_the_squares, 0, BLOCK_FORMAT_COUNT);

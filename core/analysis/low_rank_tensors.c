@@ -98,7 +98,7 @@ static int read_delta(void *context, uint64_t first, size_t count, double *ret_v
     if (rc == 0)
         rc = read_side(reader, 1, first, count, ret_values, err);
     if (rc == 0 && rounding)
-        *rounding += rounding_of(reader->sides[1].dtype, ret_values, count);
+        *rounding += rounding_of(reader->sides[1].tensor->dtype, ret_values, count);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         bool is_pair = isfinite(reader->values[i]) && isfinite(ret_values[i]);
 

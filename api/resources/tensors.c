@@ -11,6 +11,8 @@
 #include "core/compare.h"
 #include "core/patterns.h"
 
+enum { MATCHING_MS = 2000 }; /* of one request; a pattern is the client's, the thread is everybody's */
+
 enum tensor_order { ORDER_OWN, ORDER_ASCENDING, ORDER_DESCENDING };
 
 struct tensor_query {
@@ -103,6 +105,7 @@ static bool read_query(const struct request *request, struct tensor_query *query
             problem_reply(response, request, PROBLEM_INVALID_PARAMETER, "include: %s", err.text);
             return false;
         }
+        pattern_set_limit_time(query->include, MATCHING_MS);
     }
     return true;
 }
@@ -137,17 +140,18 @@ static int choose(const struct record_index *index, const struct tensor_query *q
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     for (size_t i = 0; i < index->count; i++) {
         const struct index_record *record = &index->records[i];
-        bool is_wanted = true;
+        bool is_wanted;
 
         rc = record_index_check(index, i, err);
-        if (rc == 0 && query->include)
+        is_wanted = rc == 0 && (query->statuses & (1u << record->status)) != 0;
+        if (is_wanted && query->include)
             rc = pattern_set_match(query->include, (struct name){index->names + record->name_at, record->name_bytes},
                                    &is_wanted, err);
         if (rc) {
             free(chosen);
             return rc;
         }
-        if (is_wanted && (query->statuses & (1u << record->status)))
+        if (is_wanted)
             chosen[count++] = (struct ranked){query->sort < 0 ? 0 : record->figures[query->sort], (uint32_t)i};
     }
     if (query->sort >= 0)

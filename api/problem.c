@@ -136,10 +136,12 @@ const struct problem_type problem_types[PROBLEM_COUNT] = {
                             "and the service's log has the cause."},
     [PROBLEM_WORKER_CRASHED] =
         {"worker-crashed", 500, "The job's process crashed",
-         "The process that ran the job died, as often as a job is tried. The other jobs and the service were not "
-         "harmed.",
+         "The process that ran the job died: twice of the same defect in the same phase, or three times of anything. "
+         "The other jobs and the service were not harmed.",
          "Please report it with the detail and, if you may, the file: a file must not be able to do that. When detail "
-         "says SIGKILL, the machine ran out of memory: lower --workers or --job-memory."},
+         "says that it was killed from outside, the machine ran out of memory: lower --workers or --job-memory. When "
+         "it "
+         "names a system call, the sandbox stopped it: report that in any case."},
     [PROBLEM_DEADLINE_EXCEEDED] = {"deadline-exceeded", 504, "Deadline exceeded",
                                    "The job ran longer than --job-timeout allows.",
                                    "Compare fewer tensors (include, exclude), fewer models or fewer analyses, or ask "

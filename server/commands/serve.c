@@ -24,6 +24,7 @@
 #include "server/keyring.h"
 #include "server/log.h"
 #include "server/must.h"
+#include "server/privileges.h"
 
 enum {
     LOCK_MS = 10000,
@@ -33,6 +34,8 @@ enum {
     DESCRIPTORS_A_WORKER = 8,
     START_STEP_MS = 10,
 };
+
+static const uint64_t result_bytes_max = UINT64_C(16) << 30; /* of one file */
 
 extern char **environ;
 
@@ -122,6 +125,28 @@ static int lock_state(struct service *service, struct error *err)
     return 0;
 }
 
+/* Before the first thread: from here on files are written below the state directory and nowhere else. Reading and the
+ * network stay free, which webhooks, their certificates and name service need. A worker, which starts with these
+ * walls, writes its oom_score_adj below /proc; where that would open the kernel's settings to us, it does not. */
+static void wall_in(const struct service *service)
+{
+    struct landlock_place places[2] = {{service->state_fd, LANDLOCK_WRITE}};
+    size_t count = 1;
+    struct error err;
+    int proc = -1;
+
+    if (service->config.sandbox == SANDBOX_OFF)
+        return;
+    if (access("/proc/sys/kernel/core_pattern", W_OK) != 0)
+        proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (proc >= 0)
+        places[count++] = (struct landlock_place){proc, LANDLOCK_WRITE};
+    if (landlock_confine(places, count, true, &err) != 0)
+        LOG_LINE(LEVEL_WARNING, "the service's own process has no walls", log_text("detail", err.text));
+    if (proc >= 0)
+        close(proc);
+}
+
 static int open_state(struct service *service, struct error *err)
 {
     struct store_settings settings = {.state_dir = service->config.state_dir,
@@ -139,6 +164,8 @@ static int open_state(struct service *service, struct error *err)
     settings.state_fd = service->state_fd;
     rc = lock_state(service, err);
     if (!rc)
+        wall_in(service);
+    if (!rc)
         rc = blob_directory_open(service->state_fd, "results", &service->results, err);
     if (!rc)
         rc = blob_directory_open(service->state_fd, "uploads", &service->uploads, err);
@@ -148,6 +175,40 @@ static int open_state(struct service *service, struct error *err)
         rc = sweeper_open(service->backend.store, service->results, service->uploads, service->config.retention_ms,
                           &service->sweeper, err);
     return rc;
+}
+
+/* Nothing that a request can do needs more than this; files that are made are the service's own to read. */
+static void drop_privileges(const struct service *service)
+{
+    uint16_t port = service->endpoint.port;
+    struct endpoint admin = {.port = 0};
+    bool is_low_port;
+
+    endpoint_admin(&service->config, &admin, NULL);
+    is_low_port = (port > 0 && port < 1024) || (admin.port > 0 && admin.port < 1024);
+    umask(S_IRWXG | S_IRWXO);
+    privileges_drop(PRIVILEGE_READ_FILES | PRIVILEGE_WRITE_FILES | (is_low_port ? PRIVILEGE_LOW_PORTS : 0));
+    if (geteuid() == 0)
+        LOG_LINE(LEVEL_WARNING, "the service runs as root; an account of its own would be safer");
+}
+
+/* What this kernel cannot give workers, said before the first model is read. */
+static int check_walls(const struct service *service, struct error *err)
+{
+    enum sandbox_mode mode = (enum sandbox_mode)service->config.sandbox;
+    struct walls offered;
+
+    sandbox_probe(&offered);
+    if (mode == SANDBOX_OFF)
+        LOG_LINE(LEVEL_WARNING, "--sandbox off: workers may open files and connections like any program");
+    else if (mode == SANDBOX_REQUIRE && (!offered.has_seccomp || !offered.landlock_version))
+        return error_set(err, ERROR_REQUEST, "--sandbox require: the kernel offers no %s here",
+                         offered.has_seccomp ? "Landlock" : "seccomp");
+    if (mode == SANDBOX_AUTO && !offered.has_seccomp)
+        LOG_LINE(LEVEL_WARNING, "no seccomp here: workers may make any system call");
+    if (mode == SANDBOX_AUTO && !offered.landlock_version)
+        LOG_LINE(LEVEL_WARNING, "no Landlock here: workers may read whatever the service may read");
+    return 0;
 }
 
 static void plan_capacity(struct service *service)
@@ -174,7 +235,9 @@ static int start_dispatcher(struct service *service, struct error *err)
                   .uploads_fd = service->uploads->dir_fd,
                   .threads = service->plan.threads,
                   .cache_bytes = service->cache_bytes,
-                  .memory_bytes = service->plan.job_memory_bytes},
+                  .memory_bytes = service->plan.job_memory_bytes,
+                  .file_bytes = result_bytes_max,
+                  .sandbox = (enum sandbox_mode)config->sandbox},
         .store = backend->store,
         .results = service->results,
         .workers = service->plan.workers,
@@ -338,8 +401,11 @@ static int start(struct service *service, const char *const *roots, struct error
     if (rc)
         return rc;
     raise_descriptor_limit();
+    drop_privileges(service);
     plan_capacity(service);
-    rc = open_state(service, err);
+    rc = check_walls(service, err);
+    if (!rc)
+        rc = open_state(service, err);
     if (!rc)
         rc = start_dispatcher(service, err);
     if (!rc)

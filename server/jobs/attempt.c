@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "server/clock.h"
+#include "server/jobs/death.h"
 #include "server/jobs/job_error.h"
 #include "server/jobs/results.h"
 #include "server/jobs/slot.h"
@@ -22,9 +22,11 @@ enum word { WORD_DONE, WORD_FAILED, WORD_GONE };
 /* How a conversation with a worker ended. */
 struct ending {
     enum word word;
-    bool is_killed; /* gone: by us */
-    int status;     /* gone: as waitpid has it */
-    int code;       /* failed */
+    bool is_killed;   /* gone: by us, because it did not hear */
+    bool is_nonsense; /* gone: by us, for what it sent */
+    int status;       /* gone: as waitpid has it */
+    long call;        /* gone: the system call that it died of, as it told; -1: it did not */
+    int code;         /* failed */
     char detail[ERROR_TEXT_BYTES];
     char *run, *summary; /* done: JSON, owned, or NULL */
 };
@@ -120,6 +122,10 @@ static bool take_message(struct slot *slot, struct json_object *message, struct 
         take_progress(slot, message);
         return false;
     }
+    if (strcmp(type, "stopped") == 0) { /* in the middle of dying: the line closes next */
+        ending->call = (long)(message_u64(message, "call") & 0x7fffffff);
+        return false;
+    }
     if (strcmp(type, "done") == 0) {
         ending->word = WORD_DONE;
         ending->run = copy_object(message, "run");
@@ -137,16 +143,21 @@ static bool take_message(struct slot *slot, struct json_object *message, struct 
     return true;
 }
 
+static enum worker_death how_it_died(const struct ending *ending)
+{
+    return ending->is_nonsense ? WORKER_DEATH_NONSENSE : worker_death_of_status(ending->status);
+}
+
 static void end_child(struct slot *slot, struct ending *ending, bool is_killed)
 {
     enum worker_death death;
 
     ending->word = WORD_GONE;
     ending->is_killed = is_killed;
-    if (is_killed)
+    if (is_killed || ending->is_nonsense)
         kill(slot->child.pid, SIGKILL);
     child_reap(&slot->child, &ending->status);
-    death = !is_killed                         ? worker_death_of_status(ending->status)
+    death = !is_killed                         ? how_it_died(ending)
             : reason_of(slot) == STOP_DEADLINE ? WORKER_DEATH_DEADLINE
                                                : WORKER_DEATH_STOP;
     job_counters_add(&slot->dispatcher->counters.worker_deaths[death], 1);
@@ -181,7 +192,8 @@ static bool listen_once(struct slot *slot, struct ending *ending)
         int rc = channel_receive(&slot->child.channel, false, &message, &err);
 
         if (rc) {
-            if (rc == ERROR_FORMAT)
+            ending->is_nonsense = rc == ERROR_FORMAT;
+            if (ending->is_nonsense)
                 LOG_LINE(LEVEL_ERROR, "worker ended: it sent nonsense", log_text("detail", err.text));
             end_child(slot, ending, false);
             return true;
@@ -305,7 +317,7 @@ static bool settle_stop(struct slot *slot, const struct job_claim *claim, enum r
         release(slot, claim, released, "the service ends");
         break;
     case STOP_DEADLINE:
-        snprintf(detail, sizeof(detail), "the attempt took longer than %.0f s (--job-timeout)",
+        snprintf(detail, sizeof(detail), "the attempt passed its deadline of %.4g s (--job-timeout)",
                  (double)slot->dispatcher->settings.job_timeout_ms / 1000);
         fail(slot, claim, PROBLEM_DEADLINE_EXCEEDED, detail, "deadline");
         break;
@@ -331,6 +343,19 @@ static void settle_crash(struct slot *slot, const struct job_claim *claim, int c
         release(slot, claim, RELEASE_CRASHED, crash);
 }
 
+static void fail_for_memory(struct slot *slot, const struct job_claim *claim, const char *told)
+{
+    uint64_t limit_bytes = slot->dispatcher->settings.child.memory_bytes;
+    char detail[ERROR_TEXT_BYTES + 128];
+
+    if (limit_bytes)
+        snprintf(detail, sizeof(detail), "%s; a job's memory limit is %.4g GiB of address space (--job-memory)", told,
+                 (double)limit_bytes / (1 << 30));
+    else
+        snprintf(detail, sizeof(detail), "%s", told);
+    fail(slot, claim, job_problem_of(ERROR_NO_MEMORY), detail, error_code_name(ERROR_NO_MEMORY));
+}
+
 static void settle_failed(struct slot *slot, const struct job_claim *claim, const struct ending *ending)
 {
     struct job_store *store = slot->dispatcher->settings.store;
@@ -350,6 +375,9 @@ static void settle_failed(struct slot *slot, const struct job_claim *claim, cons
         snprintf(crash, sizeof(crash), "%s", error_code_name(ending->code));
         settle_crash(slot, claim, ending->code, crash, ending->detail, false);
         return;
+    case ERROR_NO_MEMORY:
+        fail_for_memory(slot, claim, ending->detail);
+        return;
     default:
         fail(slot, claim, job_problem_of(ending->code), ending->detail, error_code_name(ending->code));
     }
@@ -357,21 +385,25 @@ static void settle_failed(struct slot *slot, const struct job_claim *claim, cons
 
 static void settle_gone(struct slot *slot, const struct job_claim *claim, const struct ending *ending)
 {
-    char phase[sizeof(((struct job_progress *)NULL)->phase)], crash[CRASH_TEXT_BYTES], detail[256];
-    int signal_number = WIFSIGNALED(ending->status) ? WTERMSIG(ending->status) : 0;
-    bool is_defect = signal_number == SIGSEGV || signal_number == SIGABRT || signal_number == SIGSYS;
+    char phase[sizeof(((struct job_progress *)NULL)->phase)], crash[CRASH_TEXT_BYTES], how[128], detail[256];
+    char short_form[24];
+    enum worker_death death = how_it_died(ending);
 
     if (ending->is_killed || reason_of(slot) >= STOP_DEADLINE) {
         settle_stop(slot, claim, RELEASE_INTERRUPTED);
         return;
     }
     copy_phase(slot, phase);
-    if (signal_number)
-        snprintf(crash, sizeof(crash), "SIG%s in %s", sigabbrev_np(signal_number), phase[0] ? phase : "start");
-    else
-        snprintf(crash, sizeof(crash), "exit %d in %s", WEXITSTATUS(ending->status), phase[0] ? phase : "start");
-    snprintf(detail, sizeof(detail), "the job's process ended by %s, attempt %u", crash, claim->attempt);
-    settle_crash(slot, claim, 0, crash, detail, is_defect && strcmp(crash, claim->last_crash) == 0);
+    if (!phase[0])
+        snprintf(phase, sizeof(phase), "start");
+    death_abbreviate(ending->status, ending->call, short_form, sizeof(short_form));
+    death_describe(death, ending->status, ending->call, how, sizeof(how));
+    snprintf(crash, sizeof(crash), "%s in %s", death == WORKER_DEATH_NONSENSE ? "nonsense" : short_form, phase);
+    snprintf(detail, sizeof(detail), "the job's process %s, in phase %s of attempt %u", how, phase, claim->attempt);
+    /* What killed it from outside may not be there the next time; a defect that shows twice in one place is one. */
+    settle_crash(slot, claim, 0, crash, detail,
+                 (death == WORKER_DEATH_CRASH || death == WORKER_DEATH_SANDBOX) &&
+                     strcmp(crash, claim->last_crash) == 0);
 }
 
 static void settle_done(struct slot *slot, const struct job_claim *claim, struct result_files *files,
@@ -411,7 +443,7 @@ static void catch_up(struct slot *slot, const struct job_claim *claim)
 void attempt_run(struct slot *slot, const struct job_claim *claim)
 {
     struct dispatcher *dispatcher = slot->dispatcher;
-    struct ending ending = {0};
+    struct ending ending = {.call = -1};
     struct result_files files;
     int64_t start_ns = clock_steady_ns();
     struct error err = {0};

@@ -1,13 +1,14 @@
 /* The line between the service and a worker process: one JSON object a line over a Unix socket, descriptors beside it.
  *
- *   service → worker   start {threads, memory_bytes, roots: [{name, path}]}; descriptors: each root, then the uploads
- *                      run {serial, request, uploads: {id: name}}; descriptors: result.json, its index, result.txt
+ *   service → worker   start {threads, memory_bytes, file_bytes, sandbox, roots: [{name, path}]}; descriptors: each
+ * root, then the uploads run {serial, request, uploads: {id: name}}; descriptors: result.json, its index, result.txt
  *                      inspect {serial, path}; descriptor: result.json
  *                      cancel {serial}
- *   worker → service   ready
+ *   worker → service   ready {walls}
  *                      progress {phase, bytes_done, bytes_total, tensors_done, tensors_total}
  *                      done {run}
  *                      failed {code, detail}
+ *                      stopped {call}: the last word of a process that tried a system call behind its walls
  *
  * The service reads a worker's lines as those of a stranger: their length is bounded and nothing in them is trusted.
  * Sending and receiving may happen on two threads; each of them on one at a time. */

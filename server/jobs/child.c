@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -67,6 +68,8 @@ static int send_start(struct child *child, const struct child_settings *settings
     message_add_u64(message, "threads", settings->threads);
     message_add_u64(message, "memory_bytes", settings->memory_bytes);
     message_add_u64(message, "cache_bytes", settings->cache_bytes);
+    message_add_u64(message, "file_bytes", settings->file_bytes);
+    message_add_u64(message, "sandbox", settings->sandbox);
     for (size_t i = 0; i < settings->roots->count; i++) {
         struct json_object *root = json_object_new_object();
 
@@ -91,6 +94,7 @@ static int wait_ready(struct child *child, struct error *err)
 {
     int64_t until_ms = clock_steady_ms() + READY_MS;
     struct json_object *message = NULL;
+    uint64_t call;
     bool is_ready;
 
     while (!message) {
@@ -107,7 +111,11 @@ static int wait_ready(struct child *child, struct error *err)
             return error_prefix(err, rc, "a worker process ended before it was ready: ");
     }
     is_ready = strcmp(message_text(message, "type"), "ready") == 0;
+    walls_read(json_object_object_get(message, "walls"), &child->walls);
+    call = message_u64(message, "call");
     json_object_put(message);
+    if (!is_ready && call)
+        return error_set(err, ERROR_INTERNAL, "the sandbox stopped a worker process at system call %" PRIu64, call);
     if (!is_ready)
         return error_set(err, ERROR_FORMAT, "a worker process began with another word than ready");
     return 0;

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "server/jobs/channel.h"
+#include "server/jobs/sandbox.h"
 #include "server/roots.h"
 
 struct child_settings {
@@ -18,11 +19,14 @@ struct child_settings {
     unsigned threads;
     uint64_t memory_bytes; /* address space; 0: unlimited */
     uint64_t cache_bytes;  /* of struct scan_env */
+    uint64_t file_bytes;   /* of a file that it writes; 0: unlimited */
+    enum sandbox_mode sandbox;
 };
 
 struct child {
     pid_t pid; /* 0: none */
     struct channel channel;
+    struct walls walls; /* as it told when it was ready */
 };
 
 /* Returns once the worker said it is ready. */

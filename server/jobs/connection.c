@@ -24,6 +24,8 @@ int connection_open(const char *path, bool is_writer, const char *const *texts, 
     }
     sqlite3_extended_result_codes(connection.db, 1);
     sqlite3_busy_timeout(connection.db, BUSY_MS);
+    /* The service writes nowhere but below its state directory, and SQLite would in /var/tmp. */
+    sqlite3_exec(connection.db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL);
     *ret = connection;
     return 0;
 }

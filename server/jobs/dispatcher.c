@@ -63,12 +63,15 @@ static bool ensure_child(struct slot *slot)
     if (child_is_alive(&slot->child))
         return true;
     if (slot->child.pid) {
-        int status = 0;
+        int pid = slot->child.pid, status = 0;
+        enum worker_death death;
 
-        LOG_LINE(LEVEL_WARNING, "idle worker process ended", log_i64("pid", slot->child.pid));
         child_reap(&slot->child, &status);
-        job_counters_add(&dispatcher->counters.worker_deaths[worker_death_of_status(status)], 1);
+        death = worker_death_of_status(status);
+        job_counters_add(&dispatcher->counters.worker_deaths[death], 1);
         atomic_fetch_sub(&dispatcher->ready, 1);
+        LOG_LINE(LEVEL_WARNING, "idle worker process ended", log_i64("pid", pid),
+                 log_text("cause", worker_death_names[death]));
     }
     if (child_spawn(&dispatcher->settings.child, &slot->child, &err) != 0) {
         LOG_LINE(LEVEL_ERROR, "worker process did not start", log_text("detail", err.text));
@@ -77,6 +80,10 @@ static bool ensure_child(struct slot *slot)
         return false;
     }
     slot->serial = 0;
+    must(pthread_mutex_lock(&dispatcher->lock));
+    dispatcher->walls = slot->child.walls;
+    dispatcher->has_walls = true;
+    must(pthread_mutex_unlock(&dispatcher->lock));
     job_counters_add(&dispatcher->counters.worker_starts, 1);
     atomic_fetch_add(&dispatcher->ready, 1);
     return true;
@@ -185,7 +192,7 @@ int dispatcher_start(const struct dispatcher_settings *settings, struct dispatch
         dispatcher_free(dispatcher);
         return error_set(err, ERROR_NO_MEMORY, "no memory for %u workers", settings->workers);
     }
-    rc = inspector_start(&settings->child, INSPECT_MS, &dispatcher->inspector, err);
+    rc = inspector_start(&settings->child, INSPECT_MS, &dispatcher->counters, &dispatcher->inspector, err);
     if (rc) {
         dispatcher_free(dispatcher);
         return rc;
@@ -295,6 +302,18 @@ void dispatcher_occupation(struct dispatcher *dispatcher, unsigned *ret_workers,
 const struct job_counters *dispatcher_counters(const struct dispatcher *dispatcher)
 {
     return &dispatcher->counters;
+}
+
+bool dispatcher_walls(struct dispatcher *dispatcher, struct walls *ret)
+{
+    bool has_walls;
+
+    must(pthread_mutex_lock(&dispatcher->lock));
+    has_walls = dispatcher->has_walls;
+    if (has_walls)
+        *ret = dispatcher->walls;
+    must(pthread_mutex_unlock(&dispatcher->lock));
+    return has_walls;
 }
 
 static bool is_any_running(const struct dispatcher *dispatcher)

@@ -14,7 +14,7 @@
 
 enum {
     CRASHES_MAX = 3,        /* attempts that a crash may take */
-    INSPECT_MS = 5000,      /* for one header */
+    INSPECT_MS = 2000,      /* for one header */
     STOP_PATIENCE_MS = 2000 /* from being told to stop to being killed */
 };
 
@@ -58,6 +58,9 @@ unsigned dispatcher_ready(struct dispatcher *dispatcher);
 /* For metrics: workers wanted, and those of them that run a job now; and what was counted since the start. */
 void dispatcher_occupation(struct dispatcher *dispatcher, unsigned *ret_workers, unsigned *ret_busy);
 const struct job_counters *dispatcher_counters(const struct dispatcher *dispatcher);
+
+/* The walls around the worker that came up last; false before the first one did. */
+bool dispatcher_walls(struct dispatcher *dispatcher, struct walls *ret);
 
 /* Claims nothing more; waits up to grace_ms for running jobs, gives the others back to the queue and ends the
  * processes. Questions may still be asked until dispatcher_free. */

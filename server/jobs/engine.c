@@ -1,5 +1,6 @@
 #include "server/jobs/engine.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <math.h>
@@ -82,6 +83,15 @@ static int open_models(const struct worker_task *task, const struct job_request 
     return 0;
 }
 
+static int finish_output(struct output *output, struct error *err)
+{
+    int rc = output_finish(output, err);
+
+    if (rc == ERROR_WRITE && output->error == EFBIG) /* the limit that wall_in set; another attempt would meet it too */
+        return error_set(err, ERROR_LIMIT, "the result is larger than a file of it may be");
+    return rc;
+}
+
 static int render_to(const struct renderer *renderer, const struct comparison *comparison, int fd, int index_fd,
                      struct error *err)
 {
@@ -95,9 +105,9 @@ static int render_to(const struct renderer *renderer, const struct comparison *c
         options.index = &index;
     }
     renderer->render(comparison, &options, &output);
-    rc = output_finish(&output, err);
+    rc = finish_output(&output, err);
     if (index_fd >= 0) {
-        int index_rc = output_finish(&index, rc ? NULL : err);
+        int index_rc = finish_output(&index, rc ? NULL : err);
 
         rc = rc ? rc : index_rc;
     }

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,9 @@
 #include "server/must.h"
 
 enum { ANSWER_BYTES_MAX = 256 << 20 };
+
+/* Address space: the largest header that is read takes half of it. */
+static const uint64_t memory_max = UINT64_C(1) << 30;
 
 enum progress { ASKED_WAITS, ASKED_RUNS, ASKED_ANSWERED };
 
@@ -38,8 +42,9 @@ struct asked {
 struct inspector {
     struct child_settings settings;
     int64_t limit_ms;
-    struct child child; /* the thread's own */
-    uint64_t serial;    /* the thread's own */
+    struct job_counters *counters; /* borrowed */
+    struct child child;            /* the thread's own */
+    uint64_t serial;               /* the thread's own */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t asked, answered;
@@ -110,6 +115,18 @@ static int await_word(struct inspector *inspector, bool *ret_is_done, struct err
     }
 }
 
+/* Ends the process, or takes note of how it ended. */
+static void bury(struct inspector *inspector, bool is_late)
+{
+    int status = 0;
+
+    if (is_late)
+        kill(inspector->child.pid, SIGKILL);
+    child_reap(&inspector->child, &status);
+    job_counters_add(
+        &inspector->counters->worker_deaths[is_late ? WORKER_DEATH_DEADLINE : worker_death_of_status(status)], 1);
+}
+
 static int inspect(struct inspector *inspector, struct asked *asked, struct error *err)
 {
     struct error failure = {.code = ERROR_INTERNAL};
@@ -118,7 +135,8 @@ static int inspect(struct inspector *inspector, struct asked *asked, struct erro
     int fd, rc = 0;
 
     if (!child_is_alive(&inspector->child)) {
-        child_stop(&inspector->child, 0);
+        if (inspector->child.pid)
+            bury(inspector, false);
         rc = child_spawn(&inspector->settings, &inspector->child, err);
         if (rc)
             return rc;
@@ -136,7 +154,7 @@ static int inspect(struct inspector *inspector, struct asked *asked, struct erro
     if (!rc)
         rc = await_word(inspector, &is_done, &failure, err);
     if (rc)
-        child_stop(&inspector->child, 0);
+        bury(inspector, rc == ERROR_BUSY);
     else if (is_done)
         rc = read_answer(fd, asked, err);
     else {
@@ -175,14 +193,19 @@ static void *inspector_main(void *argument)
     return NULL;
 }
 
-int inspector_start(const struct child_settings *settings, int64_t limit_ms, struct inspector **ret, struct error *err)
+int inspector_start(const struct child_settings *settings, int64_t limit_ms, struct job_counters *counters,
+                    struct inspector **ret, struct error *err)
 {
     struct inspector *inspector = calloc(1, sizeof(*inspector));
 
     if (!inspector)
         return error_set(err, ERROR_NO_MEMORY, "no memory to inspect models");
     inspector->settings = *settings;
+    inspector->settings.file_bytes = ANSWER_BYTES_MAX;
+    if (!settings->memory_bytes || settings->memory_bytes > memory_max)
+        inspector->settings.memory_bytes = memory_max;
     inspector->limit_ms = limit_ms;
+    inspector->counters = counters;
     inspector->child.channel.fd = -1;
     must(pthread_mutex_init(&inspector->lock, NULL));
     must(pthread_cond_init(&inspector->asked, NULL));

@@ -7,10 +7,13 @@
 
 #include "core/error.h"
 #include "server/jobs/child.h"
+#include "server/jobs/job_counters.h"
 
 struct inspector;
 
-int inspector_start(const struct child_settings *settings, int64_t limit_ms, struct inspector **ret, struct error *err);
+/* counters, borrowed: of its processes' deaths. */
+int inspector_start(const struct child_settings *settings, int64_t limit_ms, struct job_counters *counters,
+                    struct inspector **ret, struct error *err);
 
 /* The model's header as a result document (the caller's). Waits its turn and then for the answer, limit_ms each;
  * ERROR_BUSY when either took longer. */

@@ -4,8 +4,9 @@
 #include <sys/wait.h>
 
 const char *const worker_death_names[WORKER_DEATH_COUNT] = {
-    [WORKER_DEATH_CRASH] = "crash", [WORKER_DEATH_SIGNAL] = "signal",     [WORKER_DEATH_EXIT] = "exit",
-    [WORKER_DEATH_STOP] = "stop",   [WORKER_DEATH_DEADLINE] = "deadline",
+    [WORKER_DEATH_CRASH] = "crash", [WORKER_DEATH_SANDBOX] = "sandbox",   [WORKER_DEATH_SIGNAL] = "signal",
+    [WORKER_DEATH_EXIT] = "exit",   [WORKER_DEATH_NONSENSE] = "nonsense", [WORKER_DEATH_DEADLINE] = "deadline",
+    [WORKER_DEATH_STOP] = "stop",
 };
 
 enum worker_death worker_death_of_status(int status)
@@ -16,11 +17,12 @@ enum worker_death worker_death_of_status(int status)
     case SIGSEGV:
     case SIGBUS:
     case SIGABRT:
-    case SIGSYS:
     case SIGILL:
     case SIGFPE:
     case SIGTRAP:
         return WORKER_DEATH_CRASH;
+    case SIGSYS:
+        return WORKER_DEATH_SANDBOX;
     default:
         return WORKER_DEATH_SIGNAL;
     }

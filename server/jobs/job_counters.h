@@ -7,9 +7,11 @@
 
 /* Why a worker process ended that had not been told to exit. */
 enum worker_death {
-    WORKER_DEATH_CRASH,    /* a signal that a defect raises: SIGSEGV, SIGBUS, SIGABRT, SIGSYS … */
+    WORKER_DEATH_CRASH,    /* a signal that a defect raises: SIGSEGV, SIGBUS, SIGABRT … */
+    WORKER_DEATH_SANDBOX,  /* SIGSYS: it made a system call that it may not make */
     WORKER_DEATH_SIGNAL,   /* any other signal, from outside: the kernel's want of memory, an operator */
     WORKER_DEATH_EXIT,     /* it ended by itself */
+    WORKER_DEATH_NONSENSE, /* killed: it sent what is no message */
     WORKER_DEATH_DEADLINE, /* killed: its job did not stop at the deadline */
     WORKER_DEATH_STOP,     /* killed: its job did not stop when that was asked for another reason */
     WORKER_DEATH_COUNT

@@ -37,6 +37,8 @@ struct dispatcher {
     pthread_cond_t changed; /* a slot let go of its job, or came up */
     uint64_t submitted;     /* guarded by lock: counts wakes, so that none is missed between a claim and a sleep */
     bool is_stopping;       /* guarded by lock */
+    bool has_walls;         /* guarded by lock: a worker has been up */
+    struct walls walls;     /* guarded by lock: the latest one's */
 };
 
 /* Raises the slot's reason to stop and wakes it; with the lock held. */

@@ -4,6 +4,7 @@
 #include "server/jobs/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,9 +19,18 @@
 #include "api/request.h"
 #include "server/clock.h"
 #include "server/jobs/channel.h"
+#include "server/jobs/sandbox.h"
 #include "server/must.h"
+#include "server/privileges.h"
 
-enum { TELL_MS = 250, ARENAS = 4 };
+enum {
+    TELL_MS = 250,
+    ARENAS = 4,
+    FILES_MAX = 65536, /* two models of the most shards, two descriptors each, with room */
+    OOM_SCORE_ADDED = 500
+};
+
+static int line_fd; /* for the handler of SIGSYS */
 
 struct worker {
     struct channel channel;
@@ -46,6 +55,25 @@ struct worker {
 static _Noreturn void leave(int status)
 {
     _exit(status);
+}
+
+/* In a signal handler, and one write, so that another thread's message stays whole: both fit the socket's buffer. */
+static void tell_stopped(long call)
+{
+    static const char head[] = "{\"type\":\"stopped\",\"call\":";
+    char text[sizeof(head) + 32];
+    size_t end = sizeof(text), at;
+
+    text[--end] = '\n';
+    text[--end] = '}';
+    at = end;
+    do
+        text[--at] = (char)('0' + call % 10);
+    while ((call /= 10) > 0);
+    at -= sizeof(head) - 1;
+    memcpy(text + at, head, sizeof(head) - 1);
+    if (write(line_fd, text + at, sizeof(text) - at) < 0)
+        return; /* nobody listens; the signal will tell */
 }
 
 /* Takes message. A closed line is the reader's to notice. */
@@ -185,23 +213,28 @@ static void run_task(struct worker *worker, struct json_object *message, int out
     free(report.run);
 }
 
-/* What holds before the first model is parsed. Later walls (a system call filter, Landlock) go here too: everything the
- * process will ever need is open by now. */
-static void wall_in(uint64_t memory_bytes)
+/* What the process will ever need is open by now. Called before the reader starts: that thread is to have walls too. */
+static int wall_in(struct worker *worker, struct json_object *message, struct walls *ret_walls, struct error *err)
 {
-    struct rlimit none = {0}, memory = {.rlim_cur = memory_bytes, .rlim_max = memory_bytes};
+    struct landlock_place places[CHANNEL_DESCRIPTORS_MAX];
+    struct sandbox sandbox = {
+        .mode = (enum sandbox_mode)message_u64(message, "sandbox"),
+        .places = places,
+        .line_fd = worker->channel.fd,
+        .memory_bytes = message_u64(message, "memory_bytes"),
+        .file_bytes = message_u64(message, "file_bytes"),
+        .files = FILES_MAX,
+        .stopped = tell_stopped,
+    };
 
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    setrlimit(RLIMIT_CORE, &none);
-/* The sanitizers' shadows take terabytes of address space. */
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    if (memory_bytes)
-        setrlimit(RLIMIT_AS, &memory);
-#endif
-    (void)memory;
+    for (size_t i = 0; i < worker->roots.count; i++)
+        places[sandbox.place_count++] = (struct landlock_place){worker->roots.items[i].fd, LANDLOCK_READ};
+    places[sandbox.place_count++] = (struct landlock_place){worker->uploads_fd, LANDLOCK_READ};
+    line_fd = worker->channel.fd;
+    return sandbox_enter(&sandbox, ret_walls, err);
 }
 
-static int start(struct worker *worker, struct json_object *message, struct error *err)
+static int start(struct worker *worker, struct json_object *message, struct walls *ret_walls, struct error *err)
 {
     struct json_object *roots;
     int descriptors[CHANNEL_DESCRIPTORS_MAX], rc = 0;
@@ -223,8 +256,37 @@ static int start(struct worker *worker, struct json_object *message, struct erro
     if (!worker->threads)
         worker->threads = 1;
     worker->cache_bytes = message_u64(message, "cache_bytes");
-    wall_in(message_u64(message, "memory_bytes"));
-    return rc;
+    return rc ? rc : wall_in(worker, message, ret_walls, err);
+}
+
+/* When memory runs out all the same, the kernel is to take a worker and not the service. */
+static void offer_to_oom_killer(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    char text[32] = "";
+    long score;
+
+    if (fd < 0)
+        return;
+    if (read(fd, text, sizeof(text) - 1) > 0) {
+        score = strtol(text, NULL, 10) + OOM_SCORE_ADDED;
+        snprintf(text, sizeof(text), "%ld", score > 1000 ? 1000 : score);
+        if (pwrite(fd, text, strlen(text), 0) < 0)
+            score = 0; /* not ours to raise here: it stays what it is */
+    }
+    close(fd);
+}
+
+/* Takes walls' description into the message that tells of it. */
+static void send_ready(struct worker *worker, const struct walls *walls)
+{
+    struct json_object *message = message_new("ready"), *described = walls_describe(walls);
+
+    if (message)
+        json_object_object_add(message, "walls", described);
+    else
+        json_object_put(described);
+    send_message(worker, message);
 }
 
 int worker_serve(int fd, const struct worker_engine *engine, struct error *err)
@@ -233,6 +295,7 @@ int worker_serve(int fd, const struct worker_engine *engine, struct error *err)
                             .send_lock = PTHREAD_MUTEX_INITIALIZER,
                             .lock = PTHREAD_MUTEX_INITIALIZER,
                             .wake = PTHREAD_COND_INITIALIZER};
+    struct walls walls = {0};
     struct json_object *message;
     pthread_t reader;
     struct stat file;
@@ -245,18 +308,20 @@ int worker_serve(int fd, const struct worker_engine *engine, struct error *err)
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    offer_to_oom_killer();
+    privileges_drop(PRIVILEGE_READ_FILES);
     mallopt(M_ARENA_MAX, ARENAS); /* each reserves 64 MiB of the address space that is limited below */
     channel_init(&worker.channel, fd, SIZE_MAX - 1);
     rc = channel_receive(&worker.channel, true, &message, err);
     if (rc)
         leave(0);
-    rc = start(&worker, message, err);
+    rc = start(&worker, message, &walls, err);
     json_object_put(message);
     if (rc)
         return rc;
     if (pthread_create(&reader, NULL, reader_main, &worker) != 0)
         return error_set(err, ERROR_NO_MEMORY, "cannot start a thread");
-    send_message(&worker, message_new("ready"));
+    send_ready(&worker, &walls);
     for (;;) {
         int outputs[REPRESENTATION_COUNT];
 

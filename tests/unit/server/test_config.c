@@ -168,6 +168,7 @@ static const struct mistake mistakes[] = {
     {"--workers=257", "outside 0 to 256"},
     {"--no-auth=perhaps", "neither true nor false"},
     {"--log-format=xml", "not one of auto|json|text"},
+    {"--sandbox=maybe", "not one of auto|require|off"},
     {"workers=2", "settings start with --"},
     {"--", "settings start with --"},
 };

@@ -1,11 +1,16 @@
 /* The dispatcher with real worker processes: this program again, started as `worker`, with an engine that does what the
  * request's text says. */
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "api/render/result_index.h"
@@ -47,10 +52,30 @@ static int fake_run(const struct worker_task *task, struct worker_report *ret_re
     struct job_progress progress = {.bytes_done = 5, .bytes_total = 10, .phase = "scan"};
 
     worker_tell(task->worker, &progress);
-    if (strcmp(what, "abort") == 0) {
-        signal(SIGABRT, SIG_DFL);
-        kill(getpid(), SIGABRT);
-        pause();
+    if (strcmp(what, "abort") == 0)
+        abort();
+    if (strcmp(what, "overrun") == 0) {
+        signal(SIGSEGV, SIG_DFL); /* the sanitizers' handler would make an exit of it */
+        raise(SIGSEGV);
+    }
+    if (strcmp(what, "oom") == 0)
+        raise(SIGKILL); /* what the kernel would send */
+    if (strcmp(what, "connect") == 0)
+        socket(AF_INET, SOCK_STREAM, 0);
+    if (strcmp(what, "fork") == 0)
+        fork();
+    if (strcmp(what, "exec") == 0)
+        execl("/bin/true", "true", NULL);
+    if (strcmp(what, "peek") == 0)
+        return open("/etc/passwd", O_RDONLY) < 0 ? error_set(err, ERROR_ACCESS, "peek: %s", strerror(errno)) : 0;
+    if (strcmp(what, "write") == 0)
+        open("/tmp/diffaid-crossed", O_WRONLY | O_CREAT, 0600);
+    if (strcmp(what, "greedy") == 0) {
+        size_t bytes = 1;
+
+        while (mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED)
+            bytes *= 2;
+        return error_set(err, ERROR_NO_MEMORY, "no memory for %zu bytes", bytes);
     }
     if (strcmp(what, "exit") == 0)
         _exit(7);
@@ -60,7 +85,7 @@ static int fake_run(const struct worker_task *task, struct worker_report *ret_re
     }
     if (strcmp(what, "deaf") == 0)
         for (;;)
-            pause();
+            poll(NULL, 0, -1);
     if (strcmp(what, "unasked") == 0)
         return error_set(err, ERROR_CANCELLED, "cancelled");
     if (strcmp(what, "malformed") == 0)
@@ -100,7 +125,11 @@ static struct dispatcher *dispatcher;
 static void start_dispatcher(unsigned workers, int64_t timeout_ms)
 {
     struct dispatcher_settings settings = {
-        .child = {.program = "/proc/self/exe", .roots = &roots, .uploads_fd = uploads->dir_fd, .threads = 1},
+        .child = {.program = "/proc/self/exe",
+                  .roots = &roots,
+                  .uploads_fd = uploads->dir_fd,
+                  .threads = 1,
+                  .memory_bytes = 512 << 20},
         .store = store,
         .results = results,
         .workers = workers,
@@ -264,6 +293,8 @@ struct failure {
     const char *request, *code;
     unsigned attempts;
 };
+#define TEXT_OF(number)  TEXT_OF_(number)
+#define TEXT_OF_(number) #number
 static const struct failure failures[] = {
     {"malformed", "\"malformed-model\",\"status\":422", 1},
     {"hungry", "\"memory-exceeded\"", 1},
@@ -272,8 +303,19 @@ static const struct failure failures[] = {
     {"unreadable", "\"read-error\"", 3},
     {"exit", "\"worker-crashed\"", 3},
     {"abort", "\"worker-crashed\"", 2}, /* the same defect in the same phase: a third time would end the same */
-    {"nonsense", "\"worker-crashed\"", 3},
-    {"endless", "\"worker-crashed\"", 3},
+    {"abort", "killed by signal 6 (SIGABRT), in phase scan of attempt 2", 2},
+    {"overrun", "killed by signal 11 (SIGSEGV), in phase scan of attempt 2", 2},
+    {"oom", "killed from outside (signal 9)", 3},
+    {"exit", "ended by itself with status 7", 3},
+    {"nonsense", "sent what is no message", 3},
+    {"endless", "sent what is no message", 3},
+    /* through the walls of a real worker; more attempts are in test_sandbox.c */
+    {"connect", "seccomp: system call " TEXT_OF(__NR_socket) ", socket)", 2},
+    {"fork", "seccomp: system call " TEXT_OF(__NR_clone) ", clone)", 2},
+    {"exec", "seccomp: system call " TEXT_OF(__NR_execve) ", execve)", 2},
+    {"write", "seccomp: system call " TEXT_OF(__NR_openat) ", openat)", 2},
+    {"peek", "peek: Permission denied", 1},
+    {"greedy", "memory limit is 0.5 GiB", 1},
 };
 
 START_TEST(a_failure_is_told_and_tried_again_only_where_that_can_help)
@@ -361,8 +403,10 @@ START_TEST(a_deadline_ends_a_job_for_good)
     job = await_end(id);
     ck_assert_int_eq(job.state, JOB_FAILED);
     ck_assert_ptr_nonnull(strstr(job.error, "deadline-exceeded"));
+    ck_assert_ptr_nonnull(strstr(job.error, "deadline of 0.2 s"));
     ck_assert_uint_eq(job.attempt, 1);
     job_done(&job);
+    ck_assert_uint_eq(dispatcher_counters(dispatcher)->worker_deaths[WORKER_DEATH_DEADLINE], _i ? 1 : 0);
 }
 END_TEST
 
@@ -379,6 +423,45 @@ START_TEST(stopping_gives_running_jobs_back)
     ck_assert_int_eq(store->ops->claim(store, &claim, NULL), 0);
     ck_assert_uint_eq(claim.crashes, 0);
     job_claim_done(&claim);
+}
+END_TEST
+
+START_TEST(deaths_are_counted_by_cause)
+{
+    static const struct {
+        const char *request;
+        enum worker_death death;
+        uint64_t count;
+    } causes[] = {{"abort", WORKER_DEATH_CRASH, 2},
+                  {"connect", WORKER_DEATH_SANDBOX, 2},
+                  {"oom", WORKER_DEATH_SIGNAL, 3},
+                  {"exit", WORKER_DEATH_EXIT, 3},
+                  {"nonsense", WORKER_DEATH_NONSENSE, 3}};
+    char id[JOB_ID_BYTES];
+    struct job job;
+
+    submit(causes[_i].request, id);
+    job = await_end(id);
+    job_done(&job);
+    for (enum worker_death death = 0; death < WORKER_DEATH_COUNT; death++)
+        ck_assert_uint_eq(dispatcher_counters(dispatcher)->worker_deaths[death],
+                          death == causes[_i].death ? causes[_i].count : 0);
+}
+END_TEST
+
+START_TEST(a_worker_tells_of_its_walls)
+{
+    char id[JOB_ID_BYTES];
+    struct walls walls;
+    struct job job;
+
+    submit("small", id);
+    job = await_end(id);
+    job_done(&job);
+    ck_assert(dispatcher_walls(dispatcher, &walls));
+    ck_assert(walls.has_no_new_privs);
+    ck_assert(walls.has_seccomp);
+    ck_assert_int_eq(walls.landlock_version, landlock_version());
 }
 END_TEST
 
@@ -444,6 +527,8 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tcase, a_forgotten_job_leaves_no_file, 0, 2);
     tcase_add_loop_test(tcase, a_deadline_ends_a_job_for_good, 0, 2);
     tcase_add_loop_test(tcase, stopping_gives_running_jobs_back, 0, 2);
+    tcase_add_loop_test(tcase, deaths_are_counted_by_cause, 0, 5);
+    tcase_add_test(tcase, a_worker_tells_of_its_walls);
     tcase_add_test(tcase, many_jobs_each_run_once);
     tcase_add_test(tcase, inspections_are_answered_and_bounded);
     suite_add_tcase(suite, tcase);

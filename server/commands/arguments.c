@@ -193,6 +193,14 @@ static int set_timings(struct arguments *a, const char *value, struct error *err
     return 0;
 }
 
+static int set_unwalled(struct arguments *a, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    a->is_unwalled = true;
+    return 0;
+}
+
 static int set_help(struct arguments *a, const char *value, struct error *err)
 {
     (void)value;
@@ -279,6 +287,8 @@ static const struct flag flags[] = {
     {"brief", NULL, FOR_ALL, set_brief, "Text: names only."},
     {"verbose", NULL, FOR_ALL, set_verbose, "Text: also what is equal, and whole lists."},
     {"no-color", NULL, FOR_ALL, set_colorless, "No colours on a terminal (also with NO_COLOR set)."},
+    {"no-sandbox", NULL, FOR_ALL, set_unwalled,
+     "Read the models without walls around the process (seccomp, Landlock)."},
     {"help", NULL, FOR_ALL, set_help, "This text."},
 };
 

@@ -25,7 +25,7 @@ struct arguments {
     const char *input_format; /* diffai --format: what the models must be; NULL: any */
     unsigned threads;         /* 0: as many as processors */
     enum cache_policy cache;
-    bool is_quiet, is_brief, is_verbose, is_colorless, has_progress, has_timings, is_help;
+    bool is_quiet, is_brief, is_verbose, is_colorless, has_progress, has_timings, is_help, is_unwalled;
 };
 
 /* ERROR_REQUEST with a sentence for the user. arguments_done is due in any case. */

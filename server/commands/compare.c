@@ -15,14 +15,23 @@
 #include "core/format/format.h"
 #include "server/commands/arguments.h"
 #include "server/commands/command.h"
+#include "server/commands/destination.h"
 #include "server/commands/progress.h"
+#include "server/commands/walls.h"
 #include "server/run_report.h"
 #include "server/sigbus.h"
 
-/* What an interrupt must reach: the pass in its cancel flag, and later the unfinished file. */
+/* What an interrupt must reach: the pass in its cancel flag, and the unfinished files. */
+enum { TO_OUT, TO_JUNIT, DESTINATIONS };
+static struct destination destinations[DESTINATIONS] = {{.fd = -1, .dir_fd = -1}, {.fd = -1, .dir_fd = -1}};
 static atomic_bool is_cancelled;
-static char temporary_path[PATH_MAX + 32], out_path[PATH_MAX];
 static volatile sig_atomic_t is_writing;
+
+static void discard_destinations(void)
+{
+    for (int i = 0; i < DESTINATIONS; i++)
+        destination_discard(&destinations[i]);
+}
 
 static void on_interrupt(int number)
 {
@@ -30,9 +39,23 @@ static void on_interrupt(int number)
     atomic_store_explicit(&is_cancelled, true, memory_order_relaxed);
     if (!is_writing)
         return;
-    if (temporary_path[0])
-        unlink(temporary_path);
+    discard_destinations();
     _exit(EXIT_INTERRUPTED);
+}
+
+/* In a signal handler: no stdio. */
+static void on_stopped(long call)
+{
+    char text[] = "diffaid: ended by its sandbox (--no-sandbox works without it): system call      \n";
+    char *at = text + sizeof(text) - 7; /* the blanks, for the number and its line's end */
+
+    for (long scale = 10000; scale > 0; scale /= 10)
+        if (call >= scale || scale == 1)
+            *at++ = (char)('0' + call / scale % 10);
+    *at++ = '\n';
+    if (write(STDERR_FILENO, text, (size_t)(at - text)) < 0)
+        _exit(EXIT_DEVICE);
+    discard_destinations();
 }
 
 static void catch_interrupts(void)
@@ -47,6 +70,7 @@ static void catch_interrupts(void)
 
 struct run {
     const struct arguments *arguments;
+    const char *name; /* of the program, in messages */
     struct run_report report;
 };
 
@@ -90,18 +114,26 @@ static int open_models(const struct arguments *a, struct model **models, struct 
         struct place place = {.dir_fd = AT_FDCWD, .path = a->models[i], .uri = a->models[i]};
         int rc;
 
-        if (strcmp(a->models[i], "-") == 0)
-            return error_set(
-                err, ERROR_REQUEST,
-                "-: a model cannot be read from a pipe, because weights are read at random; save it first");
-        if (a->models[i][0] == '\0')
-            return error_set(err, ERROR_REQUEST, "an empty path names no model");
         rc = model_open(&place, &limits_default, &models[i], err);
         if (rc)
             return rc;
         if (a->input_format && strcmp(models[i]->format->name, a->input_format) != 0)
             return error_set(err, ERROR_REQUEST, "%s: is %s, not %s", a->models[i], models[i]->format->name,
                              a->input_format);
+    }
+    return 0;
+}
+
+/* What cannot be a model, said before anything is opened for it. */
+static int check_names(const struct arguments *a, struct error *err)
+{
+    for (size_t i = 0; i < a->model_count; i++) {
+        if (strcmp(a->models[i], "-") == 0)
+            return error_set(
+                err, ERROR_REQUEST,
+                "-: a model cannot be read from a pipe, because weights are read at random; save it first");
+        if (a->models[i][0] == '\0')
+            return error_set(err, ERROR_REQUEST, "an empty path names no model");
     }
     return 0;
 }
@@ -129,68 +161,18 @@ static int check_out(const struct arguments *a, const char *path, struct model *
     return 0;
 }
 
-/* Opens where a rendering goes: standard output (path NULL), an existing device, or a temporary file beside path. */
-static int open_output(const char *path, int *ret_fd, struct error *err)
-{
-    struct stat status;
-    int fd;
-
-    if (!path) {
-        *ret_fd = STDOUT_FILENO;
-        return 0;
-    }
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
-        fd = open(path, O_WRONLY | O_CLOEXEC);
-    } else {
-        /* A symbolic link stays one: the file that it names is replaced, not the link. */
-        if (!realpath(path, out_path) && (size_t)snprintf(out_path, sizeof(out_path), "%s", path) >= sizeof(out_path))
-            return error_set(err, ERROR_WRITE, "%s: path is too long", path);
-        if ((size_t)snprintf(temporary_path, sizeof(temporary_path), "%s.%ld.tmp", out_path, (long)getpid()) >=
-            sizeof(temporary_path)) {
-            temporary_path[0] = '\0';
-            return error_set(err, ERROR_WRITE, "%s: path is too long", path);
-        }
-        fd = open(temporary_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd < 0)
-            temporary_path[0] = '\0';
-    }
-    if (fd < 0)
-        return error_set(err, ERROR_WRITE, "%s: cannot be written: %s", path, strerror(errno));
-    *ret_fd = fd;
-    return 0;
-}
-
-static int close_output(const char *path, int fd, int rc, struct error *err)
-{
-    if (!path)
-        return rc;
-    if (close(fd) != 0 && rc == 0)
-        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", path, strerror(errno));
-    if (!temporary_path[0])
-        return rc;
-    if (rc == 0 && rename(temporary_path, out_path) != 0)
-        rc = error_set(err, ERROR_WRITE, "%s: cannot be written: %s", path, strerror(errno));
-    if (rc)
-        unlink(temporary_path);
-    temporary_path[0] = '\0';
-    return rc;
-}
-
-static int render_to(const char *path, const struct renderer *renderer, const struct comparison *comparison,
-                     const struct render_options *options, struct error *err)
+static int render_to(struct destination *destination, const struct renderer *renderer,
+                     const struct comparison *comparison, const struct render_options *options, struct error *err)
 {
     static struct output output; /* 64 KB: not for the stack */
-    int fd = -1, rc;
+    int rc;
 
-    rc = open_output(path, &fd, err);
-    if (rc)
-        return rc;
-    output_init(&output, fd);
+    output_init(&output, destination->fd);
     renderer->render(comparison, options, &output);
     rc = output_finish(&output, err);
     if (rc)
-        error_prefix(err, rc, "%s: ", path ? path : "standard output");
-    return close_output(path, fd, rc, err);
+        return error_prefix(err, rc, "%s: ", destination->path ? destination->path : "standard output");
+    return destination_commit(destination, err);
 }
 
 static int render(struct run *run, const struct comparison *comparison, struct error *err)
@@ -210,13 +192,27 @@ static int render(struct run *run, const struct comparison *comparison, struct e
     if (comparison->scan)
         run->report.pass = comparison->scan->pass;
     begin_phase(run, "write");
-    rc = render_to(a->out, a->renderer, comparison, &options, err);
+    rc = render_to(&destinations[TO_OUT], a->renderer, comparison, &options, err);
     if (rc == 0 && a->junit)
-        rc = render_to(a->junit, &junit_renderer, comparison, &options, err);
+        rc = render_to(&destinations[TO_JUNIT], &junit_renderer, comparison, &options, err);
     begin_phase(run, NULL);
     if (a->has_timings)
         run_report_print(&run->report, stderr);
     return rc;
+}
+
+/* Walls, and a word about them only where the user asked for one. */
+static void wall_in(const struct arguments *a, const char *name)
+{
+    const char *missing;
+
+    if (a->is_unwalled) {
+        fprintf(stderr, "%s: --no-sandbox: nothing confines what reads the models\n", name);
+        return;
+    }
+    missing = command_wall_in(a->models, a->model_count, destinations, DESTINATIONS, on_stopped);
+    if (missing && a->is_verbose)
+        fprintf(stderr, "%s: the sandbox is not whole: %s\n", name, missing);
 }
 
 static int compare(struct run *run, uint64_t cache_bytes, struct model **models, struct comparison **ret_comparison,
@@ -228,6 +224,14 @@ static int compare(struct run *run, uint64_t cache_bytes, struct model **models,
     int rc;
 
     begin_phase(run, "open");
+    rc = check_names(a, err);
+    if (!rc)
+        rc = destination_open(&destinations[TO_OUT], a->out, err);
+    if (!rc && a->junit)
+        rc = destination_open(&destinations[TO_JUNIT], a->junit, err);
+    if (rc)
+        return rc;
+    wall_in(a, run->name);
     rc = open_models(a, models, err);
     if (!rc)
         rc = check_out(a, a->out, models, err);
@@ -273,7 +277,7 @@ static int run_command(enum personality personality, const char *name, int argc,
     struct arguments arguments;
     struct model *models[MODELS_MAX] = {0};
     struct comparison *comparison = NULL;
-    struct run run = {.arguments = &arguments};
+    struct run run = {.arguments = &arguments, .name = name};
     struct capacity capacity;
     int rc, status = EXIT_SAME;
 
@@ -306,6 +310,7 @@ static int run_command(enum personality personality, const char *name, int argc,
         fprintf(stderr, "%s: %s: the digest is another than expected\n", name, arguments.models[0]);
         status = EXIT_DIFFERENT;
     }
+    discard_destinations();
     comparison_free(comparison);
     for (size_t i = 0; i < MODELS_MAX; i++)
         model_close(models[i]);

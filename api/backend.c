@@ -5,6 +5,8 @@
 
 const char *const job_state_names[JOB_STATE_COUNT] = {"queued", "running", "succeeded", "failed", "cancelled"};
 
+const char *const callback_state_names[CALLBACK_STATE_COUNT] = {"none", "waiting", "pending", "delivered", "failed"};
+
 bool id_is_valid(const char *text)
 {
     for (size_t i = 0; i < JOB_ID_BYTES - 1; i++) {

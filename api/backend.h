@@ -27,6 +27,24 @@ struct job_progress {
     char phase[16];
 };
 
+/* Of telling a job's caller of its end. */
+enum callback_state {
+    CALLBACK_NONE,    /* nobody asked */
+    CALLBACK_WAITING, /* for the job's end */
+    CALLBACK_DUE,     /* to be tried, or tried again */
+    CALLBACK_DELIVERED,
+    CALLBACK_FAILED,
+    CALLBACK_STATE_COUNT
+};
+extern const char *const callback_state_names[CALLBACK_STATE_COUNT];
+
+struct job_callback {
+    enum callback_state state;
+    unsigned attempts;
+    int last_status; /* of HTTP; 0: no answer yet, or none came */
+    int64_t next_ms; /* when it is due */
+};
+
 /* A job as its resource shows it. Text members are owned; job_done frees them. Times are Unix milliseconds, 0 = not
  * yet. */
 struct job {
@@ -39,6 +57,7 @@ struct job {
     int64_t create_ms, start_ms, finish_ms, expire_ms;
     uint64_t queue_position; /* 1 = next; 0 when not queued */
     struct job_progress progress;
+    struct job_callback callback;
     char traceparent[TRACEPARENT_BYTES]; /* W3C Trace Context of the submission, "" when it had none */
     char *request;                       /* JSON as accepted: models, analyses, options */
     char *labels;                        /* JSON object, or NULL */
@@ -55,11 +74,35 @@ struct job_list {
 };
 void job_list_done(struct job_list *list);
 
+enum { FILTER_LABELS_MAX = 8 };
+
+struct label {
+    const char *name, *value; /* value NULL: any */
+};
+
 struct job_filter {
-    int state;             /* enum job_state, or −1 for all */
-    const char *label_key; /* NULL: any */
-    const char *label_value;
-    const char *owner; /* NULL: anybody's */
+    int state; /* enum job_state, or −1 for all */
+    struct label labels[FILTER_LABELS_MAX];
+    size_t label_count; /* all of them must be there */
+    const char *owner;  /* NULL: anybody's */
+};
+
+/* What an upload is to become. */
+struct upload_wish {
+    const char *owner, *name;
+    int64_t bytes;      /* −1: not announced */
+    const char *sha256; /* hex; "": not announced */
+};
+
+struct upload {
+    char id[JOB_ID_BYTES];
+    char owner[CALLER_NAME_BYTES];
+    char *name;
+    bool is_complete; /* else it grows: bytes is its offset, and it has no sha256 */
+    int64_t length;   /* of one that grows, in the end; -1: not known */
+    uint64_t bytes;
+    char sha256[65]; /* hex */
+    int64_t create_ms, expire_ms;
 };
 
 struct submission {
@@ -69,6 +112,11 @@ struct submission {
     const char *const *uploads; /* ids that the request names; they may not be deleted while the job lives */
     size_t upload_count;
     const struct caller *caller; /* owns the job; NULL: nobody in particular */
+    const char *callback_url;    /* as check_callback let it pass, or NULL */
+    const char *key;             /* idempotency key, or NULL */
+    const char *digest;          /* with a key: of everything that was submitted, hex */
+    const struct upload *parts;  /* sealed uploads that become visible with the job; among `uploads`, too */
+    size_t part_count;
 };
 
 enum representation {
@@ -89,14 +137,6 @@ struct blob {
 };
 void blob_done(struct blob *blob);
 
-struct upload {
-    char id[JOB_ID_BYTES];
-    char owner[CALLER_NAME_BYTES];
-    char *name;
-    uint64_t bytes;
-    char sha256[65]; /* hex */
-    int64_t create_ms, expire_ms;
-};
 void upload_done(struct upload *upload);
 struct upload_list {
     struct upload *uploads;
@@ -130,8 +170,14 @@ struct backend_ops {
     int (*owner)(struct backend *, const char *id, char ret_name[CALLER_NAME_BYTES], struct error *);
 
     /* Jobs. submit returns after the job is on disk. ERROR_BUSY: queue full; ERROR_QUOTA: the caller's share of it is;
-     * ERROR_NO_SPACE; ERROR_NOT_FOUND: an upload. */
-    int (*submit)(struct backend *, const struct submission *, struct job *ret, struct error *);
+     * ERROR_NO_SPACE; ERROR_NOT_FOUND: an upload; ERROR_REQUEST: the key was used for something else. *ret_is_replay:
+     * the job was there already. */
+    int (*submit)(struct backend *, const struct submission *, struct job *ret, bool *ret_is_replay, struct error *);
+    /* The job that this owner, key and digest made. ERROR_NOT_FOUND; ERROR_REQUEST as above. */
+    int (*find_submitted)(struct backend *, const struct submission *, struct job *ret, struct error *);
+    /* Holds a key while its submission is under way; ERROR_CONFLICT when somebody holds it. */
+    int (*hold_key)(struct backend *, const char *owner, const char *key, struct error *);
+    void (*let_key_go)(struct backend *, const char *owner, const char *key);
     int (*get)(struct backend *, const char *id, struct job *ret, struct error *);
     /* The same from memory, or false; never blocks. Optional. */
     bool (*peek)(struct backend *, const char *id, struct job *ret);
@@ -142,18 +188,34 @@ struct backend_ops {
     /* ERROR_CONFLICT while not succeeded. */
     int (*open_result)(struct backend *, const char *id, enum representation, struct blob *ret, struct error *);
 
-    /* Uploads. append copies nothing beyond the file; commit makes it durable and visible; abandon leaves nothing. */
-    int (*upload_begin)(struct backend *, const char *owner, const char *name, int64_t expected_bytes,
-                        struct upload_sink **ret, struct error *);
+    /* Uploads. append copies nothing beyond the file; commit makes it durable and visible, or says ERROR_FORMAT when
+     * its digest is not the one wished for; abandon leaves nothing. */
+    int (*upload_begin)(struct backend *, const struct upload_wish *, struct upload_sink **ret, struct error *);
     int (*upload_append)(struct upload_sink *, const void *data, size_t bytes, struct error *);
     int (*upload_commit)(struct upload_sink *, struct upload *ret,
-                         struct error *);         /* frees the sink, also on failure */
+                         struct error *); /* frees the sink, also on failure */
+    /* The first half of commit: durable, but visible only when a submission brings it along, or else discarded. */
+    int (*upload_seal)(struct upload_sink *, struct upload *ret, struct error *);
+    void (*upload_discard)(struct backend *, const char *id);
     void (*upload_abandon)(struct upload_sink *); /* NULL is fine */
+    /* Resumable ones. create: one of no byte. resume: a sink for what follows offset; commit completes the upload,
+     * pause and abandon keep what came; length: of the whole in the end, -1 when not known. ERROR_CONFLICT: offset is
+     * not where it ends or it is complete, and *ret_now (else empty) says how it is; later, that another request goes
+     * on. ERROR_REQUEST: not the length that was announced. offset: as it is on disk; cuts off whoever adds to it. */
+    int (*upload_create)(struct backend *, const struct upload_wish *, struct upload *ret, struct error *);
+    int (*upload_resume)(struct backend *, const char *id, uint64_t offset, int64_t length, struct upload *ret_now,
+                         struct upload_sink **ret, struct error *);
+    int (*upload_pause)(struct upload_sink *, struct upload *ret, struct error *); /* frees the sink, as commit does */
+    int (*upload_offset)(struct backend *, const char *id, struct upload *ret, struct error *);
+    void (*upload_limits)(struct backend *, uint64_t *ret_bytes, int64_t *ret_age_ms);
     int (*upload_get)(struct backend *, const char *id, struct upload *ret, struct error *);
     /* owner NULL: anybody's. */
     int (*upload_list)(struct backend *, const char *owner, uint64_t cursor, size_t limit, struct upload_list *ret,
                        struct error *);
     int (*upload_delete)(struct backend *, const char *id, struct error *); /* ERROR_CONFLICT: in use */
+
+    /* Whether a job may have this callback_url; ERROR_REQUEST with what is wrong with it. */
+    int (*check_callback)(struct backend *, const char *url, struct error *);
 
     /* Models under the roots. check_model tells what can be told without parsing. */
     int (*check_model)(struct backend *, const char *path, struct error *);

@@ -53,6 +53,7 @@ struct request {
     struct {
         const char *job_id; /* not NULL: this request was answered with a wait and is asked again */
         bool is_over;       /* … because its time is up */
+        bool is_replay;     /* as the response that asked for the wait had it */
     } waited;
 };
 
@@ -96,6 +97,7 @@ struct response {
     struct {
         char job_id[JOB_ID_BYTES];
         unsigned seconds; /* 0: do not wait. Else ask again when the job has ended or the time is up */
+        bool is_replay;
     } wait;
     char job_id[JOB_ID_BYTES]; /* the job that it is about, for the log; "" when none */
     struct {

@@ -85,9 +85,12 @@ bool guard_admit(const struct guard *guard, const struct request *request, struc
         return false;
     }
     if (request->route && request->route->body == TAKES_JSON &&
-        (!is_json(request_header(request, "Content-Type")) || (encoding && strcasecmp(encoding, "identity") != 0))) {
+        ((!route_stream_of(request) && !is_json(request_header(request, "Content-Type"))) ||
+         (encoding && strcasecmp(encoding, "identity") != 0))) {
         problem_reply(response, request, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
-                      "send Content-Type: application/json, without a Content-Encoding");
+                      request->route->stream
+                          ? "send Content-Type: application/json or multipart/form-data, without a Content-Encoding"
+                          : "send Content-Type: application/json, without a Content-Encoding");
         return false;
     }
     return true;

@@ -78,6 +78,27 @@ const struct problem_type problem_types[PROBLEM_COUNT] = {
                                "Cancel the job, or wait for its end, and delete the upload then."},
     [PROBLEM_CONFLICT] = {"conflict", 409, "Conflict", "The state of the resource does not allow this now.",
                           "GET the resource to see its state, and decide by that whether to ask again."},
+    [PROBLEM_UPLOAD_INCOMPLETE] =
+        {"upload-incomplete", 409, "Upload incomplete", "The job names an upload of which not every byte has arrived.",
+         "HEAD /v1/uploads/ID tells its Upload-Offset: send the rest with PATCH, the last piece "
+         "with Upload-Complete: ?1, and submit the job again."},
+    [PROBLEM_UPLOAD_OFFSET] = {"upload-offset-mismatch", 409, "Upload offset mismatch",
+                               "The piece does not begin where the upload ends, or the upload is complete.",
+                               "Go on from expected_offset, which the Upload-Offset header tells too."},
+    [PROBLEM_SUBMISSION_IN_FLIGHT] = {"submission-in-flight", 409, "Submission in flight",
+                                      "Another request with this Idempotency-Key is being handled.",
+                                      "Send it again after Retry-After seconds: the answer will be the job that the "
+                                      "other request has made by then."},
+    [PROBLEM_KEY_REUSED] = {"idempotency-key-reused", 422, "Idempotency key reused",
+                            "The Idempotency-Key stands for an earlier job, which was another request.",
+                            "Use a new key for each new job. A key is free again when its job has expired or was "
+                            "deleted."},
+    [PROBLEM_LENGTH_REQUIRED] =
+        {"length-required", 411, "Length required",
+         "The file comes with neither a Content-Length nor Transfer-Encoding: chunked, so that "
+         "no byte of it would arrive.",
+         "Send the file with its length, as curl -T FILE does, or chunked. An empty file is sent "
+         "with Content-Length: 0."},
     [PROBLEM_TOO_LARGE] = {"too-large", 413, "Content too large", "The body has more bytes than this call takes.",
                            "Send a model as an upload rather than inside a request. If it is one already, ask whoever "
                            "runs the service to raise --upload-limit; for JSON it is --body-limit."},

@@ -20,6 +20,7 @@ enum {
     LABELS_MAX = 64,
     LABEL_KEY_BYTES_MAX = 63,
     LABEL_VALUE_BYTES_MAX = 255,
+    CALLBACK_BYTES_MAX = 2048,
 };
 
 static void parse_model(struct json_object *value, struct job_model *model, const char *pointer,
@@ -68,17 +69,21 @@ static void parse_model(struct json_object *value, struct job_model *model, cons
         faults->has_no_memory = true;
 }
 
-static void parse_models(struct json_object *value, struct job_request *request, struct request_faults *faults)
+/* The last `parts` models are uploads that come with the request. */
+static void parse_models(struct json_object *value, size_t parts, struct job_request *request,
+                         struct request_faults *faults)
 {
-    size_t count;
+    size_t count, named = 0;
 
-    if (!value) {
+    if (!value && !parts) {
         request_fault_add(faults, "", "\"models\" is missing: an array of 1 to %d models", REQUEST_MODELS_MAX);
         return;
     }
-    if (!is_json_type(value, json_type_array, "/models", "an array of models", faults))
+    if (value && !is_json_type(value, json_type_array, "/models", "an array of models", faults))
         return;
-    count = json_object_array_length(value);
+    if (value)
+        named = json_object_array_length(value);
+    count = named + parts;
     if (count < 1 || count > REQUEST_MODELS_MAX) {
         request_fault_add(faults, "/models", "must hold 1 to %d models (one for a profile, more to compare), holds %zu",
                           REQUEST_MODELS_MAX, count);
@@ -90,7 +95,7 @@ static void parse_models(struct json_object *value, struct job_request *request,
         return;
     }
     request->model_count = count;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < named; i++) {
         char pointer[64] = "/models";
         struct request_faults here = {.count = 0};
 
@@ -99,6 +104,10 @@ static void parse_models(struct json_object *value, struct job_request *request,
         faults->has_no_memory |= here.has_no_memory;
         for (size_t f = 0; f < here.count; f++)
             request_fault_add(faults, here.items[f].pointer, "%s", here.items[f].detail);
+    }
+    for (size_t i = named; i < count; i++) {
+        request->models[i].upload = strdup("");
+        faults->has_no_memory |= !request->models[i].upload;
     }
 }
 
@@ -232,10 +241,36 @@ static void parse_options(struct json_object *value, struct job_request *request
     }
 }
 
+struct label_member {
+    const char *name;
+    struct json_object *value;
+};
+
+static int label_order(const void *a, const void *b)
+{
+    return strcmp(((const struct label_member *)a)->name, ((const struct label_member *)b)->name);
+}
+
+static void check_label(const char *name, struct json_object *value, struct request_faults *faults)
+{
+    char pointer[256] = "/labels";
+
+    pointer_append(pointer, sizeof(pointer), name, strlen(name));
+    if (*name == '\0' || strlen(name) > LABEL_KEY_BYTES_MAX || strpbrk(name, ":="))
+        request_fault_add(faults, pointer,
+                          "a label's name must have 1 to %d bytes and hold neither : nor =", LABEL_KEY_BYTES_MAX);
+    else if (is_json_type(value, json_type_string, pointer, "a string", faults) &&
+             json_object_get_string_len(value) > LABEL_VALUE_BYTES_MAX)
+        request_fault_add(faults, pointer, "a label's value may have %d bytes, has %d", LABEL_VALUE_BYTES_MAX,
+                          json_object_get_string_len(value));
+}
+
+/* Kept in the order of their names, so that equal labels are equal texts. */
 static void parse_labels(struct json_object *value, struct job_request *request, struct request_faults *faults)
 {
+    struct label_member members[LABELS_MAX];
+    size_t before = faults->count, count = 0;
     struct json_text json;
-    bool is_good = true;
 
     if (!value || !is_json_type(value, json_type_object, "/labels", "an object of strings", faults))
         return;
@@ -244,33 +279,35 @@ static void parse_labels(struct json_object *value, struct job_request *request,
                           json_object_object_length(value));
         return;
     }
-    json_text_init(&json);
-    write_begin_object(&json.writer);
     json_object_object_foreach(value, name, member)
     {
-        char pointer[256] = "/labels";
-
-        pointer_append(pointer, sizeof(pointer), name, strlen(name));
-        if (*name == '\0' || strlen(name) > LABEL_KEY_BYTES_MAX) {
-            request_fault_add(faults, pointer, "a label's name must have 1 to %d bytes", LABEL_KEY_BYTES_MAX);
-            is_good = false;
-        } else if (!is_json_type(member, json_type_string, pointer, "a string", faults)) {
-            is_good = false;
-        } else if (json_object_get_string_len(member) > LABEL_VALUE_BYTES_MAX) {
-            request_fault_add(faults, pointer, "a label's value may have %d bytes, has %d", LABEL_VALUE_BYTES_MAX,
-                              json_object_get_string_len(member));
-            is_good = false;
-        } else {
-            write_named(&json.writer, name, name_of(json_object_get_string(member)));
-        }
+        check_label(name, member, faults);
+        members[count++] = (struct label_member){name, member};
     }
+    if (count == 0 || faults->count > before)
+        return;
+    qsort(members, count, sizeof(*members), label_order);
+    json_text_init(&json);
+    write_begin_object(&json.writer);
+    for (size_t i = 0; i < count; i++)
+        write_named(&json.writer, members[i].name, name_of(json_object_get_string(members[i].value)));
     write_end(&json.writer);
-    if (is_good && json_object_object_length(value) > 0) {
-        request->labels = json_text_take(&json, NULL);
-        if (!request->labels)
-            faults->has_no_memory = true;
+    request->labels = json_text_take(&json, NULL);
+    if (!request->labels)
+        faults->has_no_memory = true;
+}
+
+static void parse_callback(struct json_object *value, struct job_request *request, struct request_faults *faults)
+{
+    if (!value || !is_json_type(value, json_type_string, "/callback_url", "a string", faults))
+        return;
+    if (json_object_get_string_len(value) < 1 || json_object_get_string_len(value) > CALLBACK_BYTES_MAX) {
+        request_fault_add(faults, "/callback_url", "must have 1 to %d bytes, has %d", CALLBACK_BYTES_MAX,
+                          json_object_get_string_len(value));
+        return;
     }
-    json_text_done(&json);
+    request->callback_url = strdup(json_object_get_string(value));
+    faults->has_no_memory |= !request->callback_url;
 }
 
 /* A rule asks for the analysis that it names, which may take more models than there are. */
@@ -327,9 +364,10 @@ static void check_options(const struct job_request *request, struct json_object 
         request_fault_add_error(faults, "/options", rc, &err);
 }
 
-static void parse_members(struct json_object *root, struct job_request *request, struct request_faults *faults)
+static void parse_members(struct json_object *root, size_t parts, struct job_request *request,
+                          struct request_faults *faults)
 {
-    static const char *const known[] = {"models", "analyses", "options", "labels", "gate"};
+    static const char *const known[] = {"models", "analyses", "options", "labels", "gate", "callback_url"};
     enum { KNOWN = sizeof(known) / sizeof(known[0]) };
     struct json_object *members[KNOWN] = {NULL};
 
@@ -352,10 +390,11 @@ static void parse_members(struct json_object *root, struct job_request *request,
     }
     if (!members[0] && json_object_object_get_ex(root, "models", NULL))
         return;
-    parse_models(members[0], request, faults);
+    parse_models(members[0], parts, request, faults);
     parse_analyses(members[1], request, faults);
     parse_options(members[2], request, faults);
     parse_labels(members[3], request, faults);
+    parse_callback(members[5], request, faults);
     if (members[4])
         gate_rules_parse(members[4], "/gate", &request->compare.gate, faults);
     request->compare.analyses |= gate_analyses(&request->compare.gate);
@@ -367,6 +406,12 @@ static void parse_members(struct json_object *root, struct job_request *request,
 
 int job_request_parse(const char *json, size_t bytes, struct job_request **ret_request, struct request_faults *faults,
                       struct error *err)
+{
+    return job_request_parse_with(json, bytes, 0, ret_request, faults, err);
+}
+
+int job_request_parse_with(const char *json, size_t bytes, size_t parts, struct job_request **ret_request,
+                           struct request_faults *faults, struct error *err)
 {
     struct request_faults own = {.count = 0};
     struct job_request *request = NULL;
@@ -402,7 +447,7 @@ int job_request_parse(const char *json, size_t bytes, struct job_request **ret_r
     if (!root && json_tokener_get_error(tokener) != json_tokener_success)
         request_fault_add(faults, "", "not JSON: %s", json_tokener_error_desc(json_tokener_get_error(tokener)));
     else
-        parse_members(root, request, faults);
+        parse_members(root, parts, request, faults);
 out:
     if (faults->has_no_memory) {
         faults->count = 0;
@@ -433,6 +478,7 @@ void job_request_free(struct job_request *request)
     options_done(&request->compare.options);
     gate_done(&request->compare.gate);
     free(request->labels);
+    free(request->callback_url);
     free(request);
 }
 

@@ -24,7 +24,8 @@ struct job_request {
     struct job_model *models;
     size_t model_count;
     struct compare_request compare;
-    char *labels; /* JSON object, or NULL */
+    char *labels;       /* JSON object, or NULL */
+    char *callback_url; /* not looked at beyond its length, or NULL */
 };
 
 /* What is wrong, and where: a problem document's errors[]. */
@@ -45,6 +46,10 @@ void request_fault_add(struct request_faults *faults, const char *pointer, const
  * unknown analysis, bad or excessive pattern, too few or too many models. Nothing outside the text is looked at. */
 int job_request_parse(const char *json, size_t bytes, struct job_request **ret_request, struct request_faults *faults,
                       struct error *err);
+/* The same, of a request that comes with `parts` uploads of its own: they follow the models that it names, and it need
+ * name none. Their ids are "" until the caller has filled them in. */
+int job_request_parse_with(const char *json, size_t bytes, size_t parts, struct job_request **ret_request,
+                           struct request_faults *faults, struct error *err);
 void job_request_free(struct job_request *request);
 
 /* The request as JSON in one canonical form (models, analyses, options that differ from defaults); malloc'ed. */

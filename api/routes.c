@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/conditional.h"
+#include "api/multipart.h"
 #include "api/problem.h"
 #include "api/resources/resources.h"
 
@@ -20,8 +21,8 @@ const struct route routes[] = {
      false},
     {METHOD_GET, "/problems/{slug}", "getProblem", SCOPE_NONE, OF_NOBODY, problems_get, RUN_INLINE, TAKES_NONE, NULL,
      false, false},
-    {METHOD_POST, "/v1/jobs", "submitJob", SCOPE_SUBMIT, OF_NOBODY, jobs_submit, RUN_ROOTS, TAKES_JSON, NULL, false,
-     false},
+    {METHOD_POST, "/v1/jobs", "submitJob", SCOPE_SUBMIT, OF_NOBODY, jobs_submit, RUN_ROOTS, TAKES_JSON,
+     &jobs_submit_form, false, false},
     {METHOD_GET, "/v1/jobs", "listJobs", SCOPE_READ, OF_NOBODY, jobs_list, RUN_POOL, TAKES_NONE, NULL, false, false},
     {METHOD_GET, "/v1/jobs/{id}", "getJob", SCOPE_READ, OF_JOB, jobs_get, RUN_MEMORY, TAKES_NONE, NULL, false, false},
     {METHOD_DELETE, "/v1/jobs/{id}", "deleteJob", SCOPE_SUBMIT, OF_JOB, jobs_forget, RUN_POOL, TAKES_NONE, NULL, false,
@@ -36,6 +37,10 @@ const struct route routes[] = {
      false, false},
     {METHOD_PUT, "/v1/uploads/{upload}", "putUpload", SCOPE_SUBMIT, OF_NOBODY, NULL, RUN_POOL, TAKES_STREAM,
      &uploads_put, false, true},
+    {METHOD_POST, "/v1/uploads", "postUpload", SCOPE_SUBMIT, OF_NOBODY, NULL, RUN_POOL, TAKES_STREAM, &uploads_post,
+     false, false},
+    {METHOD_PATCH, "/v1/uploads/{upload}", "patchUpload", SCOPE_SUBMIT, OF_UPLOAD, NULL, RUN_POOL, TAKES_STREAM,
+     &uploads_patch, false, false},
     {METHOD_GET, "/v1/uploads", "listUploads", SCOPE_READ, OF_NOBODY, uploads_list, RUN_POOL, TAKES_NONE, NULL, false,
      false},
     {METHOD_GET, "/v1/uploads/{upload}", "getUpload", SCOPE_READ, OF_UPLOAD, uploads_get, RUN_POOL, TAKES_NONE, NULL,
@@ -143,6 +148,15 @@ void route_find(enum http_method method, const struct target *target, struct rou
     }
 }
 
+const struct route_stream *route_stream_of(const struct request *request)
+{
+    const struct route *route = request->route;
+
+    if (route->body == TAKES_JSON && !multipart_is(request_header(request, "Content-Type")))
+        return NULL;
+    return route->stream;
+}
+
 void route_reply_unmatched(const struct request *request, const struct route_match *match, struct response *response)
 {
     if (match->is_slash_refused) {
@@ -170,7 +184,7 @@ int route_begin(const struct request *request, struct backend *backend, void **r
 {
     if (!access_owns(request, backend, response))
         return ERROR_NOT_FOUND;
-    return request->route->stream->begin(request, backend, ret_state, response);
+    return route_stream_of(request)->begin(request, backend, ret_state, response);
 }
 
 void route_run(const struct request *request, struct backend *backend, struct response *response)

@@ -16,7 +16,8 @@ enum route_where {
 
 enum route_body {
     TAKES_NONE,
-    TAKES_JSON, /* under the cap, whole, in request.body */
+    TAKES_JSON, /* under the cap, whole, in request.body; where the route has a stream, that takes multipart/form-data
+                 */
     TAKES_STREAM,
 };
 
@@ -46,7 +47,7 @@ struct route {
     const char *operation_id;
     enum scope scope; /* that a caller needs */
     enum route_of of;
-    route_handler *handle; /* NULL for streams */
+    route_handler *handle; /* NULL where the body is always a stream */
     enum route_where where;
     enum route_body body;
     const struct route_stream *stream;
@@ -65,6 +66,9 @@ struct route_match {
     char allow[ALLOW_BYTES];     /* methods of this address, "" when there is none */
     bool is_slash_refused;       /* %2F where it may not be */
 };
+
+/* What takes the request's body as it arrives, or NULL. */
+const struct route_stream *route_stream_of(const struct request *request);
 
 /* *ret_match borrows from target. */
 void route_find(enum http_method method, const struct target *target, struct route_match *ret_match);

@@ -66,6 +66,12 @@ static int parse_path(const char *path, struct target *target, char **out, struc
     return 0;
 }
 
+/* The one parameter that narrows a list each time it is given. */
+static bool is_repeatable(const char *name)
+{
+    return strcmp(name, "label") == 0;
+}
+
 static int parse_query(const char *query, struct target *target, char **out, struct error *err)
 {
     while (*query) {
@@ -86,7 +92,7 @@ static int parse_query(const char *query, struct target *target, char **out, str
                         NULL, err);
             if (rc)
                 return rc;
-            for (size_t i = 0; i < target->query_count; i++)
+            for (size_t i = 0; i < target->query_count && !is_repeatable(field.name); i++)
                 if (strcmp(target->query[i].name, field.name) == 0)
                     return error_set(err, ERROR_REQUEST, "a query parameter is given twice");
             target->query[target->query_count++] = field;

@@ -44,7 +44,7 @@ static int backend_owner(struct backend *backend, const char *id, char ret_name[
 }
 
 static int backend_submit(struct backend *backend, const struct submission *submission, struct job *ret,
-                          struct error *err)
+                          bool *ret_is_replay, struct error *err)
 {
     struct service_backend *service = service_of(backend);
     int rc;
@@ -53,12 +53,33 @@ static int backend_submit(struct backend *backend, const struct submission *subm
         return error_set(err, ERROR_BUSY, "the service is ending");
     rc = uploads_check_quota(&service->uploads, 1, err);
     if (!rc)
-        rc = service->store->ops->insert(service->store, submission, ret, err);
+        rc = service->store->ops->insert(service->store, submission, ret, ret_is_replay, err);
     if (rc)
         return rc;
     dispatcher_wake(service->dispatcher);
     add_progress(service, ret);
     return 0;
+}
+
+static int backend_find_submitted(struct backend *backend, const struct submission *submission, struct job *ret,
+                                  struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+    int rc = service->store->ops->find_submitted(service->store, submission, ret, err);
+
+    if (!rc)
+        add_progress(service, ret);
+    return rc;
+}
+
+static int backend_hold_key(struct backend *backend, const char *owner, const char *key, struct error *err)
+{
+    return held_keys_add(&service_of(backend)->held_keys, owner, key, err);
+}
+
+static void backend_let_key_go(struct backend *backend, const char *owner, const char *key)
+{
+    held_keys_remove(&service_of(backend)->held_keys, owner, key);
 }
 
 static int backend_get(struct backend *backend, const char *id, struct job *ret, struct error *err)
@@ -136,14 +157,56 @@ static int backend_open_result(struct backend *backend, const char *id, enum rep
     return rc ? rc : result_open(service->store, service->results, id, representation, ret, err);
 }
 
-static int backend_upload_begin(struct backend *backend, const char *owner, const char *name, int64_t expected_bytes,
-                                struct upload_sink **ret, struct error *err)
+static int backend_upload_begin(struct backend *backend, const struct upload_wish *wish, struct upload_sink **ret,
+                                struct error *err)
 {
     struct service_backend *service = service_of(backend);
 
     if (atomic_load(&service->is_draining))
         return error_set(err, ERROR_BUSY, "the service is ending");
-    return upload_begin(&service->uploads, owner, name, expected_bytes, ret, err);
+    return upload_begin(&service->uploads, wish, ret, err);
+}
+
+static void backend_upload_discard(struct backend *backend, const char *id)
+{
+    upload_discard(&service_of(backend)->uploads, id);
+}
+
+static int backend_upload_create(struct backend *backend, const struct upload_wish *wish, struct upload *ret,
+                                 struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+
+    if (atomic_load(&service->is_draining))
+        return error_set(err, ERROR_BUSY, "the service is ending");
+    return partial_create(&service->uploads, wish, ret, err);
+}
+
+static int backend_upload_resume(struct backend *backend, const char *id, uint64_t offset, int64_t length,
+                                 struct upload *ret_now, struct upload_sink **ret, struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+
+    *ret_now = (struct upload){.id = ""};
+    if (atomic_load(&service->is_draining))
+        return error_set(err, ERROR_BUSY, "the service is ending");
+    return check_id(id, "upload", err) ? ERROR_NOT_FOUND
+                                       : partial_resume(&service->uploads, id, offset, length, ret_now, ret, err);
+}
+
+static int backend_upload_offset(struct backend *backend, const char *id, struct upload *ret, struct error *err)
+{
+    int rc = check_id(id, "upload", err);
+
+    return rc ? rc : partial_offset(&service_of(backend)->uploads, id, ret, err);
+}
+
+static void backend_upload_limits(struct backend *backend, uint64_t *ret_bytes, int64_t *ret_age_ms)
+{
+    const struct uploads *uploads = &service_of(backend)->uploads;
+
+    *ret_bytes = uploads->limit_bytes;
+    *ret_age_ms = uploads->retention_ms;
 }
 
 static int backend_upload_get(struct backend *backend, const char *id, struct upload *ret, struct error *err)
@@ -167,6 +230,15 @@ static int backend_upload_delete(struct backend *backend, const char *id, struct
     int rc = check_id(id, "upload", err);
 
     return rc ? rc : uploads_remove(&service_of(backend)->uploads, id, err);
+}
+
+static int backend_check_callback(struct backend *backend, const char *url, struct error *err)
+{
+    struct service_backend *service = service_of(backend);
+
+    if (!service->webhooks)
+        return error_set(err, ERROR_REQUEST, "this service calls nobody back: it has no --webhook-secret-file");
+    return webhooks_check_url(service->webhooks, url, err);
 }
 
 static int backend_check_model(struct backend *backend, const char *path, struct error *err)
@@ -212,6 +284,9 @@ static int backend_check_ready(struct backend *backend, struct error *err)
 const struct backend_ops service_backend_ops = {
     .owner = backend_owner,
     .submit = backend_submit,
+    .find_submitted = backend_find_submitted,
+    .hold_key = backend_hold_key,
+    .let_key_go = backend_let_key_go,
     .get = backend_get,
     .peek = backend_peek,
     .list = backend_list,
@@ -222,9 +297,17 @@ const struct backend_ops service_backend_ops = {
     .upload_append = upload_append,
     .upload_commit = upload_commit,
     .upload_abandon = upload_abandon,
+    .upload_seal = upload_seal,
+    .upload_discard = backend_upload_discard,
+    .upload_create = backend_upload_create,
+    .upload_resume = backend_upload_resume,
+    .upload_pause = partial_pause,
+    .upload_offset = backend_upload_offset,
+    .upload_limits = backend_upload_limits,
     .upload_get = backend_upload_get,
     .upload_list = backend_upload_list,
     .upload_delete = backend_upload_delete,
+    .check_callback = backend_check_callback,
     .check_model = backend_check_model,
     .list_models = backend_list_models,
     .inspect_model = backend_inspect_model,

@@ -5,12 +5,14 @@
 #include <stdatomic.h>
 
 #include "api/backend.h"
+#include "server/held_keys.h"
 #include "server/jobs/blobs.h"
 #include "server/jobs/dispatcher.h"
 #include "server/jobs/store.h"
 #include "server/metrics.h"
 #include "server/roots.h"
 #include "server/uploads/uploads.h"
+#include "server/webhooks/webhooks.h"
 
 struct service_backend {
     struct backend base; /* first: ops is service_backend_ops */
@@ -18,6 +20,8 @@ struct service_backend {
     struct blob_store *results;
     struct dispatcher *dispatcher;
     struct uploads uploads;
+    struct held_keys held_keys;
+    struct webhooks *webhooks; /* NULL: there is no secret to sign with */
     const struct roots *roots;
     struct metrics metrics;
     atomic_bool is_draining;

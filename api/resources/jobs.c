@@ -88,6 +88,16 @@ void job_write(const struct job *job, struct json_text *json)
     json_text_member_time(json, "start_time", job->start_ms);
     json_text_member_time(json, "finish_time", job->finish_ms);
     json_text_member_time(json, "expire_time", job->expire_ms);
+    if (job->callback.state != CALLBACK_NONE) {
+        write_object(w, "callback");
+        write_text(w, "state", callback_state_names[job->callback.state]);
+        write_u64(w, "attempts", job->callback.attempts);
+        if (job->callback.last_status)
+            write_u64(w, "last_status", (uint64_t)job->callback.last_status);
+        if (job->callback.state == CALLBACK_DUE)
+            json_text_member_time(json, "next_attempt_time", job->callback.next_ms);
+        write_end(w);
+    }
     json_text_member_raw(json, "labels", job->labels ? job->labels : "{}");
     json_text_member_raw(json, "request", job->request ? job->request : "{}");
     if (job->state == JOB_SUCCEEDED) {
@@ -129,7 +139,7 @@ static void set_job_headers(const struct job *job, struct response *response)
         response_header(response, "Retry-After", "1");
 }
 
-static void reply_job(struct response *response, int status, const struct job *job)
+void reply_job(struct response *response, int status, const struct job *job)
 {
     struct json_text json;
 
@@ -169,7 +179,7 @@ static bool has_id(const struct request *request, struct response *response)
     return false;
 }
 
-static void set_wait(const struct job *job, unsigned seconds, struct response *response)
+void job_set_wait(const struct job *job, unsigned seconds, struct response *response)
 {
     if (seconds == 0 || job_is_terminal(job))
         return;
@@ -177,144 +187,15 @@ static void set_wait(const struct job *job, unsigned seconds, struct response *r
     response->wait.seconds = seconds;
 }
 
-static void set_preference_applied(unsigned seconds, struct response *response)
+void set_preference_applied(unsigned seconds, struct response *response)
 {
     if (seconds)
         response_header_format(response, "Preference-Applied", "wait=%u", seconds);
 }
 
-static int check_path(struct backend *backend, const char *path, const char *pointer, struct request_faults *faults,
-                      struct error *err)
-{
-    char shown[NAME_PRINTABLE_BYTES];
-    int rc = backend->ops->check_model(backend, path, err);
-
-    name_printable(name_of(path), shown);
-    switch ((enum error_code)rc) {
-    case ERROR_NOT_FOUND:
-        request_fault_add(faults, pointer, "nothing lies at \"%.300s\" below the models root", shown);
-        break;
-    case ERROR_OUTSIDE:
-        request_fault_add(faults, pointer, "\"%.300s\" leads out of the models root", shown);
-        break;
-    case ERROR_ACCESS:
-        request_fault_add(faults, pointer, "the service may not read \"%.300s\"", shown);
-        break;
-    case ERROR_NOT_REGULAR:
-        request_fault_add(faults, pointer, "\"%.300s\" is not a regular file", shown);
-        break;
-    case ERROR_NO_MODEL:
-        request_fault_add(faults, pointer, "no model lies in the directory \"%.300s\"", shown);
-        break;
-    case ERROR_REQUEST:
-    case ERROR_FORMAT:
-    case ERROR_UNSUPPORTED:
-    case ERROR_LIMIT:
-        request_fault_add(faults, pointer, "%.500s", err->text);
-        break;
-    default:
-        break;
-    }
-    return rc;
-}
-
-/* view: as caller_view has it. */
-static int check_upload(struct backend *backend, const char *view, const char *id, const char *pointer,
-                        struct request_faults *faults, struct error *err)
-{
-    struct upload upload;
-    int rc = ERROR_NOT_FOUND;
-
-    if (id_is_valid(id)) {
-        rc = backend->ops->upload_get(backend, id, &upload, err);
-        if (rc == 0) {
-            if (view && strcmp(upload.owner, view) != 0)
-                rc = ERROR_NOT_FOUND;
-            upload_done(&upload);
-        }
-    }
-    if (rc == ERROR_NOT_FOUND)
-        request_fault_add(faults, pointer, "there is no upload with this id");
-    return rc;
-}
-
-/* What can be told of the models without parsing them. False with the response filled. */
-static bool check_models(const struct job_request *job, const struct request *request, struct backend *backend,
-                         struct response *response)
-{
-    struct request_faults faults = {.count = 0};
-    enum problem problem = PROBLEM_MODEL_NOT_FOUND;
-
-    for (size_t i = 0; i < job->model_count; i++) {
-        struct error err = {.code = ERROR_NONE};
-        size_t before = faults.count;
-        char pointer[32];
-        int rc;
-
-        snprintf(pointer, sizeof(pointer), "/models/%zu", i);
-        rc = job->models[i].path
-                 ? check_path(backend, job->models[i].path, pointer, &faults, &err)
-                 : check_upload(backend, caller_view(&request->caller), job->models[i].upload, pointer, &faults, &err);
-
-        if (rc == 0)
-            continue;
-        if (faults.count == before && faults.count < REQUEST_FAULTS_MAX) {
-            problem_reply_error(response, request, &err); /* the service's own trouble */
-            return false;
-        }
-        if (rc != ERROR_NOT_FOUND)
-            problem = PROBLEM_MODEL_REFUSED;
-        else if (before == 0 && job->models[i].upload)
-            problem = PROBLEM_UPLOAD_NOT_FOUND;
-    }
-    if (faults.count)
-        problem_reply_faults(response, request, problem, &faults, faults.items[0].detail);
-    return faults.count == 0;
-}
-
-static void submit(const struct job_request *job_request, const struct request *request, struct backend *backend,
-                   struct response *response)
-{
-    const char *uploads[REQUEST_MODELS_MAX];
-    struct submission submission = {.labels = job_request->labels,
-                                    .traceparent = request->traceparent,
-                                    .uploads = uploads,
-                                    .caller = &request->caller};
-    struct error err = {.code = ERROR_NONE};
-    char *text = job_request_text(job_request);
-    struct job job;
-
-    if (!text) {
-        error_set(&err, ERROR_NO_MEMORY, "out of memory");
-        problem_reply_error(response, request, &err);
-        return;
-    }
-    for (size_t i = 0; i < job_request->model_count; i++)
-        if (job_request->models[i].upload)
-            uploads[submission.upload_count++] = job_request->models[i].upload;
-    submission.request = text;
-    if (backend->ops->submit(backend, &submission, &job, &err)) {
-        if (err.code == ERROR_NOT_FOUND)
-            problem_reply(response, request, PROBLEM_UPLOAD_NOT_FOUND, "an upload that the request names is gone");
-        else
-            problem_reply_error(response, request, &err);
-    } else {
-        unsigned seconds = prefer_wait(request_header(request, "Prefer"));
-        bool is_waited = seconds && job_is_terminal(&job);
-
-        reply_job(response, is_waited ? 200 : 202, &job);
-        response_header_format(response, "Location", "/v1/jobs/%s", job.id);
-        if (is_waited)
-            set_preference_applied(seconds, response);
-        set_wait(&job, seconds, response);
-        job_done(&job);
-    }
-    free(text);
-}
-
 /* The end of a wait on POST: 200 with the finished job, else 202 as it is now. */
-static void reply_waited(const struct request *request, struct backend *backend, int status_unfinished,
-                         struct response *response)
+void reply_waited(const struct request *request, struct backend *backend, int status_unfinished,
+                  struct response *response)
 {
     struct error err = {.code = ERROR_NONE};
     unsigned seconds = prefer_wait(request_header(request, "Prefer"));
@@ -327,35 +208,12 @@ static void reply_waited(const struct request *request, struct backend *backend,
     reply_job(response, job_is_terminal(&job) ? 200 : status_unfinished, &job);
     if (request->method == METHOD_POST)
         response_header_format(response, "Location", "/v1/jobs/%s", job.id);
+    if (request->waited.is_replay)
+        response_header(response, "Idempotency-Replayed", "true");
     if (!request->waited.is_over)
-        set_wait(&job, seconds, response);
+        job_set_wait(&job, seconds, response);
     set_preference_applied(seconds, response);
     job_done(&job);
-}
-
-void jobs_submit(const struct request *request, struct backend *backend, struct response *response)
-{
-    static const char *const known[] = {NULL};
-    struct job_request *job_request = NULL;
-    struct request_faults faults = {.count = 0};
-    struct error err = {.code = ERROR_NONE};
-
-    if (!query_is_known(request, known, response))
-        return;
-    if (request->waited.job_id) {
-        reply_waited(request, backend, 202, response);
-        return;
-    }
-    if (job_request_parse(request->body ? request->body : "", request->body_bytes, &job_request, &faults, &err)) {
-        if (faults.count)
-            problem_reply_faults(response, request, PROBLEM_INVALID_REQUEST, &faults, err.text);
-        else
-            problem_reply_error(response, request, &err);
-        return;
-    }
-    if (check_models(job_request, request, backend, response))
-        submit(job_request, request, backend, response);
-    job_request_free(job_request);
 }
 
 static bool peek(const struct request *request, struct backend *backend, struct job *ret)
@@ -384,7 +242,7 @@ void jobs_get(const struct request *request, struct backend *backend, struct res
         return;
     }
     reply_job_unless_known(request, &job, response);
-    set_wait(&job, prefer_wait(request_header(request, "Prefer")), response);
+    job_set_wait(&job, prefer_wait(request_header(request, "Prefer")), response);
     job_done(&job);
 }
 
@@ -415,13 +273,29 @@ void jobs_forget(const struct request *request, struct backend *backend, struct 
         response->status = 204;
 }
 
-/* state and label of the query. False with the response filled. label_key is the caller's to free. */
-static bool read_filter(const struct request *request, struct job_filter *filter, char **ret_label,
+/* One label of the query: NAME:VALUE, or NAME for whatever value. The name is cut off in place. */
+static bool read_label(char *text, struct job_filter *filter)
+{
+    size_t name_bytes = strcspn(text, ":=");
+    struct label *label = &filter->labels[filter->label_count];
+
+    if (name_bytes == 0 || filter->label_count == FILTER_LABELS_MAX)
+        return false;
+    label->name = text;
+    label->value = text[name_bytes] ? text + name_bytes + 1 : NULL;
+    text[name_bytes] = '\0';
+    filter->label_count++;
+    return true;
+}
+
+/* state and label of the query. False with the response filled. *ret_text, what the labels point at, is the caller's to
+ * free. */
+static bool read_filter(const struct request *request, struct job_filter *filter, char **ret_text,
                         struct response *response)
 {
     const char *state = request_query(request, "state");
-    const char *label = request_query(request, "label");
-    char *equals;
+    size_t bytes = 1;
+    char *text;
 
     *filter = (struct job_filter){.state = -1, .owner = caller_view(&request->caller)};
     if (state && *state) {
@@ -434,20 +308,25 @@ static bool read_filter(const struct request *request, struct job_filter *filter
             return false;
         }
     }
-    if (label && *label) {
-        *ret_label = strdup(label);
-        if (!*ret_label) {
-            problem_reply(response, request, PROBLEM_BUSY, "out of memory");
+    for (size_t i = 0; i < request->query_count; i++)
+        bytes += strlen(request->query[i].value) + 1;
+    text = *ret_text = malloc(bytes);
+    if (!text) {
+        problem_reply(response, request, PROBLEM_BUSY, "out of memory");
+        return false;
+    }
+    for (size_t i = 0; i < request->query_count; i++) {
+        size_t length = strlen(request->query[i].value);
+
+        if (strcmp(request->query[i].name, "label") != 0 || length == 0)
+            continue;
+        memcpy(text, request->query[i].value, length + 1);
+        if (!read_label(text, filter)) {
+            problem_reply(response, request, PROBLEM_INVALID_PARAMETER,
+                          "label must be NAME:VALUE or NAME, and be given %d times at most", FILTER_LABELS_MAX);
             return false;
         }
-        equals = strchr(*ret_label, '=');
-        if (!equals || equals == *ret_label) {
-            problem_reply(response, request, PROBLEM_INVALID_PARAMETER, "label must be NAME=VALUE");
-            return false;
-        }
-        *equals = '\0';
-        filter->label_key = *ret_label;
-        filter->label_value = equals + 1;
+        text += length + 1;
     }
     return true;
 }

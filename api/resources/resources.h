@@ -2,6 +2,7 @@
 #ifndef API_RESOURCES_RESOURCES_H
 #define API_RESOURCES_RESOURCES_H
 
+#include "api/digest.h"
 #include "api/json_text.h"
 #include "api/problem.h"
 #include "api/routes.h"
@@ -10,7 +11,7 @@ route_handler jobs_submit, jobs_list, jobs_get, jobs_cancel, jobs_forget;
 route_handler jobs_events;
 route_handler results_get, tensors_list;
 route_handler uploads_list, uploads_get, uploads_delete;
-extern const struct route_stream uploads_put;
+extern const struct route_stream uploads_put, jobs_submit_form, uploads_post, uploads_patch;
 route_handler models_list, models_inspect;
 route_handler analyses_list, formats_list;
 route_handler live_get, ready_get, version_get, metrics_get;
@@ -48,9 +49,31 @@ void page_link(const struct request *request, const char *token, struct response
 
 /* The answer to an id that the backend does not know, or to whatever else it said. */
 void reply_job_error(struct response *response, const struct request *request, const struct error *err);
+void reply_upload(struct response *response, int status, const struct upload *upload);
+/* Upload-Offset, -Complete, -Length and -Limit, and no-store. */
+void upload_headers(struct backend *backend, const struct upload *upload, struct response *response);
+/* What the headers say of a file; *ret_wish borrows. Not 0 with the response filled. */
+int upload_wish_read(const struct request *request, const char *name, struct upload_wish *ret_wish,
+                     char sha256[SHA256_HEX_BYTES], struct response *response);
+/* Begins an upload that comes whole in this request. Not 0 with the response filled. */
+int upload_whole_begin(const struct request *request, const char *name, struct backend *backend,
+                       struct upload_sink **ret_sink, struct response *response);
 void reply_upload_error(struct response *response, const struct request *request, const struct error *err);
 
+/* Valid UTF-8 of 1 to 255 bytes without control characters, and neither . nor .. */
+bool upload_name_is_good(const char *name);
+void reply_upload_error(struct response *response, const struct request *request, const struct error *err);
+
+/* A job as the answer. */
+void reply_job(struct response *response, int status, const struct job *job);
 bool job_is_terminal(const struct job *job);
+/* Asks for the wait that Prefer wants, unless the job has ended. */
+void job_set_wait(const struct job *job, unsigned seconds, struct response *response);
+void set_preference_applied(unsigned seconds, struct response *response);
+/* The end of a wait: 200 with the finished job, else status_unfinished with the job as it is now. */
+void reply_waited(const struct request *request, struct backend *backend, int status_unfinished,
+                  struct response *response);
+
 /* state, attempt, queue_position and progress, as members of the object that is open. */
 void job_write_progress(const struct job *job, struct writer *writer);
 void job_write(const struct job *job, struct json_text *json);

@@ -106,7 +106,7 @@ uint64_t page_filter(const struct request *request)
     /* Whatever the order of the parameters. */
     for (size_t i = 0; i < request->query_count; i++)
         if (!is_page_parameter(request->query[i].name))
-            filter ^= name_hash(name_of(request->query[i].name)) * 3 + name_hash(name_of(request->query[i].value)) * 7;
+            filter += name_hash(name_of(request->query[i].name)) * 3 + name_hash(name_of(request->query[i].value)) * 7;
     return filter;
 }
 

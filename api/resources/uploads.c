@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/digest.h"
 #include "core/utf8.h"
 
 enum { UPLOAD_NAME_BYTES_MAX = 255 };
@@ -22,13 +23,20 @@ static void upload_write(const struct upload *upload, struct json_text *json)
         write_text(w, "owner", upload->owner);
     write_text(w, "name", upload->name ? upload->name : "");
     write_u64(w, "bytes", upload->bytes);
-    write_text(w, "sha256", upload->sha256);
+    write_flag(w, "is_complete", upload->is_complete);
+    if (upload->is_complete) {
+        write_text(w, "sha256", upload->sha256);
+    } else {
+        write_u64(w, "offset", upload->bytes);
+        if (upload->length >= 0)
+            write_u64(w, "length", (uint64_t)upload->length);
+    }
     json_text_member_time(json, "create_time", upload->create_ms);
     json_text_member_time(json, "expire_time", upload->expire_ms);
     write_end(w);
 }
 
-static void reply_upload(struct response *response, int status, const struct upload *upload)
+void reply_upload(struct response *response, int status, const struct upload *upload)
 {
     struct json_text json;
 
@@ -43,6 +51,8 @@ void reply_upload_error(struct response *response, const struct request *request
         problem_reply(response, request, PROBLEM_UPLOAD_NOT_FOUND, "there is no upload with this id");
     else if (err->code == ERROR_CONFLICT)
         problem_reply(response, request, PROBLEM_UPLOAD_IN_USE, "a job that is not finished needs this upload");
+    else if (err->code == ERROR_FORMAT)
+        problem_reply(response, request, PROBLEM_DIGEST_MISMATCH, "%s", err->text);
     else if (err->code == ERROR_LIMIT)
         problem_reply(response, request, PROBLEM_TOO_LARGE, "%s", err->text);
     else
@@ -52,10 +62,9 @@ void reply_upload_error(struct response *response, const struct request *request
 struct put {
     struct upload_sink *sink;
     struct backend *backend;
-    char sha256[65]; /* "": not announced */
 };
 
-static bool is_name_good(const char *name)
+bool upload_name_is_good(const char *name)
 {
     size_t bytes = strlen(name), length;
     uint32_t code;
@@ -70,86 +79,70 @@ static bool is_name_good(const char *name)
     return true;
 }
 
-static int base64_digit(char c)
+static int refuse_put(struct response *response, const struct request *request, enum problem problem,
+                      const char *detail)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *found = c ? strchr(digits, c) : NULL;
-
-    return found ? (int)(found - digits) : -1;
+    problem_reply(response, request, problem, "%s", detail);
+    return ERROR_REQUEST;
 }
 
-/* 44 characters of base64, the last '=', to 64 of hex. */
-static bool read_base64_sha256(const char *text, char hex[65])
-{
-    unsigned bits = 0, held = 0, bytes = 0;
-
-    for (int i = 0; i < 43; i++) {
-        int digit = base64_digit(text[i]);
-
-        if (digit < 0)
-            return false;
-        bits = (bits << 6) | (unsigned)digit;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            snprintf(hex + 2 * bytes++, 3, "%02x", (bits >> held) & 0xff);
-        }
-    }
-    return text[43] == '=';
-}
-
-/* sha-256=:…: of a digest field (RFC 9530), among others. False when there is one but not so. */
-static bool read_digest(const char *field, char hex[65])
-{
-    while (field && *field) {
-        field += strspn(field, " \t,");
-        if (strncasecmp(field, "sha-256=", 8) == 0) {
-            field += 8;
-            return strlen(field) >= 46 && field[0] == ':' && field[45] == ':' && read_base64_sha256(field + 1, hex);
-        }
-        field += strcspn(field, ",");
-    }
-    return true;
-}
-
-static int put_begin(const struct request *request, struct backend *backend, void **ret_state,
-                     struct response *response)
+int upload_wish_read(const struct request *request, const char *name, struct upload_wish *ret_wish,
+                     char sha256[SHA256_HEX_BYTES], struct response *response)
 {
     const char *encoding = request_header(request, "Content-Encoding");
     const char *length = request_header(request, "Content-Length");
-    struct error err = {.code = ERROR_NONE};
-    int64_t expected = -1;
-    struct put *put;
 
-    if (!is_name_good(request->parameters[0])) {
+    *ret_wish = (struct upload_wish){.owner = request->caller.name, .name = name, .bytes = -1, .sha256 = sha256};
+    if (!upload_name_is_good(name)) {
         problem_reply(response, request, PROBLEM_BAD_REQUEST,
                       "the name must have 1 to %d bytes, no control characters, and not be . or ..",
                       UPLOAD_NAME_BYTES_MAX);
         return ERROR_REQUEST;
     }
-    if (encoding && strcasecmp(encoding, "identity") != 0) {
-        problem_reply(response, request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, "send the file as it is, without an encoding");
-        return ERROR_REQUEST;
-    }
+    if (encoding && strcasecmp(encoding, "identity") != 0)
+        return refuse_put(response, request, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+                          "send the file as it is, without an encoding");
     if (length)
-        expected = (int64_t)strtoull(length, NULL, 10);
-    put = calloc(1, sizeof(*put));
-    if (!put) {
-        error_set(&err, ERROR_NO_MEMORY, "out of memory");
-        problem_reply_error(response, request, &err);
-        return ERROR_NO_MEMORY;
-    }
-    if (!read_digest(request_header(request, "Repr-Digest"), put->sha256) ||
-        !read_digest(request_header(request, "Content-Digest"), put->sha256)) {
-        problem_reply(response, request, PROBLEM_BAD_REQUEST, "a digest is not sha-256=:BASE64:");
-        free(put);
+        ret_wish->bytes = (int64_t)strtoull(length, NULL, 10);
+    if (!digest_read(request_header(request, "Repr-Digest"), request_header(request, "Content-Digest"), sha256))
+        return refuse_put(
+            response, request, PROBLEM_BAD_REQUEST,
+            "Repr-Digest or Content-Digest is malformed (sha-256=:BASE64:), or they contradict each other");
+    return 0;
+}
+
+int upload_whole_begin(const struct request *request, const char *name, struct backend *backend,
+                       struct upload_sink **ret_sink, struct response *response)
+{
+    struct error err = {.code = ERROR_NONE};
+    char sha256[SHA256_HEX_BYTES];
+    struct upload_wish wish;
+
+    if (upload_wish_read(request, name, &wish, sha256, response))
         return ERROR_REQUEST;
-    }
-    put->backend = backend;
-    if (backend->ops->upload_begin(backend, request->caller.name, request->parameters[0], expected, &put->sink, &err)) {
+    if (wish.bytes < 0 && !request_header(request, "Transfer-Encoding"))
+        return refuse_put(response, request, PROBLEM_LENGTH_REQUIRED,
+                          "send the file with its Content-Length, or chunked");
+    if (backend->ops->upload_begin(backend, &wish, ret_sink, &err)) {
         reply_upload_error(response, request, &err);
-        free(put);
         return err.code ? (int)err.code : ERROR_INTERNAL;
+    }
+    return 0;
+}
+
+static int put_begin(const struct request *request, struct backend *backend, void **ret_state,
+                     struct response *response)
+{
+    struct put *put = calloc(1, sizeof(*put));
+    int rc;
+
+    if (!put)
+        return refuse_put(response, request, PROBLEM_BUSY, "out of memory");
+    put->backend = backend;
+    rc = upload_whole_begin(request, request->parameters[0], backend, &put->sink, response);
+    if (rc) {
+        free(put);
+        return rc;
     }
     *ret_state = put;
     return 0;
@@ -176,14 +169,8 @@ static void put_finish(const struct request *request, struct backend *backend, v
     if (backend->ops->upload_commit(put->sink, &upload, &err)) {
         reply_upload_error(response, request, &err);
     } else {
-        if (put->sha256[0] && strcmp(put->sha256, upload.sha256) != 0) {
-            backend->ops->upload_delete(backend, upload.id, NULL);
-            problem_reply(response, request, PROBLEM_DIGEST_MISMATCH, "announced sha-256 %s, received %s", put->sha256,
-                          upload.sha256);
-        } else {
-            reply_upload(response, 201, &upload);
-            response_header_format(response, "Location", "/v1/uploads/%s", upload.id);
-        }
+        reply_upload(response, 201, &upload);
+        response_header_format(response, "Location", "/v1/uploads/%s", upload.id);
         upload_done(&upload);
     }
     free(put);
@@ -230,13 +217,19 @@ void uploads_get(const struct request *request, struct backend *backend, struct 
 {
     struct error err = {.code = ERROR_NOT_FOUND};
     struct upload upload;
+    bool is_good = id_is_valid(request->parameters[0]);
 
-    if (!id_is_valid(request->parameters[0]) ||
-        backend->ops->upload_get(backend, request->parameters[0], &upload, &err)) {
+    /* Who asks with HEAD is about to go on from there. */
+    if (is_good && request->method == METHOD_HEAD)
+        is_good = backend->ops->upload_offset(backend, request->parameters[0], &upload, &err) == 0;
+    else if (is_good)
+        is_good = backend->ops->upload_get(backend, request->parameters[0], &upload, &err) == 0;
+    if (!is_good) {
         reply_upload_error(response, request, &err);
         return;
     }
     reply_upload(response, 200, &upload);
+    upload_headers(backend, &upload, response);
     upload_done(&upload);
 }
 

@@ -73,10 +73,22 @@ static void log_request(void *context, const struct http_access *access)
              log_text("cause", access->cause && *access->cause ? access->cause : NULL));
 }
 
-static void tell_front(void *context, const char *id, bool is_progress)
+/* A job's caller was called, or could not be. */
+static void tell_called(void *context, const char *id)
 {
     struct http *http = atomic_load(&((struct service *)context)->http);
 
+    if (http)
+        http_job_changed(http, id, HTTP_CHANGE_STATE);
+}
+
+static void tell_front(void *context, const char *id, bool is_progress)
+{
+    struct service *service = context;
+    struct http *http = atomic_load(&service->http);
+
+    if (service->backend.webhooks && !is_progress)
+        webhooks_wake(service->backend.webhooks);
     if (http)
         http_job_changed(http, id, is_progress ? HTTP_CHANGE_PROGRESS : HTTP_CHANGE_STATE);
 }
@@ -225,6 +237,23 @@ static void plan_capacity(struct service *service)
                  log_u64("job_memory_bytes", service->plan.job_memory_bytes));
 }
 
+static int start_webhooks(struct service *service, struct error *err)
+{
+    const struct config *config = &service->config;
+    struct webhook_settings settings;
+
+    if (!*config->webhook_secret_file)
+        return 0;
+    webhook_settings_init(&settings);
+    settings.store = service->backend.store;
+    settings.secret_file = config->webhook_secret_file;
+    settings.allowed = (const char *const *)config->webhook_allow.items;
+    settings.allowed_count = config->webhook_allow.count;
+    settings.changed = tell_called;
+    settings.context = service;
+    return webhooks_start(&settings, &service->backend.webhooks, err);
+}
+
 static int start_dispatcher(struct service *service, struct error *err)
 {
     const struct config *config = &service->config;
@@ -247,6 +276,8 @@ static int start_dispatcher(struct service *service, struct error *err)
     };
 
     backend->base.ops = &service_backend_ops;
+    held_keys_init(&backend->held_keys);
+    uploads_init(&backend->uploads);
     backend->results = service->results;
     backend->roots = &service->roots;
     backend->metrics = (struct metrics){.http = &service->http,
@@ -407,6 +438,8 @@ static int start(struct service *service, const char *const *roots, struct error
     if (!rc)
         rc = open_state(service, err);
     if (!rc)
+        rc = start_webhooks(service, err);
+    if (!rc)
         rc = start_dispatcher(service, err);
     if (!rc)
         rc = start_front(service, err);
@@ -506,6 +539,7 @@ static void stop(struct service *service)
     http_stop(service->http);
     http_stop(service->admin);
     dispatcher_free(service->backend.dispatcher);
+    webhooks_stop(service->backend.webhooks);
     sweeper_stop(service->sweeper);
     if (service->backend.store)
         service->backend.store->ops->close(service->backend.store);

@@ -18,7 +18,7 @@ enum {
     LINGER_MS = 1000, /* for a refused client to read its refusal */
     PAUSE_MS = 100,   /* when descriptors have run out */
     BACKLOG = 1024,
-    PEEK_BYTES = 64,
+    PEEK_BYTES = 8192, /* of a header, to see whether a POST brings files */
 };
 
 struct greeting {
@@ -26,6 +26,7 @@ struct greeting {
     int fd;
     int64_t deadline_ms;
     bool is_shed, is_lingering;
+    bool is_talking; /* a header is on its way */
 };
 
 struct list {
@@ -184,40 +185,83 @@ static void hand_over(struct acceptor *a, struct greeting *g, bool is_upload)
     forget(a, g);
 }
 
+enum destination { DESTINATION_UNKNOWN, DESTINATION_API, DESTINATION_UPLOADS };
+
+/* Whether a header's Content-Type is multipart/form-data. */
+static bool brings_form(const char *header)
+{
+    const char *line = strcasestr(header, "\r\nContent-Type:");
+
+    if (!line)
+        return false;
+    line += strlen("\r\nContent-Type:");
+    return strncasecmp(line + strspn(line, " \t"), "multipart/form-data", 19) == 0;
+}
+
+/* Which daemon a request is for, by what has come of it. A POST of files looks like any other up to its Content-Type.
+ * To be wrong is harmless: each daemon takes every request. */
+static enum destination destination_of(const char *text, size_t bytes)
+{
+    static const struct {
+        const char *start;
+        enum destination destination;
+    } starts[] = {
+        {"PUT ", DESTINATION_UPLOADS},
+        {"PATCH ", DESTINATION_UPLOADS},
+        {"POST /v1/uploads", DESTINATION_UPLOADS},
+        {"POST ", DESTINATION_UNKNOWN},
+    };
+
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        size_t length = strlen(starts[i].start);
+
+        if (bytes < length && memcmp(text, starts[i].start, bytes) == 0)
+            return DESTINATION_UNKNOWN;
+        if (bytes < length || memcmp(text, starts[i].start, length) != 0)
+            continue;
+        if (starts[i].destination != DESTINATION_UNKNOWN)
+            return starts[i].destination;
+        if (!strstr(text, "\r\n\r\n"))
+            return DESTINATION_UNKNOWN;
+        return brings_form(text) ? DESTINATION_UPLOADS : DESTINATION_API;
+    }
+    return DESTINATION_API;
+}
+
 static void greet(struct acceptor *a, struct greeting *g)
 {
-    static const char *const upload_methods[] = {"PUT ", "PATCH "};
-    char text[PEEK_BYTES];
-    ssize_t got = recv(g->fd, text, sizeof(text), MSG_PEEK | MSG_DONTWAIT);
-    size_t skip = 0, bytes;
-    bool is_upload = false;
+    enum destination destination;
+    char text[PEEK_BYTES + 1], *end;
+    ssize_t got = recv(g->fd, text, PEEK_BYTES, MSG_PEEK | MSG_DONTWAIT);
+    size_t skip = 0;
 
     if (got <= 0) {
         if (got == 0 || (errno != EAGAIN && errno != EINTR))
             drop(a, g);
         return;
     }
+    text[got] = '\0';
+    end = strstr(text, "\r\n\r\n");
+    if (end)
+        end[4] = '\0'; /* what follows the header is not asked */
     /* Empty lines before a request are allowed. */
     while (skip < (size_t)got && (text[skip] == '\r' || text[skip] == '\n'))
         skip++;
-    bytes = (size_t)got - skip;
-    if (bytes == 0 && got < PEEK_BYTES)
+    if (skip == (size_t)got && got < PEEK_BYTES)
         return;
-    for (size_t i = 0; i < 2; i++) {
-        size_t length = strlen(upload_methods[i]);
-
-        if (bytes < length && memcmp(text + skip, upload_methods[i], bytes) == 0)
-            return; /* not yet told: more bytes wake us again */
-        is_upload |= bytes >= length && memcmp(text + skip, upload_methods[i], length) == 0;
+    destination = destination_of(text + skip, strlen(text + skip));
+    if (destination == DESTINATION_UNKNOWN && got < PEEK_BYTES) {
+        g->is_talking = strncmp(text + skip, "POST ", 5) == 0; /* more bytes wake us again */
+        return;
     }
-    if (is_upload && atomic_load(&a->http->registry.uploads) >= a->http->config.max_uploads) {
+    if (destination == DESTINATION_UPLOADS && atomic_load(&a->http->registry.uploads) >= a->http->config.max_uploads) {
         g->is_shed = true;
         a->shed++;
         atomic_fetch_sub(&a->http->greetings, 1);
         refuse(a, g);
         return;
     }
-    hand_over(a, g, is_upload);
+    hand_over(a, g, destination == DESTINATION_UPLOADS);
 }
 
 static void pause_listening(struct acceptor *a, bool is_paused)
@@ -278,7 +322,9 @@ static void drop_overdue(struct acceptor *a, struct list *list, int64_t now)
 
     for (struct greeting *g = list->first; g; g = next) {
         next = g->next;
-        if (now >= g->deadline_ms)
+        if (now >= g->deadline_ms && g->is_talking && !g->is_shed)
+            hand_over(a, g, false); /* the watcher tells it that it was too slow */
+        else if (now >= g->deadline_ms)
             drop(a, g);
     }
 }

@@ -34,8 +34,13 @@ void exchange_release(struct exchange *exchange)
 {
     if (atomic_fetch_sub(&exchange->holders, 1) != 1)
         return;
-    if (exchange->stream)
-        exchange->match.route->stream->abandon(exchange->stream);
+    /* To keep or remove what came of a body may take a while: not on a socket's thread. */
+    if (exchange->stream && exchange->work != WORK_ABANDON) {
+        atomic_store(&exchange->holders, 1);
+        exchange->work = WORK_ABANDON;
+        pool_submit(exchange->http->pool, LANE_STORE, &exchange->task, true);
+        return;
+    }
     response_done(&exchange->response);
     target_done(&exchange->target);
     free(exchange->headers);
@@ -133,10 +138,9 @@ static enum MHD_Result answer_and_close(struct exchange *exchange, enum problem 
 
 static enum MHD_Result prepare_body(struct exchange *exchange)
 {
-    const struct route *route = exchange->request.route;
     const struct http_config *config = &exchange->http->config;
 
-    if (route->body == TAKES_STREAM) {
+    if (route_stream_of(&exchange->request)) {
         if (route_begin(&exchange->request, exchange->http->backend, &exchange->stream, &exchange->response))
             return answer_early(exchange);
         atomic_store(&exchange->connection->is_streaming, has_body(exchange));
@@ -205,7 +209,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
 static enum MHD_Result dispatch(struct exchange *exchange, enum work work)
 {
     struct http *http = exchange->http;
-    enum lane lane = exchange->request.route->where == RUN_ROOTS ? LANE_ROOTS : LANE_STORE;
+    enum lane lane = exchange->request.route->where == RUN_ROOTS && work != WORK_APPEND ? LANE_ROOTS : LANE_STORE;
     /* A file's end on disk takes as long as it takes. */
     int64_t deadline = work == WORK_HANDLE ? clock_steady_ms() + http->config.pool_timeout_ms : INT64_MAX;
 
@@ -322,7 +326,7 @@ static enum MHD_Result piece(struct exchange *exchange, const char *data, size_t
         return MHD_NO;
     if (exchange->is_answered && !is_pending)
         return drop(exchange, bytes);
-    if (exchange->request.route->body == TAKES_STREAM)
+    if (exchange->stream)
         return stream_piece(exchange, data, bytes);
     return take_piece(exchange, data, bytes);
 }

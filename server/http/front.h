@@ -58,7 +58,7 @@ enum outcome {
     OUTCOME_GONE,
 };
 
-enum work { WORK_HANDLE, WORK_APPEND, WORK_FINISH };
+enum work { WORK_HANDLE, WORK_APPEND, WORK_FINISH, WORK_ABANDON };
 
 /* One request on its way. Two may hold it: the connection, and the pool. */
 struct exchange {

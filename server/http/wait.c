@@ -16,6 +16,7 @@ static bool waiter_add(struct exchange *exchange)
     is_added = !waiters->is_ending && waiters->count < exchange->http->config.max_waiters;
     if (is_added) {
         memcpy(exchange->wait_job, exchange->response.wait.job_id, sizeof(exchange->wait_job));
+        exchange->request.waited.is_replay = exchange->response.wait.is_replay;
         exchange->wait_deadline_ms = clock_steady_ms() + 1000 * (int64_t)exchange->response.wait.seconds;
         exchange->wait_serial = ++waiters->next_serial;
         exchange->is_waiter = true;
@@ -120,16 +121,13 @@ static void ask_again(struct exchange *exchange)
     route_run(&exchange->request, exchange->http->backend, &exchange->response);
 }
 
-/* False: parked. */
-static bool handle(struct exchange *exchange)
+/* What the response asks for, or goes on with. False: parked. */
+static bool await(struct exchange *exchange)
 {
     enum next_step step = STEP_ASK;
 
-    if (!exchange->is_waiter) {
-        route_run(&exchange->request, exchange->http->backend, &exchange->response);
-        if (exchange->response.wait.seconds == 0 || !waiter_add(exchange))
-            return true;
-    }
+    if (!exchange->is_waiter && (exchange->response.wait.seconds == 0 || !waiter_add(exchange)))
+        return true;
     while (step == STEP_ASK) {
         ask_again(exchange);
         step = next_step(exchange);
@@ -143,6 +141,12 @@ void exchange_run(struct task *task)
     const struct route_stream *stream = exchange->match.route->stream;
     void *state = exchange->stream;
 
+    if (exchange->work == WORK_ABANDON) {
+        stream->abandon(state);
+        exchange->stream = NULL;
+        exchange_release(exchange);
+        return;
+    }
     /* Its time ran out in the queue, and its client was told. */
     if (atomic_load(&exchange->outcome) != OUTCOME_PENDING) {
         forget_waiter(exchange);
@@ -151,7 +155,9 @@ void exchange_run(struct task *task)
     }
     switch (exchange->work) {
     case WORK_HANDLE:
-        if (!handle(exchange))
+        if (!exchange->is_waiter)
+            route_run(&exchange->request, exchange->http->backend, &exchange->response);
+        if (!await(exchange))
             return;
         break;
     case WORK_APPEND:
@@ -160,10 +166,15 @@ void exchange_run(struct task *task)
             exchange->is_answered = true;
         }
         break;
+    case WORK_ABANDON:
+        break;
     case WORK_FINISH:
         exchange->stream = NULL;
+        exchange->work = WORK_HANDLE; /* should it be asked again */
         stream->finish(&exchange->request, exchange->http->backend, state, &exchange->response);
         response_finish(&exchange->request, &exchange->response);
+        if (!await(exchange))
+            return;
         break;
     }
     flight_settle(exchange, OUTCOME_DONE);

@@ -48,10 +48,10 @@ static int directory_commit(struct blob_store *store, const struct blob_move *mo
     return 0;
 }
 
-static int directory_open(struct blob_store *store, const char *name, int *ret_fd, uint64_t *ret_bytes,
-                          struct error *err)
+static int open_file(struct blob_store *store, const char *name, int mode, int *ret_fd, uint64_t *ret_bytes,
+                     struct error *err)
 {
-    int fd = openat(store->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(store->dir_fd, name, mode | O_NOFOLLOW | O_CLOEXEC);
     struct stat file;
 
     if (fd < 0)
@@ -64,6 +64,18 @@ static int directory_open(struct blob_store *store, const char *name, int *ret_f
     *ret_fd = fd;
     *ret_bytes = (uint64_t)file.st_size;
     return 0;
+}
+
+static int directory_open(struct blob_store *store, const char *name, int *ret_fd, uint64_t *ret_bytes,
+                          struct error *err)
+{
+    return open_file(store, name, O_RDONLY, ret_fd, ret_bytes, err);
+}
+
+static int directory_reopen(struct blob_store *store, const char *name, int *ret_fd, uint64_t *ret_bytes,
+                            struct error *err)
+{
+    return open_file(store, name, O_RDWR, ret_fd, ret_bytes, err);
 }
 
 static void directory_remove(struct blob_store *store, const char *name)
@@ -132,6 +144,7 @@ static const struct blob_store_ops directory_ops = {
     .create = directory_create,
     .commit = directory_commit,
     .open = directory_open,
+    .reopen = directory_reopen,
     .remove = directory_remove,
     .names = directory_names,
     .free_bytes = directory_free_bytes,

@@ -27,6 +27,8 @@ struct blob_store_ops {
     /* All of them durable under their new names, or an error (then some may be renamed: remove both names). */
     int (*commit)(struct blob_store *, const struct blob_move *moves, size_t count, struct error *);
     int (*open)(struct blob_store *, const char *name, int *ret_fd, uint64_t *ret_bytes, struct error *);
+    /* The same, to write on. */
+    int (*reopen)(struct blob_store *, const char *name, int *ret_fd, uint64_t *ret_bytes, struct error *);
     void (*remove)(struct blob_store *, const char *name); /* nothing there is fine */
     int (*names)(struct blob_store *, struct blob_names *ret, struct error *);
     uint64_t (*free_bytes)(struct blob_store *); /* what the disk still takes; UINT64_MAX: unknown */

@@ -19,8 +19,9 @@ enum {
     RESULT_INLINE_BYTES = 65536, /* results up to this size, all representations together, lie in the row */
     CRASH_TEXT_BYTES = 48,
     INTERRUPTIONS_MAX =
-        10,            /* by the service's own end; a job that ends the service each time must not do so for ever */
-    STORE_BATCH = 256, /* changes of one commit; ids of one expiry */
+        10, /* by the service's own end; a job that ends the service each time must not do so for ever */
+    DIGEST_STATE_BYTES = 104, /* of an upload that is not complete: what its digest goes on from */
+    STORE_BATCH = 256,        /* changes of one commit; ids of one expiry */
 };
 
 struct claim_upload {
@@ -83,12 +84,29 @@ struct store_counts {
     int64_t oldest_queued_ms; /* when the job was submitted that is next; 0: none waits */
 };
 
+/* A callback to be made. */
+struct callback_due {
+    char job[JOB_ID_BYTES];
+    char *url; /* owned */
+    unsigned attempts;
+    int64_t next_ms;
+};
+
+struct callback_outcome {
+    enum callback_state state;
+    unsigned attempts;
+    int last_status;
+    int64_t next_ms;
+};
+
 struct job_store;
 
 struct job_store_ops {
-    /* Jobs, for those who ask. insert: ERROR_BUSY when the queue is full, ERROR_QUOTA when the
-     * owner's share is, ERROR_NOT_FOUND for an upload. */
-    int (*insert)(struct job_store *, const struct submission *, struct job *ret, struct error *);
+    /* Jobs, for those who ask. insert: ERROR_BUSY when the queue is full, ERROR_QUOTA when the owner's
+     * share is, ERROR_NOT_FOUND for an upload,
+     * ERROR_REQUEST when its key stands for another digest. */
+    int (*insert)(struct job_store *, const struct submission *, struct job *ret, bool *ret_is_replay, struct error *);
+    int (*find_submitted)(struct job_store *, const struct submission *, struct job *ret, struct error *);
     int (*get)(struct job_store *, const char *id, struct job *ret, struct error *);
     /* Whose a job or an upload is; ERROR_NOT_FOUND. */
     int (*owner)(struct job_store *, const char *id, char ret_name[CALLER_NAME_BYTES], struct error *);
@@ -113,8 +131,21 @@ struct job_store_ops {
     int (*release)(struct job_store *, const char *id, uint64_t token, enum release_cause, const char *crash,
                    enum job_state *ret_state, struct error *);
 
+    /* Callbacks of jobs that have ended and whose callers were not told, those due first: at most limit. */
+    int (*callbacks_due)(struct job_store *, struct callback_due *ret, size_t limit, size_t *ret_count, struct error *);
+    /* How an attempt went. ERROR_NOT_FOUND: the job is gone. */
+    int (*callback_note)(struct job_store *, const char *id, const struct callback_outcome *, struct error *);
+
     /* Uploads. */
     int (*upload_insert)(struct job_store *, const struct upload *, struct error *);
+    /* Uploads that grow: made with no byte; noted as having more, of which none may be lost any more (ERROR_NOT_FOUND
+     * when it is gone or had not from_bytes); read with what is needed to go on; complete. */
+    int (*upload_create)(struct job_store *, const struct upload *, const char *wished_sha256, struct error *);
+    int (*upload_checkpoint)(struct job_store *, const char *id, uint64_t from_bytes, uint64_t bytes,
+                             const unsigned char state[DIGEST_STATE_BYTES], struct error *);
+    int (*upload_resume)(struct job_store *, const char *id, struct upload *ret, char ret_wished_sha256[65],
+                         unsigned char ret_state[DIGEST_STATE_BYTES], struct error *);
+    int (*upload_complete)(struct job_store *, const struct upload *, struct error *);
     int (*upload_get)(struct job_store *, const char *id, struct upload *ret, struct error *);
     int (*upload_list)(struct job_store *, const char *owner, uint64_t cursor, size_t limit, struct upload_list *ret,
                        struct error *);                                       /* owner NULL: anybody's */

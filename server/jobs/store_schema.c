@@ -17,18 +17,30 @@ const char sqlite_probe[] = "PRAGMA user_version = " SPELLED(SCHEMA_VERSION);
     "j.seq, j.id, j.version, j.state, j.attempt, j.cancel_requested, j.create_ms, j.start_ms, j.finish_ms, "           \
     "j.request, "                                                                                                      \
     "j.labels, j.error, j.run, j.summary, j.bytes_done, j.bytes_total, j.tensors_done, j.tensors_total, "              \
-    "j.owner, j.traceparent"
+    "j.owner, j.traceparent, "                                                                                         \
+    "j.callback_state, j.callback_attempts, j.callback_status, j.callback_next_ms"
 /* Of one result; its columns stand in the order of enum representation. */
 #define RESULT_BYTES   "json_bytes + idx_bytes + text_bytes + markdown_bytes + junit_bytes"
-#define UPLOAD_COLUMNS "u.seq, u.id, u.name, u.bytes, u.sha256, u.create_ms, u.owner"
+#define UPLOAD_COLUMNS "u.seq, u.id, u.name, u.bytes, u.sha256, u.create_ms, u.owner, u.is_complete, u.length"
+
+/* A further label that a job must have: the FILTER_LABELS_MAX of them are parameters 4 and 5, 7 and 8, 9 and 10, … */
+#define ALSO(name, value)                                                                                              \
+    " AND (" name " IS NULL OR EXISTS (SELECT 1 FROM label a WHERE a.key = " name " AND (" value                       \
+    " IS NULL OR a.value = " value ") AND a.job = l.job))"
 
 /* States as numbers: 0 queued, 1 running, 2 succeeded, 3 failed, 4 cancelled (enum job_state). */
 const char *const sqlite_texts[SQL_COUNT] = {
-    [SQL_JOB_INSERT] = "INSERT INTO job (id, state, version, create_ms, request, labels, owner, traceparent) "
-                       "VALUES (?1, 0, 1, ?2, ?3, ?4, ?5, coalesce(?6, ''))",
+    [SQL_JOB_INSERT] = "INSERT INTO job (id, state, version, create_ms, request, labels, owner, "
+                       "traceparent, idempotency_key, digest, callback_url, callback_state) "
+                       "VALUES (?1, 0, 1, ?2, ?3, ?4, ?5, coalesce(?6, ''), ?7, ?8, ?9, ?9 IS NOT NULL)",
+    [SQL_CALLBACKS_DUE] = "SELECT id, callback_url, callback_attempts, callback_next_ms FROM job "
+                          "WHERE callback_state = 2 ORDER BY callback_next_ms LIMIT ?1",
+    [SQL_CALLBACK_NOTE] = "UPDATE job SET version = version + 1, callback_state = ?2, callback_attempts = ?3, "
+                          "callback_status = ?4, callback_next_ms = ?5 WHERE id = ?1 AND callback_state = 2",
+    [SQL_JOB_BY_KEY] = "SELECT id, digest FROM job WHERE owner = ?1 AND idempotency_key = ?2",
     /* What others own is as if it were not there; ?3 NULL: sees all. */
     [SQL_JOB_USES_UPLOAD] = "INSERT OR IGNORE INTO job_upload (job, upload) SELECT ?1, seq FROM upload "
-                            "WHERE id = ?2 AND (?3 IS NULL OR owner = ?3)",
+                            "WHERE id = ?2 AND is_complete AND (?3 IS NULL OR owner = ?3)",
     [SQL_JOB_LABELS] = "INSERT OR IGNORE INTO label (key, value, job) SELECT key, value, ?1 FROM json_each(?2)",
     [SQL_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job j WHERE j.id = ?1",
     [SQL_JOB_WAITING] = "SELECT seq FROM job WHERE state = 0 ORDER BY seq",
@@ -43,10 +55,11 @@ const char *const sqlite_texts[SQL_COUNT] = {
     [SQL_JOB_WAITING_OF] = "SELECT count(*) FROM (SELECT 1 FROM job WHERE owner = ?1 AND owner <> '' AND state = 0 "
                            "LIMIT ?2)",
     [SQL_OWNER] = "SELECT owner FROM job WHERE id = ?1 UNION ALL SELECT owner FROM upload WHERE id = ?1",
-    [SQL_JOB_LIST_LABEL] = "SELECT " JOB_COLUMNS " FROM label l JOIN job j ON j.seq = l.job WHERE l.job < ?1 "
-                           "AND l.key = ?4 AND (?5 IS NULL OR l.value = ?5) AND (?3 < 0 OR j.state = ?3) "
-                           "AND (?6 IS NULL OR j.owner = ?6) "
-                           "ORDER BY l.job DESC LIMIT ?2",
+    [SQL_JOB_LIST_LABEL] =
+        "SELECT " JOB_COLUMNS " FROM label l JOIN job j ON j.seq = l.job WHERE l.job < ?1 "
+        "AND l.key = ?4 AND (?5 IS NULL OR l.value = ?5) AND (?3 < 0 OR j.state = ?3) AND (?6 IS NULL OR j.owner = "
+        "?6)" ALSO("?7", "?8") ALSO("?9", "?10") ALSO("?11", "?12") ALSO("?13", "?14") ALSO("?15", "?16")
+            ALSO("?17", "?18") ALSO("?19", "?20") " ORDER BY l.job DESC LIMIT ?2",
     [SQL_JOB_CANCEL] = "UPDATE job SET version = version + 1, cancel_requested = 1, "
                        "finish_ms = CASE state WHEN 0 THEN ?2 ELSE 0 END, "
                        "state = CASE state WHEN 0 THEN 4 ELSE state END "
@@ -80,6 +93,13 @@ const char *const sqlite_texts[SQL_COUNT] = {
     [SQL_JOB_EXPIRED] = "SELECT seq, id, 0 FROM job WHERE state >= 2 AND finish_ms < ?1 ORDER BY finish_ms LIMIT ?2",
     [SQL_UPLOAD_INSERT] =
         "INSERT INTO upload (id, name, bytes, sha256, create_ms, owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [SQL_UPLOAD_CREATE] = "INSERT INTO upload (id, name, bytes, sha256, create_ms, owner, is_complete, length, "
+                          "wished_sha256) VALUES (?1, ?2, 0, '', ?3, ?4, 0, ?5, ?6)",
+    [SQL_UPLOAD_CHECKPOINT] = "UPDATE upload SET bytes = ?3, digest_state = ?4 WHERE id = ?1 AND bytes = ?2 "
+                              "AND NOT is_complete RETURNING seq",
+    [SQL_UPLOAD_RESUME] = "SELECT " UPLOAD_COLUMNS ", u.wished_sha256, u.digest_state FROM upload u WHERE u.id = ?1",
+    [SQL_UPLOAD_COMPLETE] = "UPDATE upload SET is_complete = 1, sha256 = ?2, length = bytes, digest_state = NULL "
+                            "WHERE id = ?1 AND NOT is_complete RETURNING seq",
     [SQL_UPLOAD_GET] = "SELECT " UPLOAD_COLUMNS " FROM upload u WHERE u.id = ?1",
     [SQL_UPLOAD_LIST] = "SELECT " UPLOAD_COLUMNS " FROM upload u WHERE u.seq < ?1 ORDER BY u.seq DESC LIMIT ?2",
     [SQL_UPLOAD_LIST_OWNER] = "SELECT " UPLOAD_COLUMNS " FROM upload u WHERE u.owner = ?3 AND u.owner <> '' "
@@ -103,10 +123,18 @@ static const char schema[] =
     " crashes INTEGER NOT NULL DEFAULT 0, interruptions INTEGER NOT NULL DEFAULT 0,"
     " last_crash TEXT NOT NULL DEFAULT '', cancel_requested INTEGER NOT NULL DEFAULT 0,"
     " create_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL DEFAULT 0, finish_ms INTEGER NOT NULL DEFAULT 0,"
+    " idempotency_key TEXT, digest TEXT,"
+    " callback_url TEXT, callback_state INTEGER NOT NULL DEFAULT 0, callback_attempts INTEGER NOT NULL DEFAULT 0,"
+    " callback_status INTEGER NOT NULL DEFAULT 0, callback_next_ms INTEGER NOT NULL DEFAULT 0,"
     " request TEXT NOT NULL, traceparent TEXT NOT NULL DEFAULT '', labels TEXT, error TEXT, run TEXT, summary TEXT,"
     " bytes_done INTEGER NOT NULL DEFAULT 0, bytes_total INTEGER NOT NULL DEFAULT 0,"
     " tensors_done INTEGER NOT NULL DEFAULT 0, tensors_total INTEGER NOT NULL DEFAULT 0,"
     " owner TEXT NOT NULL DEFAULT '');"
+    /* 1 waits for the job's end, whoever brings that about; 2 is due (enum callback_state). */
+    "CREATE INDEX job_by_callback ON job (callback_next_ms) WHERE callback_state = 2;"
+    "CREATE TRIGGER job_calls_back AFTER UPDATE OF state ON job WHEN new.callback_state = 1 AND new.state >= 2 BEGIN"
+    " UPDATE job SET callback_state = 2, callback_next_ms = new.finish_ms WHERE seq = new.seq; END;"
+    "CREATE UNIQUE INDEX job_by_key ON job (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;"
     "CREATE INDEX job_by_state ON job (state, seq);"
     "CREATE INDEX job_by_owner ON job (owner, seq) WHERE owner <> '';"
     "CREATE INDEX job_waiting_by_owner ON job (owner) WHERE owner <> '' AND state = 0;"
@@ -122,7 +150,9 @@ static const char schema[] =
     " json BLOB, idx BLOB, text BLOB, markdown BLOB, junit BLOB);"
     "CREATE TABLE upload ("
     " seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
-    " bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, create_ms INTEGER NOT NULL, owner TEXT NOT NULL DEFAULT '');"
+    " bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, create_ms INTEGER NOT NULL,"
+    " is_complete INTEGER NOT NULL DEFAULT 1, length INTEGER NOT NULL DEFAULT -1,"
+    " wished_sha256 TEXT NOT NULL DEFAULT '', digest_state BLOB, owner TEXT NOT NULL DEFAULT '');"
     "CREATE INDEX upload_by_owner ON upload (owner, seq) WHERE owner <> '';"
     "CREATE INDEX upload_by_age ON upload (create_ms);"
     "CREATE TABLE job_upload ("

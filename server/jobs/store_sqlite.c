@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/digest.h"
 #include "server/clock.h"
 #include "server/jobs/uuid.h"
 #include "server/must.h"
@@ -49,6 +50,10 @@ static int read_job(struct sqlite_store *store, sqlite3_stmt *row, struct job *r
     job.progress.tensors_total = (uint64_t)sqlite3_column_int64(row, 17);
     column_text(row, 18, job.owner, sizeof(job.owner));
     column_text(row, 19, job.traceparent, sizeof(job.traceparent));
+    job.callback = (struct job_callback){.state = (enum callback_state)sqlite3_column_int(row, 20),
+                                         .attempts = (unsigned)sqlite3_column_int(row, 21),
+                                         .last_status = sqlite3_column_int(row, 22),
+                                         .next_ms = sqlite3_column_int64(row, 23)};
     if (has_failed) {
         job_done(&job);
         return error_set(err, ERROR_NO_MEMORY, "no memory for a job");
@@ -57,7 +62,7 @@ static int read_job(struct sqlite_store *store, sqlite3_stmt *row, struct job *r
     return 0;
 }
 
-static int get_from(struct sqlite_store *store, struct connection *connection, const char *id, struct job *ret,
+int sqlite_get_from(struct sqlite_store *store, struct connection *connection, const char *id, struct job *ret,
                     int64_t *ret_seq, struct error *err)
 {
     sqlite3_stmt *get = connection_statement(connection, SQL_JOB_GET, err);
@@ -82,7 +87,7 @@ static int get_from(struct sqlite_store *store, struct connection *connection, c
     return 0;
 }
 
-static void add_position(struct sqlite_store *store, int64_t seq, struct job *job)
+void sqlite_add_position(struct sqlite_store *store, int64_t seq, struct job *job)
 {
     if (job->state == JOB_QUEUED)
         job->queue_position = queue_order_position(&store->committer.order, seq);
@@ -95,7 +100,7 @@ static bool sqlite_peek(struct job_store *base, const char *id, struct job *ret)
 
     if (!job_cache_find(store->committer.cache, id, ret, &seq))
         return false;
-    add_position(store, seq, ret);
+    sqlite_add_position(store, seq, ret);
     return true;
 }
 
@@ -111,12 +116,12 @@ static int sqlite_get(struct job_store *base, const char *id, struct job *ret, s
     rc = sqlite_reader_take(store, &reader, err);
     if (rc)
         return rc;
-    rc = get_from(store, &reader->connection, id, &job, &seq, err);
+    rc = sqlite_get_from(store, &reader->connection, id, &job, &seq, err);
     sqlite_reader_put(store, reader);
     if (rc)
         return rc;
     job_cache_put(store->committer.cache, &job, seq, epoch);
-    add_position(store, seq, &job);
+    sqlite_add_position(store, seq, &job);
     *ret = job;
     return 0;
 }
@@ -147,143 +152,6 @@ static int sqlite_owner(struct job_store *base, const char *id, char ret_name[CA
     return rc;
 }
 
-struct insert_op {
-    struct commit_op op;
-    const struct submission *submission;
-    const char *id;
-    int64_t now_ms;
-    uint64_t queue_limit;
-    uint64_t position;
-};
-
-/* Whether the caller may have one more job waiting. */
-static int check_share(struct connection *c, const struct caller *caller, struct error *err)
-{
-    sqlite3_stmt *statement;
-    uint64_t waiting;
-
-    if (!caller->queued_max)
-        return 0;
-    statement = connection_statement(c, SQL_JOB_WAITING_OF, err);
-    if (!statement)
-        return ERROR_BUSY;
-    bind_text(statement, 1, caller->name);
-    sqlite3_bind_int64(statement, 2, (int64_t)caller->queued_max);
-    if (sqlite3_step(statement) != SQLITE_ROW)
-        return connection_error(c, err);
-    waiting = (uint64_t)sqlite3_column_int64(statement, 0);
-    sqlite3_reset(statement);
-    if (waiting >= caller->queued_max)
-        return error_set(err, ERROR_QUOTA, "%llu jobs of this key wait already", (unsigned long long)waiting);
-    return 0;
-}
-
-static int insert_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
-{
-    struct insert_op *insert = (struct insert_op *)op;
-    const struct submission *submission = insert->submission;
-    const struct caller *caller = submission->caller ? submission->caller : &caller_anyone;
-    sqlite3_stmt *statement;
-    sqlite3_int64 seq;
-    int rc;
-
-    if (queued >= insert->queue_limit)
-        return error_set(err, ERROR_BUSY, "%llu jobs wait already", (unsigned long long)queued);
-    rc = check_share(c, caller, err);
-    if (rc)
-        return rc;
-    statement = connection_statement(c, SQL_JOB_INSERT, err);
-    if (!statement)
-        return ERROR_BUSY;
-    bind_text(statement, 1, insert->id);
-    sqlite3_bind_int64(statement, 2, insert->now_ms);
-    bind_text(statement, 3, submission->request);
-    bind_text(statement, 4, submission->labels);
-    bind_text(statement, 5, caller->name);
-    bind_text(statement, 6, submission->traceparent);
-    rc = connection_run(c, statement, err);
-    if (rc)
-        return rc;
-    seq = sqlite3_last_insert_rowid(c->db);
-    for (size_t i = 0; i < submission->upload_count; i++) {
-        statement = connection_statement(c, SQL_JOB_USES_UPLOAD, err);
-        if (!statement)
-            return ERROR_BUSY;
-        sqlite3_bind_int64(statement, 1, seq);
-        bind_text(statement, 2, submission->uploads[i]);
-        bind_text(statement, 3, caller_view(caller));
-        rc = connection_run(c, statement, err);
-        if (rc)
-            return rc;
-    }
-    if (submission->upload_count) {
-        size_t found = 0;
-
-        statement = connection_statement(c, SQL_JOB_UPLOADS, err);
-        if (!statement)
-            return ERROR_BUSY;
-        sqlite3_bind_int64(statement, 1, seq);
-        while (sqlite3_step(statement) == SQLITE_ROW)
-            found++;
-        sqlite3_reset(statement);
-        for (size_t i = 0; i < submission->upload_count; i++) { /* a model may be compared with itself */
-            for (size_t j = 0; j < i; j++) {
-                if (strcmp(submission->uploads[i], submission->uploads[j]) == 0) {
-                    found++;
-                    break;
-                }
-            }
-        }
-        if (found < submission->upload_count)
-            return error_set(err, ERROR_NOT_FOUND, "no such upload");
-    }
-    if (submission->labels) {
-        statement = connection_statement(c, SQL_JOB_LABELS, err);
-        if (!statement)
-            return ERROR_BUSY;
-        sqlite3_bind_int64(statement, 1, seq);
-        bind_text(statement, 2, submission->labels);
-        rc = connection_run(c, statement, err);
-        if (rc)
-            return rc;
-    }
-    op->queued_delta = 1;
-    op->queued_seq = seq;
-    insert->position = queued + 1;
-    return 0;
-}
-
-static int sqlite_insert(struct job_store *base, const struct submission *submission, struct job *ret,
-                         struct error *err)
-{
-    struct sqlite_store *store = sqlite_store_of(base);
-    struct job job = {.version = 1, .state = JOB_QUEUED, .create_ms = clock_wall_ms()};
-    struct insert_op insert = {.op = {.run = insert_run, .is_adding = true},
-                               .submission = submission,
-                               .id = job.id,
-                               .now_ms = job.create_ms,
-                               .queue_limit = store->queue_limit};
-    int rc;
-
-    uuid_new(job.create_ms, job.id);
-    if (submission->caller)
-        memcpy(job.owner, submission->caller->name, sizeof(job.owner));
-    snprintf(job.traceparent, sizeof(job.traceparent), "%s", submission->traceparent ? submission->traceparent : "");
-    job.request = strdup(submission->request);
-    job.labels = submission->labels ? strdup(submission->labels) : NULL;
-    if (!job.request || (submission->labels && !job.labels))
-        rc = error_set(err, ERROR_NO_MEMORY, "no memory for a job");
-    else
-        rc = committer_run(&store->committer, &insert.op, err);
-    if (rc) {
-        job_done(&job);
-        return rc;
-    }
-    job.queue_position = insert.position;
-    *ret = job;
-    return 0;
-}
-
 static int sqlite_list(struct job_store *base, const struct job_filter *filter, uint64_t cursor, size_t limit,
                        struct job_list *ret, struct error *err)
 {
@@ -303,7 +171,7 @@ static int sqlite_list(struct job_store *base, const struct job_filter *filter, 
         goto out;
     }
     rows = connection_statement(&reader->connection,
-                                filter->label_key    ? SQL_JOB_LIST_LABEL
+                                filter->label_count  ? SQL_JOB_LIST_LABEL
                                 : filter->owner      ? SQL_JOB_LIST_OWNER
                                 : filter->state >= 0 ? SQL_JOB_LIST_STATE
                                                      : SQL_JOB_LIST,
@@ -314,13 +182,15 @@ static int sqlite_list(struct job_store *base, const struct job_filter *filter, 
     }
     sqlite3_bind_int64(rows, 1, before);
     sqlite3_bind_int64(rows, 2, (int64_t)limit + 1);
-    if (filter->label_key || filter->owner || filter->state >= 0)
+    if (filter->label_count || filter->owner || filter->state >= 0)
         sqlite3_bind_int(rows, 3, filter->state);
-    if (filter->label_key || filter->owner)
+    if (filter->label_count || filter->owner)
         bind_text(rows, 6, filter->owner);
-    if (filter->label_key) {
-        bind_text(rows, 4, filter->label_key);
-        bind_text(rows, 5, filter->label_value);
+    for (size_t i = 0; i < filter->label_count; i++) {
+        int at = i ? 5 + 2 * (int)i : 4; /* the owner is in between */
+
+        bind_text(rows, at, filter->labels[i].name);
+        bind_text(rows, at + 1, filter->labels[i].value);
     }
     while (!rc && list.count < limit && (step = sqlite3_step(rows)) == SQLITE_ROW) {
         struct job *job = &list.jobs[list.count];
@@ -389,9 +259,9 @@ static int cancel_run(struct commit_op *op, struct connection *c, uint64_t queue
     }
     job_done(&change->job); /* of a run that did not commit */
     change->job = (struct job){0};
-    rc = get_from(change->store, c, change->id, &change->job, &seq, err);
+    rc = sqlite_get_from(change->store, c, change->id, &change->job, &seq, err);
     if (!rc)
-        add_position(change->store, seq, &change->job);
+        sqlite_add_position(change->store, seq, &change->job);
     return rc;
 }
 
@@ -567,6 +437,7 @@ static void sqlite_close(struct job_store *base)
 
 static const struct job_store_ops sqlite_ops = {
     .insert = sqlite_insert,
+    .find_submitted = sqlite_find_submitted,
     .get = sqlite_get,
     .owner = sqlite_owner,
     .peek = sqlite_peek,
@@ -578,6 +449,12 @@ static const struct job_store_ops sqlite_ops = {
     .finish = sqlite_finish,
     .release = sqlite_release,
     .upload_insert = sqlite_upload_insert,
+    .callbacks_due = sqlite_callbacks_due,
+    .callback_note = sqlite_callback_note,
+    .upload_create = sqlite_upload_create,
+    .upload_checkpoint = sqlite_upload_checkpoint,
+    .upload_resume = sqlite_upload_resume,
+    .upload_complete = sqlite_upload_complete,
     .upload_get = sqlite_upload_get,
     .upload_list = sqlite_upload_list,
     .upload_remove = sqlite_upload_remove,

@@ -13,6 +13,9 @@ enum { READERS_MAX = 16 }; /* idle read connections that are kept */
 /* Statements; their texts stand beside the code that uses them in sqlite_texts. */
 enum statement {
     SQL_JOB_INSERT,
+    SQL_JOB_BY_KEY,
+    SQL_CALLBACKS_DUE,
+    SQL_CALLBACK_NOTE,
     SQL_JOB_USES_UPLOAD,
     SQL_JOB_LABELS,
     SQL_JOB_GET,
@@ -36,6 +39,10 @@ enum statement {
     SQL_RESULT_BYTES,
     SQL_JOB_EXPIRED,
     SQL_UPLOAD_INSERT,
+    SQL_UPLOAD_CREATE,
+    SQL_UPLOAD_CHECKPOINT,
+    SQL_UPLOAD_RESUME,
+    SQL_UPLOAD_COMPLETE,
     SQL_UPLOAD_GET,
     SQL_UPLOAD_LIST,
     SQL_UPLOAD_LIST_OWNER,
@@ -80,6 +87,23 @@ static inline struct sqlite_store *sqlite_store_of(struct job_store *base)
     return (struct sqlite_store *)base;
 }
 
+/* A job in a connection of the caller's, without its position; then that. */
+int sqlite_get_from(struct sqlite_store *store, struct connection *connection, const char *id, struct job *ret,
+                    int64_t *ret_seq, struct error *err);
+void sqlite_add_position(struct sqlite_store *store, int64_t seq, struct job *job);
+
+/* store_submit.c */
+int sqlite_insert(struct job_store *base, const struct submission *submission, struct job *ret, bool *ret_is_replay,
+                  struct error *err);
+int sqlite_find_submitted(struct job_store *base, const struct submission *submission, struct job *ret,
+                          struct error *err);
+
+/* store_callbacks.c */
+int sqlite_callbacks_due(struct job_store *base, struct callback_due *ret, size_t limit, size_t *ret_count,
+                         struct error *err);
+int sqlite_callback_note(struct job_store *base, const char *id, const struct callback_outcome *outcome,
+                         struct error *err);
+
 /* store_claims.c */
 int sqlite_claim(struct job_store *base, struct job_claim *ret, struct error *err);
 int sqlite_finish(struct job_store *base, const char *id, uint64_t token, const struct job_end *end,
@@ -98,11 +122,25 @@ int sqlite_read_expired(struct connection *connection, enum statement which, int
 int sqlite_count(struct job_store *base, struct store_counts *ret, struct error *err);
 
 /* store_uploads.c */
+/* The upload in the statement's row (UPLOAD_COLUMNS). */
+int sqlite_read_upload(struct sqlite_store *store, sqlite3_stmt *row, struct upload *ret, uint64_t *ret_seq,
+                       struct error *err);
+int sqlite_insert_upload(struct connection *connection, const struct upload *upload,
+                         struct error *err); /* in an operation */
 int sqlite_upload_insert(struct job_store *base, const struct upload *upload, struct error *err);
 int sqlite_upload_get(struct job_store *base, const char *id, struct upload *ret, struct error *err);
 int sqlite_upload_list(struct job_store *base, const char *owner, uint64_t cursor, size_t limit,
                        struct upload_list *ret, struct error *err);
 int sqlite_upload_remove(struct job_store *base, const char *id, struct error *err);
 int sqlite_expire_uploads(struct job_store *base, int64_t before_ms, struct id_batch *ret, struct error *err);
+
+/* store_partial.c: uploads that are not complete */
+int sqlite_upload_create(struct job_store *base, const struct upload *upload, const char *wished_sha256,
+                         struct error *err);
+int sqlite_upload_checkpoint(struct job_store *base, const char *id, uint64_t from_bytes, uint64_t bytes,
+                             const unsigned char state[DIGEST_STATE_BYTES], struct error *err);
+int sqlite_upload_resume(struct job_store *base, const char *id, struct upload *ret, char ret_wished[65],
+                         unsigned char ret_state[DIGEST_STATE_BYTES], struct error *err);
+int sqlite_upload_complete(struct job_store *base, const struct upload *upload, struct error *err);
 
 #endif

@@ -13,12 +13,10 @@ struct upload_op {
     struct id_batch *ids;
 };
 
-static int insert_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
+int sqlite_insert_upload(struct connection *c, const struct upload *upload, struct error *err)
 {
-    const struct upload *upload = ((struct upload_op *)op)->upload;
     sqlite3_stmt *statement = connection_statement(c, SQL_UPLOAD_INSERT, err);
 
-    (void)queued;
     if (!statement)
         return ERROR_BUSY;
     bind_text(statement, 1, upload->id);
@@ -27,8 +25,16 @@ static int insert_run(struct commit_op *op, struct connection *c, uint64_t queue
     bind_text(statement, 4, upload->sha256);
     sqlite3_bind_int64(statement, 5, upload->create_ms);
     bind_text(statement, 6, upload->owner);
-    op->used_delta = (int64_t)upload->bytes;
     return connection_run(c, statement, err);
+}
+
+static int insert_run(struct commit_op *op, struct connection *c, uint64_t queued, struct error *err)
+{
+    const struct upload *upload = ((struct upload_op *)op)->upload;
+
+    (void)queued;
+    op->used_delta = (int64_t)upload->bytes;
+    return sqlite_insert_upload(c, upload, err);
 }
 
 int sqlite_upload_insert(struct job_store *base, const struct upload *upload, struct error *err)
@@ -38,8 +44,7 @@ int sqlite_upload_insert(struct job_store *base, const struct upload *upload, st
     return committer_run(&sqlite_store_of(base)->committer, &insert.op, err);
 }
 
-/* The upload in the statement's row (UPLOAD_COLUMNS). */
-static int read_upload(struct sqlite_store *store, sqlite3_stmt *row, struct upload *ret, uint64_t *ret_seq,
+int sqlite_read_upload(struct sqlite_store *store, sqlite3_stmt *row, struct upload *ret, uint64_t *ret_seq,
                        struct error *err)
 {
     struct upload upload = {0};
@@ -54,6 +59,8 @@ static int read_upload(struct sqlite_store *store, sqlite3_stmt *row, struct upl
     column_text(row, 4, upload.sha256, sizeof(upload.sha256));
     upload.create_ms = sqlite3_column_int64(row, 5);
     column_text(row, 6, upload.owner, sizeof(upload.owner));
+    upload.is_complete = sqlite3_column_int(row, 7) != 0;
+    upload.length = sqlite3_column_int64(row, 8);
     upload.expire_ms = upload.create_ms + store->retention_ms;
     *ret = upload;
     return 0;
@@ -77,7 +84,7 @@ int sqlite_upload_get(struct job_store *base, const char *id, struct upload *ret
         bind_text(row, 1, id);
         step = sqlite3_step(row);
         if (step == SQLITE_ROW)
-            rc = read_upload(store, row, ret, &seq, err);
+            rc = sqlite_read_upload(store, row, ret, &seq, err);
         else if (step == SQLITE_DONE)
             rc = error_set(err, ERROR_NOT_FOUND, "no such upload");
         else
@@ -113,7 +120,7 @@ int sqlite_upload_list(struct job_store *base, const char *owner, uint64_t curso
     if (owner)
         bind_text(rows, 3, owner);
     while (!rc && list.count < limit && (step = sqlite3_step(rows)) == SQLITE_ROW) {
-        rc = read_upload(store, rows, &list.uploads[list.count], &seq, err);
+        rc = sqlite_read_upload(store, rows, &list.uploads[list.count], &seq, err);
         list.count += !rc;
     }
     if (!rc && list.count == limit)

@@ -24,6 +24,7 @@
 #define ID_UNKNOWN      FAKE_ID(9)
 #define ID_UPLOAD       FAKE_ID(6)
 #define ID_BUSY_UPLOAD  FAKE_ID(7)
+#define ID_PART         FAKE_ID(8) /* an upload of 5 bytes out of 10 */
 #define FAKE_SHA        "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" /* of "hello" */
 #define FAKE_SHA_BASE64 "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="
 
@@ -46,24 +47,28 @@ struct fake {
     _Atomic int submitted_state; /* of ID_QUEUED, as get tells it: enum job_state */
     _Atomic uint64_t news;       /* changes of every job: its version is 7 and these */
     atomic_bool is_in_memory;    /* peek knows every job */
+    atomic_int held_keys, discarded, paused, deleted_parts;
     atomic_int calls, gets, begun, abandoned, committed;
     _Atomic uint64_t appended;
     pthread_mutex_t lock;
-    char last_request[4096], last_labels[512]; /* guarded by lock */
-    char last_owner[CALLER_NAME_BYTES];        /* guarded by lock; "*": anybody's */
-    const char *owner;                         /* of every job and upload */
-    struct access *access;                     /* of ask(): NULL: no keys */
-    bool is_file;                              /* results lie in files */
-    bool is_index_broken;                      /* one record points beyond the result */
-    bool is_index_foreign;                     /* it is no index at all */
-    int fail_append;                           /* upload_append answers this */
-    struct turnstile *gate;                    /* get waits here when set */
+    char last_request[4096], last_labels[512], last_digest[65]; /* guarded by lock */
+    char last_owner[CALLER_NAME_BYTES];                         /* guarded by lock; "*": anybody's */
+    const char *owner;                                          /* of every job and upload */
+    struct access *access;                                      /* of ask(): NULL: no keys */
+    bool is_file;                                               /* results lie in files */
+    bool is_index_broken;                                       /* one record points beyond the result */
+    bool is_index_foreign;                                      /* it is no index at all */
+    int fail_append;                                            /* upload_append answers this */
+    struct turnstile *gate;                                     /* get waits here when set */
+    char last_callback[256];                                    /* guarded by lock */
+    struct job_filter last_filter;                              /* its counts: the texts are gone */
     struct turnstile *append_gate;
 };
 
 struct upload_sink {
     struct fake *fake;
     uint64_t bytes;
+    char sha256[65];
 };
 
 static inline void turnstile_init(struct turnstile *gate)
@@ -109,7 +114,8 @@ static int fake_failure(struct backend *backend, struct error *err)
     if (!fake->fail)
         return 0;
     /* What speaks of the request may be shown; what speaks of the service may not. */
-    if (fake->fail == ERROR_LIMIT || fake->fail == ERROR_CHANGED || fake->fail == ERROR_QUOTA)
+    if (fake->fail == ERROR_LIMIT || fake->fail == ERROR_CHANGED || fake->fail == ERROR_QUOTA ||
+        fake->fail == ERROR_FORMAT)
         return error_set(err, (enum error_code)fake->fail, "as the request is");
     return error_set(err, (enum error_code)fake->fail, "secret /var/lib text of %s", error_code_name(fake->fail));
 }
@@ -152,13 +158,14 @@ static int fake_owner(struct backend *backend, const char *id, char ret_name[CAL
 
     if (rc)
         return rc;
-    if (!fake_knows(id) && strcmp(id, ID_UPLOAD) != 0 && strcmp(id, ID_BUSY_UPLOAD) != 0)
+    if (!fake_knows(id) && strcmp(id, ID_UPLOAD) != 0 && strcmp(id, ID_BUSY_UPLOAD) != 0 && strcmp(id, ID_PART) != 0)
         return error_set(err, ERROR_NOT_FOUND, "nobody's");
     snprintf(ret_name, CALLER_NAME_BYTES, "%s", ((struct fake *)backend)->owner);
     return 0;
 }
 
-static int fake_submit(struct backend *backend, const struct submission *submission, struct job *ret, struct error *err)
+static int fake_submit(struct backend *backend, const struct submission *submission, struct job *ret,
+                       bool *ret_is_replay, struct error *err)
 {
     struct fake *fake = (struct fake *)backend;
     int rc = fake_failure(backend, err);
@@ -169,8 +176,12 @@ static int fake_submit(struct backend *backend, const struct submission *submiss
     snprintf(fake->last_request, sizeof(fake->last_request), "%s", submission->request);
     snprintf(fake->last_owner, sizeof(fake->last_owner), "%s", submission->caller->name);
     snprintf(fake->last_labels, sizeof(fake->last_labels), "%s", submission->labels ? submission->labels : "");
+    snprintf(fake->last_callback, sizeof(fake->last_callback), "%s",
+             submission->callback_url ? submission->callback_url : "");
+    snprintf(fake->last_digest, sizeof(fake->last_digest), "%s", submission->key ? submission->digest : "");
     pthread_mutex_unlock(&fake->lock);
     fake_fill(fake, ID_QUEUED, ret);
+    *ret_is_replay = false;
     return 0;
 }
 
@@ -182,6 +193,35 @@ static bool fake_peek(struct backend *backend, const char *id, struct job *ret)
         return false;
     fake_fill(fake, id, ret);
     return true;
+}
+
+/* "done" stands for a finished job, "other" for one that was another request. */
+static int fake_find_submitted(struct backend *backend, const struct submission *submission, struct job *ret,
+                               struct error *err)
+{
+    if (strcmp(submission->key, "other") == 0)
+        return error_set(err, ERROR_REQUEST, "the key stands for another request");
+    if (strcmp(submission->key, "done") != 0)
+        return error_set(err, ERROR_NOT_FOUND, "no such key");
+    fake_fill((struct fake *)backend, ID_DONE, ret);
+    return 0;
+}
+
+/* "held" is held by somebody. */
+static int fake_hold_key(struct backend *backend, const char *owner, const char *key, struct error *err)
+{
+    (void)owner;
+    if (strcmp(key, "held") == 0)
+        return error_set(err, ERROR_CONFLICT, "a submission with this key is under way");
+    atomic_fetch_add(&((struct fake *)backend)->held_keys, 1);
+    return 0;
+}
+
+static void fake_let_key_go(struct backend *backend, const char *owner, const char *key)
+{
+    (void)owner;
+    (void)key;
+    atomic_fetch_sub(&((struct fake *)backend)->held_keys, 1);
 }
 
 static int fake_get(struct backend *backend, const char *id, struct job *ret, struct error *err)
@@ -206,6 +246,7 @@ static int fake_list(struct backend *backend, const struct job_filter *filter, u
     struct fake *fake = (struct fake *)backend;
     int rc = fake_failure(backend, err);
 
+    ((struct fake *)backend)->last_filter = *filter;
     if (rc)
         return rc;
     snprintf(fake->last_owner, sizeof(fake->last_owner), "%s", filter->owner ? filter->owner : "*");
@@ -313,23 +354,24 @@ static void fake_fill_upload(const char *id, uint64_t bytes, struct upload *ret)
     snprintf(ret->id, sizeof(ret->id), "%s", id);
     ret->name = strdup("m.safetensors");
     ret->bytes = bytes;
+    ret->is_complete = strcmp(id, ID_PART) != 0;
+    ret->length = 10;
     snprintf(ret->sha256, sizeof(ret->sha256), "%s", FAKE_SHA);
     ret->create_ms = 1700000000000;
 }
 
-static int fake_upload_begin(struct backend *backend, const char *owner, const char *name, int64_t expected,
-                             struct upload_sink **ret, struct error *err)
+static int fake_upload_begin(struct backend *backend, const struct upload_wish *wish, struct upload_sink **ret,
+                             struct error *err)
 {
     struct fake *fake = (struct fake *)backend;
     int rc = fake_failure(backend, err);
 
-    (void)name;
-    (void)expected;
     if (rc)
         return rc;
-    snprintf(fake->last_owner, sizeof(fake->last_owner), "%s", owner);
+    snprintf(fake->last_owner, sizeof(fake->last_owner), "%s", wish->owner);
     *ret = calloc(1, sizeof(**ret));
     (*ret)->fake = fake;
+    snprintf((*ret)->sha256, sizeof((*ret)->sha256), "%s", wish->sha256);
     atomic_fetch_add(&fake->begun, 1);
     return 0;
 }
@@ -352,12 +394,79 @@ static int fake_upload_commit(struct upload_sink *sink, struct upload *ret, stru
     uint64_t bytes = sink->bytes;
     int rc = fake_failure(&fake->backend, err);
 
+    if (!rc && sink->sha256[0] && strcmp(sink->sha256, FAKE_SHA) != 0) {
+        rc = error_set(err, ERROR_FORMAT, "announced was another sha-256");
+        atomic_fetch_add(&fake->abandoned, 1);
+    }
     free(sink);
     if (rc)
         return rc;
     atomic_fetch_add(&fake->committed, 1);
     fake_fill_upload(ID_UPLOAD, bytes, ret);
     return 0;
+}
+
+static int fake_upload_seal(struct upload_sink *sink, struct upload *ret, struct error *err)
+{
+    return fake_upload_commit(sink, ret, err);
+}
+
+static void fake_upload_discard(struct backend *backend, const char *id)
+{
+    (void)id;
+    atomic_fetch_add(&((struct fake *)backend)->discarded, 1);
+}
+
+static int fake_upload_create(struct backend *backend, const struct upload_wish *wish, struct upload *ret,
+                              struct error *err)
+{
+    int rc = fake_failure(backend, err);
+
+    if (rc)
+        return rc;
+    fake_fill_upload(ID_PART, 0, ret);
+    ret->length = wish->bytes;
+    return 0;
+}
+
+static int fake_upload_resume(struct backend *backend, const char *id, uint64_t offset, int64_t length,
+                              struct upload *ret_now, struct upload_sink **ret, struct error *err)
+{
+    int rc = fake_failure(backend, err);
+
+    *ret_now = (struct upload){.id = ""};
+    if (rc)
+        return rc;
+    if (strcmp(id, ID_UPLOAD) != 0 && strcmp(id, ID_PART) != 0)
+        return error_set(err, ERROR_NOT_FOUND, "no upload");
+    if (offset != 0 && (offset != 5 || strcmp(id, ID_PART) != 0)) {
+        fake_fill_upload(id, 5, ret_now);
+        return error_set(err, ERROR_CONFLICT, "the upload has 5 bytes");
+    }
+    if (length > 10)
+        return error_set(err, ERROR_REQUEST, "the upload was to have 10 bytes");
+    return fake_upload_begin(backend, &(struct upload_wish){"", "m", length, ""}, ret, err);
+}
+
+static int fake_upload_pause(struct upload_sink *sink, struct upload *ret, struct error *err)
+{
+    struct fake *fake = sink->fake;
+    uint64_t bytes = sink->bytes;
+    int rc = fake_failure(&fake->backend, err);
+
+    free(sink);
+    if (rc)
+        return rc;
+    atomic_fetch_add(&fake->paused, 1);
+    fake_fill_upload(ID_PART, bytes, ret);
+    return 0;
+}
+
+static void fake_upload_limits(struct backend *backend, uint64_t *ret_bytes, int64_t *ret_age_ms)
+{
+    (void)backend;
+    *ret_bytes = 1000;
+    *ret_age_ms = 60000;
 }
 
 static void fake_upload_abandon(struct upload_sink *sink)
@@ -373,7 +482,7 @@ static int fake_upload_get(struct backend *backend, const char *id, struct uploa
 
     if (rc)
         return rc;
-    if (strcmp(id, ID_UPLOAD) != 0 && strcmp(id, ID_BUSY_UPLOAD) != 0)
+    if (strcmp(id, ID_UPLOAD) != 0 && strcmp(id, ID_BUSY_UPLOAD) != 0 && strcmp(id, ID_PART) != 0)
         return error_set(err, ERROR_NOT_FOUND, "no upload");
     fake_fill_upload(id, 5, ret);
     return 0;
@@ -403,7 +512,15 @@ static int fake_upload_delete(struct backend *backend, const char *id, struct er
         return rc;
     if (strcmp(id, ID_BUSY_UPLOAD) == 0)
         return error_set(err, ERROR_CONFLICT, "in use");
-    return strcmp(id, ID_UPLOAD) == 0 ? 0 : error_set(err, ERROR_NOT_FOUND, "no upload");
+    if (strcmp(id, ID_PART) == 0)
+        atomic_fetch_add(&((struct fake *)backend)->deleted_parts, 1);
+    return strcmp(id, ID_UPLOAD) == 0 || strcmp(id, ID_PART) == 0 ? 0 : error_set(err, ERROR_NOT_FOUND, "no upload");
+}
+
+static int fake_check_callback(struct backend *backend, const char *url, struct error *err)
+{
+    (void)backend;
+    return strstr(url, "inside") ? error_set(err, ERROR_REQUEST, "names an address that is not public") : 0;
 }
 
 /* The path says what is wrong with it. */
@@ -480,6 +597,9 @@ static int fake_check_ready(struct backend *backend, struct error *err)
 static const struct backend_ops fake_ops = {
     .owner = fake_owner,
     .submit = fake_submit,
+    .find_submitted = fake_find_submitted,
+    .hold_key = fake_hold_key,
+    .let_key_go = fake_let_key_go,
     .get = fake_get,
     .peek = fake_peek,
     .list = fake_list,
@@ -490,9 +610,17 @@ static const struct backend_ops fake_ops = {
     .upload_append = fake_upload_append,
     .upload_commit = fake_upload_commit,
     .upload_abandon = fake_upload_abandon,
+    .upload_seal = fake_upload_seal,
+    .upload_discard = fake_upload_discard,
+    .upload_create = fake_upload_create,
+    .upload_resume = fake_upload_resume,
+    .upload_pause = fake_upload_pause,
+    .upload_offset = fake_upload_get,
+    .upload_limits = fake_upload_limits,
     .upload_get = fake_upload_get,
     .upload_list = fake_upload_list,
     .upload_delete = fake_upload_delete,
+    .check_callback = fake_check_callback,
     .check_model = fake_check_model,
     .list_models = fake_list_models,
     .inspect_model = fake_inspect_model,

@@ -36,9 +36,12 @@ static const char *address(const struct route *route, char out[256])
 
 static struct answer ask_route(const struct route *route, const char *authorization)
 {
-    char target[256];
+    char target[256], headers[256];
 
-    return ask(&fake, method_names[route->method], address(route, target), authorization,
+    snprintf(headers, sizeof(headers), "%s%s%s",
+             route->method == METHOD_PATCH ? "Content-Type: application/partial-upload\nUpload-Offset: 0" : "",
+             route->method == METHOD_PATCH && authorization ? "\n" : "", authorization ? authorization : "");
+    return ask(&fake, method_names[route->method], address(route, target), headers,
                route->body == TAKES_NONE ? NULL : "{\"models\":[\"a\",\"b\"]}");
 }
 

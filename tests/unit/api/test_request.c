@@ -82,7 +82,7 @@ static const struct {
      "did you mean \"tensor\""},
     {"{" AB ",\"gate\":[{\"metric\":\"l2\",\"max\":1,\"include\":\"(\"}]}", "/gate/0", "pattern"},
     {"{" AB ",\"gate\":[{\"metric\":\"l2\",\"max\":1,\"limit\":2}]}", "/gate/0", "unknown member \"limit\""},
-    {"{" AB ",\"callback_url\":\"x\"}", "/callback_url", "unknown member"},
+    {"{" AB ",\"callback_uri\":\"x\"}", "/callback_uri", "unknown member"},
     {"{" AB ",\"analyses\":{}}", "/analyses", "must be an array"},
     {"{" AB ",\"analyses\":[1]}", "/analyses/0", "must be the name"},
     {"{" AB ",\"analyses\":[\"stats\",\"stat\"]}", "/analyses/1", "unknown analysis \"stat\"; did you mean \"stats\"?"},
@@ -186,7 +186,7 @@ START_TEST(labels_are_kept)
     struct request_faults found;
 
     ck_assert_int_eq(parse("{" AB ",\"labels\":{\"team\":\"vision\",\"run\":\"\"}}", &request, &found), 0);
-    ck_assert_str_eq(request->labels, "{\"team\":\"vision\",\"run\":\"\"}");
+    ck_assert_str_eq(request->labels, "{\"run\":\"\",\"team\":\"vision\"}");
     job_request_free(request);
     ck_assert_int_eq(parse("{" AB ",\"labels\":{}}", &request, &found), 0);
     ck_assert_ptr_null(request->labels);

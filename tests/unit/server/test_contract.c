@@ -144,6 +144,8 @@ static void record(const char *id, int status)
 
 #define JOB(id) "/v1/jobs/" id
 #define TWO     "{\"models\":[\"a\",\"b\"]}"
+#define PART    "/v1/uploads/" ID_PART
+#define PIECE   "Content-Type: application/partial-upload\nUpload-Offset: 5"
 #define EVIL    "Origin: http://evil.example"
 
 static const struct {
@@ -167,6 +169,7 @@ static const struct {
     {0, "POST", "/v1/jobs", "Content-Type: text/plain", TWO, 415},
     {0, "POST", "/v1/jobs", NULL, "{}", 422},
     {ERROR_QUOTA, "POST", "/v1/jobs", NULL, TWO, 429},
+    {0, "POST", "/v1/jobs", "Idempotency-Key: held", TWO, 409},
     {ERROR_BUSY, "POST", "/v1/jobs", NULL, TWO, 503},
     {ERROR_NO_SPACE, "POST", "/v1/jobs", NULL, TWO, 507},
     {0, "GET", "/v1/jobs", NULL, NULL, 200},
@@ -200,10 +203,29 @@ static const struct {
     {0, "PUT", "/v1/uploads/m", NULL, "hello", 201},
     {0, "PUT", "/v1/uploads/..", NULL, "hello", 400},
     {0, "PUT", "/v1/uploads/m", EVIL, "hello", 403},
+    {0, "PUT", "/v1/uploads/m", NULL, NULL, 411},
     {ERROR_LIMIT, "PUT", "/v1/uploads/m", NULL, "hello", 413},
     {0, "PUT", "/v1/uploads/m", "Content-Encoding: gzip", "hello", 415},
     {0, "PUT", "/v1/uploads/m", "Repr-Digest: sha-256=:AAJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:", "x", 422},
     {ERROR_NO_SPACE, "PUT", "/v1/uploads/m", NULL, "hello", 507},
+    {0, "POST", "/v1/uploads", NULL, "hello", 201},
+    {0, "POST", "/v1/uploads", "Upload-Complete: yes", "hello", 400},
+    {0, "POST", "/v1/uploads", EVIL, "hello", 403},
+    {0, "POST", "/v1/uploads", NULL, NULL, 411},
+    {ERROR_LIMIT, "POST", "/v1/uploads", "Upload-Complete: ?0", "hello", 413},
+    {0, "POST", "/v1/uploads", "Content-Encoding: gzip", "hello", 415},
+    {0, "POST", "/v1/uploads", "Repr-Digest: sha-256=:AAJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:", "x", 422},
+    {ERROR_NO_SPACE, "POST", "/v1/uploads", NULL, "hello", 507},
+    {0, "PATCH", PART, PIECE "\nUpload-Complete: ?1", "hello", 200},
+    {0, "PATCH", PART, PIECE, "hel", 204},
+    {0, "PATCH", PART, "Content-Type: application/partial-upload", "hello", 400},
+    {0, "PATCH", PART, PIECE "\n" EVIL, "hello", 403},
+    {0, "PATCH", "/v1/uploads/" ID_UNKNOWN, PIECE, "hello", 404},
+    {0, "PATCH", "/v1/uploads/" ID_UPLOAD, PIECE, "hello", 409},
+    {ERROR_LIMIT, "PATCH", PART, PIECE, "hello", 413},
+    {0, "PATCH", PART, "Upload-Offset: 5", "hello", 415},
+    {ERROR_FORMAT, "PATCH", PART, PIECE "\nUpload-Complete: ?1", "hello", 422},
+    {ERROR_NO_SPACE, "PATCH", PART, PIECE, "hello", 507},
     {0, "GET", "/v1/uploads", NULL, NULL, 200},
     {0, "GET", "/v1/uploads?page_token=x", NULL, NULL, 400},
     {0, "GET", "/v1/uploads/" ID_UPLOAD, NULL, NULL, 200},

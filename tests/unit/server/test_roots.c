@@ -239,7 +239,8 @@ START_TEST(a_race_of_renames_never_leads_out)
     at(path, "secret");
     ck_assert_int_eq(stat(path, &secret), 0);
     ck_assert_int_eq(pthread_create(&thread, NULL, swap, NULL), 0);
-    for (int i = 0; i < RACES; i++) {
+    /* On a busy machine the other thread may sleep for long in the moment when there is nothing to open. */
+    for (int i = 0; i < RACES || opened == 0; i++) {
         struct place place;
 
         ck_assert_int_eq(roots_find(&one, "swapped/secret", &place, NULL), 0);

@@ -20,6 +20,8 @@
 #include "server/jobs/worker.h"
 #include "tests/unit/server/scratch.h"
 
+static bool is_replay; /* of the last insert */
+
 enum { BIG_BYTES = 200000, AWAIT_MS = 30000 };
 
 static void put(int fd, const void *data, size_t bytes)
@@ -179,7 +181,7 @@ static void submit(const char *request, char out_id[JOB_ID_BYTES])
     struct error err = {0};
     struct job job;
 
-    ck_assert_msg(store->ops->insert(store, &submission, &job, &err) == 0, "%s", err.text);
+    ck_assert_msg(store->ops->insert(store, &submission, &job, &is_replay, &err) == 0, "%s", err.text);
     snprintf(out_id, JOB_ID_BYTES, "%s", job.id);
     job_done(&job);
     dispatcher_wake(dispatcher);

@@ -163,8 +163,9 @@ START_TEST(nobody_sees_a_state_older_than_one_that_was_told)
         struct job_claim claim;
         enum job_state state;
         struct job job;
+        bool is_replay;
 
-        ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), 0);
+        ck_assert_int_eq(store->ops->insert(store, &submission, &job, &is_replay, NULL), 0);
         pthread_mutex_lock(&current_lock);
         memcpy(current, job.id, sizeof(current));
         atomic_store(&known_state, JOB_QUEUED);

@@ -13,6 +13,8 @@
 #include "server/jobs/uuid.h"
 #include "tests/unit/server/scratch.h"
 
+static bool is_replay; /* of the last insert */
+
 static char *state_dir;
 static int state_fd;
 static struct job_store *store;
@@ -54,7 +56,7 @@ static void submit(const char *labels, char out_id[JOB_ID_BYTES])
     struct error err = {0};
     struct job job;
 
-    ck_assert_msg(store->ops->insert(store, &submission, &job, &err) == 0, "%s", err.text);
+    ck_assert_msg(store->ops->insert(store, &submission, &job, &is_replay, &err) == 0, "%s", err.text);
     snprintf(out_id, JOB_ID_BYTES, "%s", job.id);
     job_done(&job);
 }
@@ -148,7 +150,7 @@ START_TEST(a_job_carries_the_trace_of_its_submission_across_a_restart)
     struct job_claim claim;
     struct job job;
 
-    ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), 0);
+    ck_assert_int_eq(store->ops->insert(store, &submission, &job, &is_replay, NULL), 0);
     ck_assert_str_eq(job.traceparent, trace);
     job_done(&job);
     reopen();
@@ -298,14 +300,14 @@ START_TEST(a_full_queue_refuses_and_takes_again_after_a_claim)
     struct job job;
 
     for (int i = 0; i < 100; i++) {
-        ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), 0);
+        ck_assert_int_eq(store->ops->insert(store, &submission, &job, &is_replay, NULL), 0);
         ck_assert_uint_eq(job.queue_position, (unsigned)i + 1);
         job_done(&job);
     }
-    ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), ERROR_BUSY);
+    ck_assert_int_eq(store->ops->insert(store, &submission, &job, &is_replay, NULL), ERROR_BUSY);
     claim_one(&claim);
     job_claim_done(&claim);
-    ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), 0);
+    ck_assert_int_eq(store->ops->insert(store, &submission, &job, &is_replay, NULL), 0);
     job_done(&job);
 }
 END_TEST
@@ -388,22 +390,23 @@ START_TEST(lists_are_filtered_by_state_and_label)
     ck_assert_str_eq(list.jobs[0].id, id);
     job_list_done(&list);
     ck_assert_int_eq(store->ops->list(store,
-                                      &(struct job_filter){.state = -1, .label_key = "team", .label_value = "blue"}, 0,
-                                      9, &list, NULL),
+                                      &(struct job_filter){.state = -1, .labels = {{"team", "blue"}}, .label_count = 1},
+                                      0, 9, &list, NULL),
                      0);
     ck_assert_uint_eq(list.count, 1);
     ck_assert_str_eq(list.jobs[0].id, other);
     ck_assert_uint_eq(list.jobs[0].queue_position, 1);
     job_list_done(&list);
     ck_assert_int_eq(
-        store->ops->list(store, &(struct job_filter){.state = JOB_QUEUED, .label_key = "team", .label_value = "red"}, 0,
-                         9, &list, NULL),
+        store->ops->list(store,
+                         &(struct job_filter){.state = JOB_QUEUED, .labels = {{"team", "red"}}, .label_count = 1}, 0, 9,
+                         &list, NULL),
         0);
     ck_assert_uint_eq(list.count, 0);
     job_list_done(&list);
     ck_assert_int_eq(store->ops->list(store,
-                                      &(struct job_filter){.state = -1, .label_key = "team", .label_value = NULL}, 0, 1,
-                                      &list, NULL),
+                                      &(struct job_filter){.state = -1, .labels = {{"team", NULL}}, .label_count = 1},
+                                      0, 1, &list, NULL),
                      0);
     ck_assert_uint_eq(list.count, 1);
     ck_assert_uint_ne(list.next, 0);
@@ -431,7 +434,7 @@ START_TEST(an_upload_in_use_stays_until_its_job_ends)
     struct job job;
 
     add_upload("weights.safetensors", upload);
-    ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), 0);
+    ck_assert_int_eq(store->ops->insert(store, &submission, &job, &is_replay, NULL), 0);
     job_done(&job);
     ck_assert_int_eq(store->ops->upload_remove(store, upload, NULL), ERROR_CONFLICT);
     claim_one(&claim);
@@ -441,7 +444,7 @@ START_TEST(an_upload_in_use_stays_until_its_job_ends)
     ck_assert_int_eq(store->ops->finish(store, claim.id, claim.token, &success, &state, NULL), 0);
     ck_assert_int_eq(store->ops->upload_remove(store, upload, NULL), 0);
     ck_assert_int_eq(store->ops->upload_remove(store, upload, NULL), ERROR_NOT_FOUND);
-    ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), ERROR_NOT_FOUND);
+    ck_assert_int_eq(store->ops->insert(store, &submission, &job, &is_replay, NULL), ERROR_NOT_FOUND);
     job_claim_done(&claim);
 }
 END_TEST
@@ -548,7 +551,7 @@ START_TEST(a_store_that_cannot_write_says_so_and_comes_back_by_itself)
     ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     ck_assert_int_eq(pthread_create(&thread, NULL, finish_late, &late), 0);
-    ck_assert_int_eq(store->ops->insert(store, &submission, &job, NULL), ERROR_BUSY);
+    ck_assert_int_eq(store->ops->insert(store, &submission, &job, &is_replay, NULL), ERROR_BUSY);
     store->ops->status(store, &status);
     ck_assert(status.is_broken && !status.is_full);
     ck_assert_int_eq(state_of(id), JOB_RUNNING); /* reading goes on */
@@ -574,7 +577,7 @@ static void *submit_many(void *argument)
     for (int i = 0; i < EACH; i++) {
         struct job job;
 
-        ck_assert_int_eq(target->ops->insert(target, &submission, &job, NULL), 0);
+        ck_assert_int_eq(target->ops->insert(target, &submission, &job, &is_replay, NULL), 0);
         job_done(&job);
     }
     return NULL;

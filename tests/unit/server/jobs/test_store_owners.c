@@ -51,11 +51,12 @@ static int submit_as(const char *name, unsigned scopes, uint64_t queued_max, con
                                     .uploads = &upload,
                                     .upload_count = upload != NULL,
                                     .caller = &caller};
+    bool is_replay;
     struct job job;
     int rc;
 
     snprintf(caller.name, sizeof(caller.name), "%s", name);
-    rc = store->ops->insert(store, &submission, &job, NULL);
+    rc = store->ops->insert(store, &submission, &job, &is_replay, NULL);
     if (rc)
         return rc;
     ck_assert_str_eq(job.owner, name);
@@ -105,7 +106,8 @@ START_TEST(jobs_and_uploads_have_owners)
     ck_assert_uint_eq(count_jobs(&(struct job_filter){.state = -1, .owner = "alice"}), 1);
     ck_assert_uint_eq(count_jobs(&(struct job_filter){.state = JOB_QUEUED, .owner = "alice"}), 1);
     ck_assert_uint_eq(count_jobs(&(struct job_filter){.state = JOB_RUNNING, .owner = "alice"}), 0);
-    ck_assert_uint_eq(count_jobs(&(struct job_filter){.state = -1, .label_key = "k", .owner = "bob"}), 1);
+    ck_assert_uint_eq(
+        count_jobs(&(struct job_filter){.state = -1, .labels = {{"k", NULL}}, .label_count = 1, .owner = "bob"}), 1);
     ck_assert_uint_eq(count_jobs(&(struct job_filter){.state = -1, .owner = "carol"}), 0);
     ck_assert_int_eq(store->ops->upload_list(store, "bob", 0, 9, &uploads, NULL), 0);
     ck_assert_uint_eq(uploads.count, 0);

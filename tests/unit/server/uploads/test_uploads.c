@@ -24,6 +24,7 @@ static void setup(void)
     ck_assert_int_eq(sqlite_store_open(&settings, &store, NULL), 0);
     ck_assert_int_eq(blob_directory_open(state_fd, "uploads", &blobs, NULL), 0);
     uploads = (struct uploads){.store = store, .blobs = blobs, .limit_bytes = 1000, .retention_ms = 1000};
+    uploads_init(&uploads);
 }
 
 static void teardown(void)
@@ -45,6 +46,11 @@ static size_t files(void)
     return count;
 }
 
+static int begin(const char *name, int64_t bytes, struct upload_sink **ret_sink)
+{
+    return upload_begin(&uploads, &(struct upload_wish){"", name, bytes, ""}, ret_sink, NULL);
+}
+
 START_TEST(an_upload_is_hashed_and_found_again)
 {
     struct upload_sink *sink;
@@ -53,7 +59,7 @@ START_TEST(an_upload_is_hashed_and_found_again)
     uint64_t bytes;
     int fd;
 
-    ck_assert_int_eq(upload_begin(&uploads, "", "model.safetensors", 3, &sink, NULL), 0);
+    ck_assert_int_eq(begin("model.safetensors", 3, &sink), 0);
     ck_assert_int_eq(upload_append(sink, "a", 1, NULL), 0);
     ck_assert_int_eq(upload_append(sink, "bc", 2, NULL), 0);
     ck_assert_int_eq(upload_commit(sink, &upload, NULL), 0);
@@ -80,7 +86,7 @@ START_TEST(an_abandoned_upload_leaves_nothing)
     struct upload_list list;
     struct upload_sink *sink;
 
-    ck_assert_int_eq(upload_begin(&uploads, "", "x", -1, &sink, NULL), 0);
+    ck_assert_int_eq(begin("x", -1, &sink), 0);
     ck_assert_int_eq(upload_append(sink, "abc", 3, NULL), 0);
     ck_assert_uint_eq(files(), 1);
     upload_abandon(sink);
@@ -98,13 +104,38 @@ START_TEST(an_upload_over_the_limit_is_refused_announced_or_not)
     static char data[1001];
     struct upload_sink *sink;
 
-    ck_assert_int_eq(upload_begin(&uploads, "", "x", 1001, &sink, NULL), ERROR_LIMIT);
-    ck_assert_int_eq(upload_begin(&uploads, "", "x", 1000, &sink, NULL), 0);
+    ck_assert_int_eq(begin("x", 1001, &sink), ERROR_LIMIT);
+    ck_assert_int_eq(begin("x", 1000, &sink), 0);
     ck_assert_int_eq(upload_append(sink, data, 1000, NULL), 0);
     ck_assert_int_eq(upload_append(sink, data, 1, NULL), ERROR_LIMIT);
     upload_abandon(sink);
-    ck_assert_int_eq(upload_begin(&uploads, "", "", 1, &sink, NULL), ERROR_REQUEST);
+    ck_assert_int_eq(begin("", 1, &sink), ERROR_REQUEST);
     ck_assert_uint_eq(files(), 0);
+}
+END_TEST
+
+START_TEST(an_upload_with_another_digest_than_announced_is_never_seen)
+{
+    struct upload_wish wish = {"", "x", 3,
+                               "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}; /* of abc */
+    struct upload_list list;
+    struct upload_sink *sink;
+    struct upload upload;
+    struct error err;
+
+    ck_assert_int_eq(upload_begin(&uploads, &wish, &sink, NULL), 0);
+    ck_assert_int_eq(upload_append(sink, "abd", 3, NULL), 0);
+    ck_assert_int_eq(upload_commit(sink, &upload, &err), ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(err.text, "a52d159f262b2c6ddb724a61840befc36eb30c88877a4030b65cbe86298449c9"));
+    ck_assert_uint_eq(files(), 0);
+    ck_assert_uint_eq(atomic_load(&uploads.under_way_bytes), 0);
+    ck_assert_int_eq(store->ops->upload_list(store, NULL, 0, 10, &list, NULL), 0);
+    ck_assert_uint_eq(list.count, 0);
+    upload_list_done(&list);
+    ck_assert_int_eq(upload_begin(&uploads, &wish, &sink, NULL), 0);
+    ck_assert_int_eq(upload_append(sink, "abc", 3, NULL), 0);
+    ck_assert_int_eq(upload_commit(sink, &upload, &err), 0);
+    upload_done(&upload);
 }
 END_TEST
 
@@ -115,15 +146,15 @@ START_TEST(the_quota_counts_what_is_stored_and_what_is_under_way)
     struct upload upload;
 
     uploads.quota_bytes = 1000;
-    ck_assert_int_eq(upload_begin(&uploads, "", "x", 400, &first, NULL), 0);
+    ck_assert_int_eq(begin("x", 400, &first), 0);
     ck_assert_int_eq(upload_append(first, data, 400, NULL), 0);
     ck_assert_int_eq(upload_commit(first, &upload, NULL), 0);
-    ck_assert_int_eq(upload_begin(&uploads, "", "x", -1, &second, NULL), 0);
+    ck_assert_int_eq(begin("x", -1, &second), 0);
     ck_assert_int_eq(upload_append(second, data, 400, NULL), 0);
-    ck_assert_int_eq(upload_begin(&uploads, "", "x", 300, &third, NULL), ERROR_NO_SPACE);
+    ck_assert_int_eq(begin("x", 300, &third), ERROR_NO_SPACE);
     ck_assert_int_eq(upload_append(second, data, 201, NULL), ERROR_NO_SPACE);
     upload_abandon(second);
-    ck_assert_int_eq(upload_begin(&uploads, "", "x", 600, &third, NULL), 0);
+    ck_assert_int_eq(begin("x", 600, &third), 0);
     upload_abandon(third);
     upload_done(&upload);
 }
@@ -140,6 +171,7 @@ int main(void)
     tcase_add_test(tcase, an_upload_is_hashed_and_found_again);
     tcase_add_test(tcase, an_abandoned_upload_leaves_nothing);
     tcase_add_test(tcase, an_upload_over_the_limit_is_refused_announced_or_not);
+    tcase_add_test(tcase, an_upload_with_another_digest_than_announced_is_never_seen);
     tcase_add_test(tcase, the_quota_counts_what_is_stored_and_what_is_under_way);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

@@ -34,6 +34,7 @@ struct http_config {
     const char *const *allowed_hosts; /* NULL-terminated, or NULL */
     bool is_admin;                    /* serves nothing below /v1/ */
     struct access *access;            /* who may do what; NULL: anybody, anything */
+    const char *const *cors_origins;  /* of pages that may ask from elsewhere; NULL-terminated, or NULL */
     unsigned max_connections;         /* beyond: 503, but /livez and /readyz are answered */
     unsigned max_refusals;            /* connections being refused at once; more are closed without a word */
     unsigned max_uploads;             /* connections that began with PUT or PATCH */

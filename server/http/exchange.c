@@ -169,6 +169,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
         return MHD_NO;
     request->method = method_by_name(method);
     request->is_ready = atomic_load(&http->is_ready);
+    request->cors_origins = http->config.cors_origins;
     fault =
         framing_check(exchange->mhd, url, method, version, exchange->raw_target, headers, &exchange->framing, &target);
 

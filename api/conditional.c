@@ -102,17 +102,6 @@ static void apply_range(const struct request *request, const char *etag, struct 
     }
 }
 
-static void remove_header(struct response *response, const char *name)
-{
-    for (size_t i = 0; i < response->header_count; i++) {
-        if (strcmp(response->headers[i].name, name) != 0)
-            continue;
-        free(response->headers[i].value);
-        response->headers[i] = response->headers[--response->header_count];
-        return;
-    }
-}
-
 bool conditional_is_known(const struct request *request, const char *etag)
 {
     const char *known = request_header(request, "If-None-Match");
@@ -129,7 +118,7 @@ void conditional_apply(const struct request *request, struct response *response)
     if (conditional_is_known(request, etag)) {
         response->status = 304;
         response->kind = BODY_NONE; /* what it holds is freed with it */
-        remove_header(response, "Content-Type");
+        response_header_remove(response, "Content-Type");
         return;
     }
     if (response->kind == BODY_BLOB)

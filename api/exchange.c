@@ -88,6 +88,29 @@ void response_header_format(struct response *response, const char *name, const c
     response_header(response, name, value);
 }
 
+void response_header_remove(struct response *response, const char *name)
+{
+    for (size_t i = 0; i < response->header_count; i++) {
+        if (strcasecmp(response->headers[i].name, name) != 0)
+            continue;
+        free(response->headers[i].value);
+        response->headers[i] = response->headers[--response->header_count];
+        return;
+    }
+}
+
+void response_vary(struct response *response, const char *field)
+{
+    const char *vary = response_header_value(response, "Vary");
+    char joined[256];
+
+    if (vary && strcasestr(vary, field))
+        return;
+    snprintf(joined, sizeof(joined), "%s%s%s", vary ? vary : "", vary ? ", " : "", field);
+    response_header_remove(response, "Vary");
+    response_header(response, "Vary", joined);
+}
+
 const char *response_header_value(const struct response *response, const char *name)
 {
     for (size_t i = 0; i < response->header_count; i++)
@@ -106,6 +129,14 @@ void response_fixed(struct response *response, int status, const char *media_typ
     response_header(response, "Content-Type", media_type);
 }
 
+void response_body(struct response *response, char *text, size_t bytes)
+{
+    body_done(response);
+    response->kind = BODY_TEXT;
+    response->text = text;
+    response->bytes = bytes;
+}
+
 void response_text(struct response *response, int status, const char *media_type, char *text, size_t bytes)
 {
     static const char sorry[] = "{\"type\":\"/problems/out-of-memory\",\"title\":\"Out of memory\",\"status\":503}";
@@ -114,11 +145,8 @@ void response_text(struct response *response, int status, const char *media_type
         response_fixed(response, 503, "application/problem+json", sorry, sizeof(sorry) - 1);
         return;
     }
-    body_done(response);
+    response_body(response, text, bytes);
     response->status = status;
-    response->kind = BODY_TEXT;
-    response->text = text;
-    response->bytes = bytes;
     response_header(response, "Content-Type", media_type);
 }
 

@@ -49,6 +49,7 @@ struct request {
     char traceparent[TRACEPARENT_BYTES]; /* for whatever is done because of this request; "": the caller traces nothing
                                           */
     bool is_ready;                       /* what the service says of itself; handlers ask the backend as well */
+    const char *const *cors_origins;     /* of pages that may ask from elsewhere; NULL-terminated, NULL: none */
     bool is_on_socket; /* the handler may not block: what it has to wait for it leaves to a second call (is_deferred) */
     struct {
         const char *job_id; /* not NULL: this request was answered with a wait and is asked again */
@@ -75,7 +76,7 @@ enum body_kind {
     BODY_SEGMENTS, /* before, then blob's segments with between between them, then after */
 };
 
-enum { RESPONSE_HEADERS_MAX = 16, RESPONSE_CAUSE_BYTES = 256 };
+enum { RESPONSE_HEADERS_MAX = 24, RESPONSE_CAUSE_BYTES = 256 };
 
 struct response {
     int status;
@@ -105,6 +106,7 @@ struct response {
         uint64_t version;             /* of the job, as told by text */
         bool is_over;                 /* nothing follows */
     } follow;                         /* BODY_EVENTS */
+    bool is_gzip;                     /* the body is to be compressed as it is sent: its length is not known */
     bool is_deferred;                 /* ask again where blocking is allowed */
     bool is_last;                     /* close the connection afterwards */
     char cause[RESPONSE_CAUSE_BYTES]; /* for the log only: what the client is not told */
@@ -117,10 +119,13 @@ void response_done(struct response *response);
 void response_header(struct response *response, const char *name, const char *value);
 void response_header_format(struct response *response, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+void response_header_remove(struct response *response, const char *name);
+void response_vary(struct response *response, const char *field);                     /* adds to Vary, once */
 const char *response_header_value(const struct response *response, const char *name); /* NULL: not set */
 
 /* The body. Takes text (NULL is answered as out of memory). */
 void response_text(struct response *response, int status, const char *media_type, char *text, size_t bytes);
+void response_body(struct response *response, char *text, size_t bytes); /* in place of the body; the rest stays */
 void response_fixed(struct response *response, int status, const char *media_type, const char *text, size_t bytes);
 
 /* The body: segments of blob, with `between` (static) between them. Takes blob and segments, copies the rest; without

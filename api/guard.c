@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/cors.h"
 #include "api/problem.h"
 #include "api/random_hex.h"
 #include "api/routes.h"
@@ -80,7 +81,7 @@ bool guard_admit(const struct guard *guard, const struct request *request, struc
         problem_reply(response, request, PROBLEM_MISDIRECTED, "this service does not answer for that Host");
         return false;
     }
-    if (!is_safe && is_foreign(request)) {
+    if (!is_safe && is_foreign(request) && !cors_allows(request)) {
         problem_reply(response, request, PROBLEM_FOREIGN_ORIGIN, "a page of another origin may not do this");
         return false;
     }

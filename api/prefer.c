@@ -1,6 +1,5 @@
 #include "api/prefer.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
@@ -106,16 +105,33 @@ static int specificity(const char *at, const char *end, const char *media_type)
     return bytes == strlen(media_type) && strncasecmp(at, media_type, bytes) == 0 ? 3 : 0;
 }
 
-static int quality_of(const char *header, const char *media_type)
+/* The same of a content coding: 0 not at all, 1 any, 2 itself. */
+static int coding_specificity(const char *at, const char *end, const char *coding)
+{
+    size_t bytes = (size_t)(end - at);
+
+    if (bytes > 2 && strncasecmp(at, "x-", 2) == 0) { /* x-gzip is gzip */
+        at += 2;
+        bytes -= 2;
+    }
+    if (bytes == 1 && *at == '*')
+        return 1;
+    return bytes == strlen(coding) && strncasecmp(at, coding, bytes) == 0 ? 2 : 0;
+}
+
+/* The quality that the list gives to what is named, by its most specific element; other when no element speaks of it.
+ */
+static int quality_of(const char *header, const char *name,
+                      int (*specificity_of)(const char *at, const char *end, const char *name), int other)
 {
     const char *end = header + strlen(header);
-    int best = 0, quality = 0;
+    int best = 0, quality = other;
 
     while (header < end) {
         const char *next = element_end(header, ',', end);
         const char *at = skip_space(header, next);
         const char *stop = element_end(at, ';', next);
-        int exactness = specificity(at, trim_end(at, stop), media_type);
+        int exactness = specificity_of(at, trim_end(at, stop), name);
         int q = 1000;
 
         while (stop < next) {
@@ -141,7 +157,7 @@ int accept_choose(const char *header, const char *const *media_types, size_t cou
     if (!header || !*skip_space(header, header + strlen(header)))
         return 0;
     for (size_t i = 0; i < count; i++) {
-        int quality = quality_of(header, media_types[i]);
+        int quality = quality_of(header, media_types[i], specificity, 0);
 
         if (quality > best) {
             best = quality;
@@ -149,4 +165,17 @@ int accept_choose(const char *header, const char *const *media_types, size_t cou
         }
     }
     return chosen;
+}
+
+enum encoding encoding_choose(const char *header, bool is_worthwhile)
+{
+    int gzip, identity;
+
+    if (!header)
+        return ENCODING_IDENTITY;
+    gzip = quality_of(header, "gzip", coding_specificity, 0);
+    identity = quality_of(header, "identity", coding_specificity, 1); /* acceptable, and the last choice */
+    if (gzip > 0 && (identity == 0 || (is_worthwhile && gzip >= identity)))
+        return ENCODING_GZIP;
+    return identity > 0 ? ENCODING_IDENTITY : ENCODING_NONE;
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "api/conditional.h"
+#include "api/cors.h"
+#include "api/encoding.h"
 #include "api/multipart.h"
 #include "api/problem.h"
 #include "api/resources/resources.h"
@@ -174,7 +176,10 @@ void route_reply_unmatched(const struct request *request, const struct route_mat
 
 void response_finish(const struct request *request, struct response *response)
 {
+    encoding_select(request, response);
     conditional_apply(request, response);
+    encoding_apply(response);
+    cors_apply(request, response);
     response_header(response, "X-Content-Type-Options", "nosniff");
     if (request->id[0])
         response_header(response, "X-Request-Id", request->id);

@@ -27,6 +27,8 @@ void http_config_init(struct http_config *config)
         .max_uploads = 64,
         .header_timeout_ms = 10000,
         .body_timeout_ms = 30000,
+        .pace_window_ms = 30000,
+        .pace_bytes = 1024,
         .drop_timeout_ms = 1000,
         .idle_timeout_seconds = 60,
         .pool_timeout_ms = 5000,

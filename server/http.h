@@ -28,20 +28,22 @@ struct http_access {
 };
 
 struct http_config {
-    const char *address;              /* numeric, IPv4 or IPv6 */
-    uint16_t port;                    /* 0: any */
-    bool is_loopback;                 /* Host is held against localhost and allowed_hosts */
-    const char *const *allowed_hosts; /* NULL-terminated, or NULL */
-    bool is_admin;                    /* serves nothing below /v1/ */
-    struct access *access;            /* who may do what; NULL: anybody, anything */
-    unsigned max_connections;         /* beyond: 503, but /livez and /readyz are answered */
-    unsigned max_refusals;            /* connections being refused at once; more are closed without a word */
-    unsigned max_uploads;             /* connections that began with PUT or PATCH */
-    unsigned header_timeout_ms;       /* absolute, from accept or from a later request's first byte */
-    unsigned body_timeout_ms;         /* absolute, for a JSON body */
-    unsigned drop_timeout_ms;         /* how long the body of a refused request is read and dropped */
-    unsigned idle_timeout_seconds;    /* without a byte either way */
-    unsigned pool_timeout_ms;         /* of a handler, waiting in the queue included: then 503 */
+    const char *address;                 /* numeric, IPv4 or IPv6 */
+    uint16_t port;                       /* 0: any */
+    bool is_loopback;                    /* Host is held against localhost and allowed_hosts */
+    const char *const *allowed_hosts;    /* NULL-terminated, or NULL */
+    bool is_admin;                       /* serves nothing below /v1/ */
+    struct access *access;               /* who may do what; NULL: anybody, anything */
+    const char *const *cors_origins;     /* of pages that may ask from elsewhere; NULL-terminated, or NULL */
+    unsigned max_connections;            /* beyond: 503, but /livez and /readyz are answered */
+    unsigned max_refusals;               /* connections being refused at once; more are closed without a word */
+    unsigned max_uploads;                /* connections that began with PUT or PATCH */
+    unsigned header_timeout_ms;          /* absolute, from accept or from a later request's first byte */
+    unsigned body_timeout_ms;            /* absolute, for a JSON body */
+    unsigned pace_window_ms, pace_bytes; /* who sends or reads fewer bytes a second over that time is cut */
+    unsigned drop_timeout_ms;            /* how long the body of a refused request is read and dropped */
+    unsigned idle_timeout_seconds;       /* without a byte either way */
+    unsigned pool_timeout_ms;            /* of a handler, waiting in the queue included: then 503 */
     unsigned pool_threads, pool_queue;
     unsigned max_waiters;                                         /* connections parked by Prefer: wait */
     unsigned comment_ms;                                          /* of silence on a stream of events */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/conditional.h"
+#include "api/encoding.h"
 #include "api/prefer.h"
 #include "api/request.h"
 
@@ -127,11 +128,8 @@ static void write_etag(const struct job *job, char out[ETAG_BYTES])
 }
 
 /* What goes with a job, body or not. */
-static void set_job_headers(const struct job *job, struct response *response)
+static void set_job_headers(const struct job *job, const char *etag, struct response *response)
 {
-    char etag[ETAG_BYTES];
-
-    write_etag(job, etag);
     memcpy(response->job_id, job->id, sizeof(job->id));
     response_header(response, "ETag", etag);
     response_header(response, "Cache-Control", "private, no-cache");
@@ -142,25 +140,32 @@ static void set_job_headers(const struct job *job, struct response *response)
 void reply_job(struct response *response, int status, const struct job *job)
 {
     struct json_text json;
+    char etag[ETAG_BYTES];
 
+    write_etag(job, etag);
     json_text_init(&json);
     job_write(job, &json);
     reply_json(response, status, &json);
-    set_job_headers(job, response);
+    set_job_headers(job, etag, response);
 }
 
 /* To a GET: without its body when the client knows it. */
 static void reply_job_unless_known(const struct request *request, const struct job *job, struct response *response)
 {
-    char etag[ETAG_BYTES];
+    char etag[ETAG_BYTES], etag_gzip[ETAG_BYTES];
+    bool is_known_gzip;
 
     write_etag(job, etag);
-    if (!conditional_is_known(request, etag)) {
+    encoding_etag(etag, etag_gzip, sizeof(etag_gzip));
+    is_known_gzip = conditional_is_known(request, etag_gzip) &&
+                    encoding_choose(request_header(request, "Accept-Encoding"), true) == ENCODING_GZIP;
+    if (!is_known_gzip && !conditional_is_known(request, etag)) {
         reply_job(response, 200, job);
         return;
     }
     response->status = 200; /* conditional_apply makes it 304 */
-    set_job_headers(job, response);
+    response_header(response, "Content-Type", "application/json");
+    set_job_headers(job, is_known_gzip ? etag_gzip : etag, response);
 }
 
 void reply_job_error(struct response *response, const struct request *request, const struct error *err)

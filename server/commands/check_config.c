@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/cors.h"
 #include "server/commands/command.h"
 #include "server/endpoint.h"
 #include "server/jobs/capacity.h"
@@ -108,6 +109,8 @@ int check_config(const struct config *config)
     faults += tell(endpoint_main(config, &endpoint, &err), &err);
     rc = endpoint_admin(config, &endpoint, &err);
     faults += tell(rc == ERROR_NOT_FOUND ? 0 : rc, &err);
+    faults += tell(
+        cors_origins_check((const char *const *)config->cors_origins.items, config->cors_origins.count, &err), &err);
     faults += tell(check_roots(config, &roots, &err), &err);
     faults += tell(check_state_dir(config->state_dir, &err), &err);
     faults += tell(check_keys(config->api_keys_file, &keys, &err), &err);

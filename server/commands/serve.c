@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/cors.h"
 #include "server/backend.h"
 #include "server/clock.h"
 #include "server/commands/check_config.h"
@@ -42,8 +43,8 @@ extern char **environ;
 struct service {
     struct config config;
     struct endpoint endpoint;
-    const char **allowed_hosts; /* NULL-terminated */
-    struct keyring *keyring;    /* NULL: no keys are needed */
+    const char **allowed_hosts, **cors_origins; /* NULL-terminated */
+    struct keyring *keyring;                    /* NULL: no keys are needed */
     int state_fd, lock_fd;
     struct roots roots;
     struct blob_store *results, *uploads;
@@ -309,24 +310,35 @@ static void fit_connections(const struct service *service, struct http_config *h
                  log_u64("descriptors", limit.rlim_cur), log_u64("connections", http->max_connections));
 }
 
+/* The items, borrowed, with NULL at their end. */
+static const char **terminated(const struct config_list *list)
+{
+    const char **items = calloc(list->count + 1, sizeof(*items));
+
+    for (size_t i = 0; items && i < list->count; i++)
+        items[i] = list->items[i];
+    return items;
+}
+
 static int start_front(struct service *service, struct error *err)
 {
     const struct config *config = &service->config;
-    const struct config_list *hosts = &config->allowed_hosts;
     struct http_config http;
     struct http *front;
-    int rc;
+    int rc = cors_origins_check((const char *const *)config->cors_origins.items, config->cors_origins.count, err);
 
-    service->allowed_hosts = calloc(hosts->count + 1, sizeof(*service->allowed_hosts));
-    if (!service->allowed_hosts)
+    if (rc)
+        return rc;
+    service->allowed_hosts = terminated(&config->allowed_hosts);
+    service->cors_origins = terminated(&config->cors_origins);
+    if (!service->allowed_hosts || !service->cors_origins)
         return error_set(err, ERROR_NO_MEMORY, "no memory for the settings");
-    for (size_t i = 0; i < hosts->count; i++)
-        service->allowed_hosts[i] = hosts->items[i];
     http_config_init(&http);
     http.address = service->endpoint.host;
     http.port = service->endpoint.port;
     http.is_loopback = service->endpoint.is_loopback;
     http.allowed_hosts = service->allowed_hosts;
+    http.cors_origins = config->cors_origins.count ? service->cors_origins : NULL;
     http.access = keyring_access(service->keyring);
     http.max_connections = (unsigned)config->max_connections;
     fit_connections(service, &http);
@@ -554,6 +566,7 @@ static void stop(struct service *service)
     if (service->state_fd >= 0)
         close(service->state_fd);
     free(service->allowed_hosts);
+    free(service->cors_origins);
     config_done(&service->config);
 }
 

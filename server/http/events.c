@@ -269,7 +269,9 @@ static ssize_t read_stream(void *context, uint64_t at, char *buffer, size_t size
         stream->sent_bytes = 0;
     }
     if (stream->is_gone) {
-        got = MHD_CONTENT_READER_END_WITH_ERROR;
+        /* Not with an error: libmicrohttpd 0.9.75 would close this connection only after all that are idle for longer.
+         */
+        got = MHD_CONTENT_READER_END_OF_STREAM;
     } else if (stream->text) {
         size_t left = stream->text->bytes - stream->sent_bytes;
 

@@ -108,7 +108,8 @@ static void enter_body(struct exchange *exchange, unsigned timeout_ms, int farew
 
     atomic_store(&c->deadline_ms, clock_steady_ms() + timeout_ms);
     atomic_store(&c->farewell, farewell);
-    connection_enter(c, PHASE_ACTIVE, PHASE_BODY);
+    if (!connection_enter(c, PHASE_ACTIVE, PHASE_BODY))
+        connection_enter(c, PHASE_STREAM, PHASE_BODY);
 }
 
 /* The response is filled before the body has been read. A client that is still sending when the connection closes sees
@@ -143,7 +144,8 @@ static enum MHD_Result prepare_body(struct exchange *exchange)
     if (route_stream_of(&exchange->request)) {
         if (route_begin(&exchange->request, exchange->http->backend, &exchange->stream, &exchange->response))
             return answer_early(exchange);
-        atomic_store(&exchange->connection->is_streaming, has_body(exchange));
+        if (has_body(exchange))
+            connection_enter(exchange->connection, PHASE_ACTIVE, PHASE_STREAM);
         return MHD_YES;
     }
     if (exchange->framing.length > config->body_bytes) {
@@ -173,6 +175,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
         return MHD_NO;
     request->method = method_by_name(method);
     request->is_ready = atomic_load(&http->is_ready);
+    request->cors_origins = http->config.cors_origins;
     fault =
         framing_check(exchange->mhd, url, method, version, exchange->raw_target, headers, &exchange->framing, &target);
 
@@ -295,18 +298,29 @@ static enum MHD_Result take_piece(struct exchange *exchange, const char *data, s
  * gets an upload only on a connection that was used before, the pool writes it. */
 static enum MHD_Result stream_piece(struct exchange *exchange, const char *data, size_t *bytes)
 {
-    if (exchange->connection->is_upload) {
-        int rc = exchange->request.route->stream->append(&exchange->request, exchange->stream, data, *bytes,
-                                                         &exchange->response);
+    struct connection *c = exchange->connection;
 
+    if (c->is_upload) {
+        int rc;
+
+        /* A disk that takes its time is not the client's fault. */
+        if (!connection_enter(c, PHASE_STREAM, PHASE_ACTIVE))
+            return MHD_NO;
+        rc = exchange->request.route->stream->append(&exchange->request, exchange->stream, data, *bytes,
+                                                     &exchange->response);
         *bytes = 0;
-        return rc ? refuse_rest(exchange) : MHD_YES;
+        if (rc)
+            return refuse_rest(exchange);
+        connection_enter(c, PHASE_ACTIVE, PHASE_STREAM);
+        return MHD_YES;
     }
     if (atomic_load(&exchange->outcome) == OUTCOME_NONE) {
         if (!make_room(exchange, *bytes, *bytes))
             return MHD_NO;
         memcpy(exchange->body, data, *bytes);
         exchange->piece_bytes = *bytes;
+        if (!connection_enter(c, PHASE_STREAM, PHASE_ACTIVE))
+            return MHD_NO;
         return dispatch(exchange, WORK_APPEND);
     }
     if (atomic_load(&exchange->outcome) != OUTCOME_DONE || *bytes < exchange->piece_bytes)
@@ -315,6 +329,8 @@ static enum MHD_Result stream_piece(struct exchange *exchange, const char *data,
     *bytes -= exchange->piece_bytes;
     if (exchange->is_answered)
         enter_body(exchange, exchange->http->config.drop_timeout_ms, exchange->response.status);
+    else
+        connection_enter(c, PHASE_ACTIVE, PHASE_STREAM);
     return MHD_YES;
 }
 
@@ -368,9 +384,9 @@ static enum MHD_Result finish(struct exchange *exchange)
 {
     struct connection *c = exchange->connection;
 
-    atomic_store(&c->is_streaming, false);
     /* PHASE_ACTIVE already, when there was no body or after a suspension. */
-    if (!connection_enter(c, PHASE_BODY, PHASE_ACTIVE) && atomic_load(&c->phase) != PHASE_ACTIVE)
+    if (!connection_enter(c, PHASE_BODY, PHASE_ACTIVE) && !connection_enter(c, PHASE_STREAM, PHASE_ACTIVE) &&
+        atomic_load(&c->phase) != PHASE_ACTIVE)
         return MHD_NO;
     if (exchange->is_queued)
         return MHD_YES;
@@ -465,7 +481,8 @@ void exchange_completed(void *context, struct MHD_Connection *mhd, void **reques
     if (!exchange)
         return;
     report(exchange);
-    if (exchange->connection && !connection_enter(exchange->connection, PHASE_ACTIVE, PHASE_HEADER))
-        connection_enter(exchange->connection, PHASE_BODY, PHASE_HEADER);
+    if (exchange->connection && !connection_enter(exchange->connection, PHASE_ACTIVE, PHASE_HEADER) &&
+        !connection_enter(exchange->connection, PHASE_BODY, PHASE_HEADER))
+        connection_enter(exchange->connection, PHASE_STREAM, PHASE_HEADER);
     exchange_release(exchange);
 }

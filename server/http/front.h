@@ -20,8 +20,17 @@
 enum phase {
     PHASE_HEADER, /* between requests, or a header is on its way */
     PHASE_BODY,   /* a body with a deadline is on its way */
-    PHASE_ACTIVE,
+    PHASE_STREAM, /* a body without a deadline is on its way */
+    PHASE_ACTIVE, /* the handler is at work, or the response is on its way */
     PHASE_CUT,
+};
+
+/* How fast a client sends or reads, as the watcher sees it. */
+struct pace {
+    enum phase phase; /* that it was looked at in */
+    int64_t since_ms; /* the window's begin; 0: nothing waits for the client */
+    int64_t looked_ms;
+    uint64_t bytes; /* acknowledged or received until then */
 };
 
 struct connection {
@@ -33,11 +42,11 @@ struct connection {
     _Atomic int64_t deadline_ms; /* of the first header, then of each body */
     atomic_uint requests;        /* begun */
     atomic_int farewell;         /* status that a cut in PHASE_BODY says */
-    atomic_bool is_streaming;    /* a body without a deadline is on its way */
     /* The watcher's own notes on a connection between requests. */
     unsigned seen_requests;
     int64_t looked_ms, next_deadline_ms;
     uint64_t idle_bytes;
+    struct pace pace;
 };
 
 /* Connections that libmicrohttpd has, and those on their way to it. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/encoding.h"
 #include "server/http/front.h"
 
 enum { BLOCK_BYTES = 32 * 1024 };
@@ -11,6 +12,8 @@ enum { BLOCK_BYTES = 32 * 1024 };
 struct body {
     struct response response;
     struct body_reader reader;
+    struct gzip_reader *gzip; /* NULL: as it is */
+    struct exchange *exchange;
 };
 
 static ssize_t read_body(void *context, uint64_t at, char *buffer, size_t size)
@@ -19,7 +22,9 @@ static ssize_t read_body(void *context, uint64_t at, char *buffer, size_t size)
     ssize_t got;
 
     (void)at;
-    got = body_read(&body->reader, buffer, size);
+    got = body->gzip ? gzip_reader_read(body->gzip, buffer, size) : body_read(&body->reader, buffer, size);
+    if (body->gzip && got > 0)
+        body->exchange->bytes += (uint64_t)got;
     return got > 0 ? got : got == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
@@ -27,15 +32,16 @@ static void free_body(void *context)
 {
     struct body *body = context;
 
+    gzip_reader_free(body->gzip);
     body_reader_done(&body->reader);
     response_done(&body->response);
     free(body);
 }
 
-static struct MHD_Response *make_read(struct response *response)
+static struct MHD_Response *make_read(struct exchange *exchange, struct response *response)
 {
-    struct body *body = malloc(sizeof(*body));
-    uint64_t bytes = response_length(response);
+    struct body *body = calloc(1, sizeof(*body));
+    uint64_t bytes = response->is_gzip ? MHD_SIZE_UNKNOWN : response_length(response);
     struct MHD_Response *made;
 
     if (!body)
@@ -46,7 +52,15 @@ static struct MHD_Response *make_read(struct response *response)
     response->text = response->before = response->after = NULL;
     response->segments = NULL;
     response->blob = (struct blob){.fd = -1};
+    body->exchange = exchange;
     body_reader_init(&body->reader, &body->response);
+    if (body->response.is_gzip) {
+        body->gzip = gzip_reader_new(&body->response);
+        if (!body->gzip) {
+            free_body(body);
+            return NULL;
+        }
+    }
     made = MHD_create_response_from_callback(bytes, BLOCK_BYTES, read_body, body, free_body);
     if (!made)
         free_body(body);
@@ -78,6 +92,10 @@ static struct MHD_Response *make(struct exchange *exchange, struct response *res
     struct MHD_Response *made = NULL;
     void *fixed;
 
+    if (exchange->request.method == METHOD_HEAD && (response->kind == BODY_EVENTS || response->is_gzip))
+        return make_header_only();
+    if (response->is_gzip)
+        return make_read(exchange, response);
     switch (response->kind) {
     case BODY_NONE:
         made = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
@@ -97,14 +115,14 @@ static struct MHD_Response *make(struct exchange *exchange, struct response *res
             if (made)
                 response->blob.fd = -1;
         } else {
-            made = make_read(response);
+            made = make_read(exchange, response);
         }
         break;
     case BODY_SEGMENTS:
-        made = make_read(response);
+        made = make_read(exchange, response);
         break;
     case BODY_EVENTS:
-        made = exchange->request.method == METHOD_HEAD ? make_header_only() : stream_begin(exchange, response);
+        made = stream_begin(exchange, response);
         break;
     }
     return made;
@@ -114,6 +132,7 @@ enum MHD_Result reply_queue(struct exchange *exchange, struct response *response
 {
     uint64_t bytes = exchange->request.method == METHOD_HEAD ? 0 : response_length(response);
     bool is_last = response->is_last || exchange->connection->is_upload || atomic_load(&exchange->http->is_draining);
+    bool is_gzip = response->is_gzip;
     struct MHD_Response *made = make(exchange, response);
     enum MHD_Result result;
 
@@ -131,7 +150,7 @@ enum MHD_Result reply_queue(struct exchange *exchange, struct response *response
     if (is_last)
         MHD_add_response_header(made, "Connection", "close");
     exchange->status = response->status;
-    exchange->bytes = response->kind == BODY_EVENTS ? 0 : bytes; /* a stream counts for itself */
+    exchange->bytes = response->kind == BODY_EVENTS || is_gzip ? 0 : bytes; /* these count as they are sent */
     exchange->is_queued = true;
     result = MHD_queue_response(exchange->mhd, (unsigned)response->status, made);
     MHD_destroy_response(made);

@@ -29,6 +29,9 @@ within 60 state_is "$job" succeeded
 curl -s "$url/v1/jobs/$job/result" -o "$scratch/result.json"
 [ "$(grep -c '^{"name":"layers' "$scratch/result.json")" = 100000 ] || fail "the result lacks records"
 [ "$(curl -s -H 'Accept: application/x-ndjson' "$url/v1/jobs/$job/result" | wc -l)" = 100000 ] || fail "NDJSON lacks records"
+curl -s --compressed -D "$scratch/header" "$url/v1/jobs/$job/result" | cmp - "$scratch/result.json" || fail "compressed, it is another"
+grep -qi '^Content-Encoding: gzip' "$scratch/header" || fail "not compressed: $(cat "$scratch/header")"
+curl -s --compressed -r 1000-1999 "$url/v1/jobs/$job/result" | cmp - <(head -c 2000 "$scratch/result.json" | tail -c 1000) || fail "the range is another"
 curl -s "$url/v1/jobs/$job/tensors?sort=max_abs&page_size=1" | grep -q '"name":"layers.0.expert.0.weight","status":"changed"' ||
     fail "the changed tensor does not come first"
 peak=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$service/status")

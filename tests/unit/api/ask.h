@@ -18,6 +18,8 @@ struct answer {
     size_t bytes;
 };
 
+static const char *const *ask_cors_origins; /* as the front would set them */
+
 /* Called for each answer, when set. */
 static void (*ask_record)(const char *operation, int status);
 
@@ -59,7 +61,7 @@ static inline struct answer ask_waited(struct fake *fake, const char *method, co
 {
     static const struct guard guard = {.is_loopback = true};
     struct field fields[16];
-    struct request request = {.headers = fields, .is_ready = true};
+    struct request request = {.headers = fields, .is_ready = true, .cors_origins = ask_cors_origins};
     struct answer answer = {.operation = ""};
     struct target target = {.path = NULL};
     struct route_match match;

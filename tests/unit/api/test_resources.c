@@ -478,7 +478,7 @@ static void expect_page(const char *target, const char *meaning, const char *rem
     ck_assert_ptr_nonnull(strstr(text.body, meaning));
     ck_assert_ptr_nonnull(strstr(text.body, remedy));
     ck_assert_str_eq(answer_header(&page, "Content-Type"), "text/html; charset=utf-8");
-    ck_assert_str_eq(answer_header(&page, "Vary"), "Accept");
+    ck_assert_str_eq(answer_header(&page, "Vary"), "Accept, Accept-Encoding");
     ck_assert_ptr_nonnull(strstr(answer_header(&page, "Content-Security-Policy"), "default-src 'none'"));
     ck_assert_ptr_nonnull(heading);
     ck_assert_msg(heading[24] != '<', "%s does not say what to do", target);

@@ -118,7 +118,7 @@ END_TEST
 /* What every call may answer beside its own: "default" in the document. */
 static bool is_common(int status)
 {
-    static const int common[] = {400, 401, 403, 405, 421, 431, 500, 503};
+    static const int common[] = {400, 401, 403, 405, 406, 421, 431, 500, 503};
 
     for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
         if (common[i] == status)

@@ -104,6 +104,51 @@ START_TEST(bad_framing_gets_one_4xx_and_the_connection_ends)
 }
 END_TEST
 
+#define CHUNKS "POST /v1/jobs HTTP/1.1\r\n" HOST "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+/* Refused by libmicrohttpd before a handler sees it; its versions do not agree on the status. */
+static const struct {
+    const char *name, *head;
+    size_t filling; /* bytes of 'a' after the head */
+    const char *tail;
+} below[] = {
+    {"a field larger than the buffer", "GET " JOB " HTTP/1.1\r\n" HOST "X: ", 20000, "\r\n\r\n"},
+    {"a field without an end", "GET " JOB " HTTP/1.1\r\n" HOST "X: ", 200000, ""},
+    {"a target larger than the buffer", "GET /", 100000, " HTTP/1.1\r\n" HOST "\r\n"},
+    {"a chunk's size that is no number", CHUNKS "zz\r\n{}\r\n0\r\n\r\n", 0, ""},
+    {"a chunk's size with a sign", CHUNKS "-1\r\n{}\r\n0\r\n\r\n", 0, ""},
+    {"a chunk's size with a prefix", CHUNKS "0x2\r\n{}\r\n0\r\n\r\n", 0, ""},
+    {"a chunk's size beyond 64 bits", CHUNKS "FFFFFFFFFFFFFFFFFF\r\n{}\r\n0\r\n\r\n", 0, ""},
+    {"a chunk that is longer than it says", CHUNKS "2\r\n{}xx0\r\n\r\n", 0, ""},
+    {"a chunk's extension larger than the buffer", CHUNKS "2;", 40000, "\r\n{}\r\n0\r\n\r\n"},
+    {"HTTP/2.0", "GET " JOB " HTTP/2.0\r\n" HOST "\r\n", 0, ""},
+    {"HTTP/2 with prior knowledge", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, ""},
+    {"HTTP/0.9", "GET " JOB "\r\n\r\n", 0, ""},
+    {"a line without a colon", "GET " JOB " HTTP/1.1\r\n" HOST "nocolon\r\n\r\n", 0, ""},
+};
+
+START_TEST(what_is_not_http_gets_one_refusal_and_the_connection_ends)
+{
+    size_t head = strlen(below[_i].head), tail = strlen(below[_i].tail);
+    char *bytes = malloc(head + below[_i].filling + tail), text[65536];
+    int fd = client_connect(http_port(front));
+
+    memcpy(bytes, below[_i].head, head);
+    memset(bytes + head, 'a', below[_i].filling);
+    memcpy(bytes + head + below[_i].filling, below[_i].tail, tail);
+    client_send_bytes(fd, bytes, head + below[_i].filling + tail);
+    client_send_bytes(fd, BYTES("GET /v1/jobs/" ID_RUNNING " HTTP/1.1\r\n" HOST "\r\n"));
+    ck_assert_msg(client_read_all(fd, text, sizeof(text)), "%s: still open after: %s", below[_i].name, text);
+    /* A reset may have thrown the refusal away. */
+    ck_assert_msg(!*text || strncmp(text + 8, " 4", 2) == 0 || strncmp(text + 8, " 5", 2) == 0, "%s: %s",
+                  below[_i].name, text);
+    ck_assert_msg(!strstr(text, "\"state\""), "%s: the second request was served: %s", below[_i].name, text);
+    ck_assert_int_eq(atomic_load(&fake.gets), 0);
+    free(bytes);
+    close(fd);
+}
+END_TEST
+
 static const struct {
     const char *name;
     const char *bytes;
@@ -226,6 +271,8 @@ int main(void)
     tcase_add_checked_fixture(tc, start, stop);
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, bad_framing_gets_one_4xx_and_the_connection_ends, 0, sizeof(bad) / sizeof(bad[0]));
+    tcase_add_loop_test(tc, what_is_not_http_gets_one_refusal_and_the_connection_ends, 0,
+                        sizeof(below) / sizeof(below[0]));
     tcase_add_loop_test(tc, good_framing_is_served_and_the_connection_stays, 0, sizeof(good) / sizeof(good[0]));
     tcase_add_test(tc, http_1_0_is_served_and_closed);
     tcase_add_loop_test(tc, targets_are_decoded_once_and_by_segment, 0, sizeof(targets) / sizeof(targets[0]));

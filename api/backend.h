@@ -225,6 +225,8 @@ struct backend_ops {
 
     /* Writes every metric of the service. */
     void (*write_metrics)(struct backend *, struct exposition *);
+    /* What the service is doing and what limits it, as a document (JSON, owned by the caller). */
+    int (*status)(struct backend *, char **ret_json, size_t *ret_bytes, struct error *);
 
     /* ERROR_BUSY with what is missing, when work cannot be accepted. */
     int (*check_ready)(struct backend *, struct error *);

@@ -55,6 +55,8 @@ const struct route routes[] = {
      NULL, false, false},
     {METHOD_GET, "/v1/analyses", "listAnalyses", SCOPE_READ, OF_NOBODY, analyses_list, RUN_INLINE, TAKES_NONE, NULL,
      false, false},
+    {METHOD_GET, "/v1/status", "getStatus", SCOPE_READ, OF_NOBODY, status_get, RUN_POOL, TAKES_NONE, NULL, false,
+     false},
     {METHOD_GET, "/v1/formats", "listFormats", SCOPE_READ, OF_NOBODY, formats_list, RUN_INLINE, TAKES_NONE, NULL, false,
      false},
 };

@@ -3,10 +3,13 @@
 #include <string.h>
 
 #include "server/jobs/results.h"
+#include "server/status.h"
 
 /* Progress lives in memory and the row's version on disk, but one ETag covers both: the row's version counts in the
  * high bits, news of the running attempt in the low ones. Every row change starts those anew, so the sum only grows. */
 enum { CHANGE_BITS = 20 };
+
+const char *const refusal_names[REFUSAL_COUNT] = {"queue_full", "key_quota", "no_space", "too_large", "ending"};
 
 static struct service_backend *service_of(struct backend *backend)
 {
@@ -43,6 +46,22 @@ static int backend_owner(struct backend *backend, const char *id, char ret_name[
     return store->ops->owner(store, id, ret_name, err);
 }
 
+static int refuse(struct service_backend *service, enum refusal refusal, int rc)
+{
+    atomic_fetch_add_explicit(&service->refused[refusal], 1, memory_order_relaxed);
+    return rc;
+}
+
+/* Counts what an error of a submission or an upload sheds. */
+static int count_refusal(struct service_backend *service, int rc)
+{
+    return rc == ERROR_BUSY       ? refuse(service, REFUSED_QUEUE_FULL, rc)
+           : rc == ERROR_QUOTA    ? refuse(service, REFUSED_KEY_QUOTA, rc)
+           : rc == ERROR_NO_SPACE ? refuse(service, REFUSED_NO_SPACE, rc)
+           : rc == ERROR_LIMIT    ? refuse(service, REFUSED_TOO_LARGE, rc)
+                                  : rc;
+}
+
 static int backend_submit(struct backend *backend, const struct submission *submission, struct job *ret,
                           bool *ret_is_replay, struct error *err)
 {
@@ -50,12 +69,12 @@ static int backend_submit(struct backend *backend, const struct submission *subm
     int rc;
 
     if (atomic_load(&service->is_draining))
-        return error_set(err, ERROR_BUSY, "the service is ending");
+        return refuse(service, REFUSED_ENDING, error_set(err, ERROR_BUSY, "the service is ending"));
     rc = uploads_check_quota(&service->uploads, 1, err);
     if (!rc)
         rc = service->store->ops->insert(service->store, submission, ret, ret_is_replay, err);
     if (rc)
-        return rc;
+        return count_refusal(service, rc);
     dispatcher_wake(service->dispatcher);
     add_progress(service, ret);
     return 0;
@@ -266,6 +285,11 @@ static void backend_write_metrics(struct backend *backend, struct exposition *ou
     metrics_write(service_of(backend), out);
 }
 
+static int backend_status(struct backend *backend, char **ret_json, size_t *ret_bytes, struct error *err)
+{
+    return status_describe(service_of(backend), ret_json, ret_bytes, err);
+}
+
 static int backend_check_ready(struct backend *backend, struct error *err)
 {
     struct service_backend *service = service_of(backend);
@@ -312,5 +336,6 @@ const struct backend_ops service_backend_ops = {
     .list_models = backend_list_models,
     .inspect_model = backend_inspect_model,
     .write_metrics = backend_write_metrics,
+    .status = backend_status,
     .check_ready = backend_check_ready,
 };

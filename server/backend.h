@@ -14,6 +14,19 @@
 #include "server/uploads/uploads.h"
 #include "server/webhooks/webhooks.h"
 
+/* Work that was shed at the door. */
+enum refusal {
+    REFUSED_QUEUE_FULL,
+    REFUSED_KEY_QUOTA,
+    REFUSED_NO_SPACE,
+    REFUSED_TOO_LARGE,
+    REFUSED_ENDING,
+    REFUSAL_COUNT
+};
+extern const char *const refusal_names[REFUSAL_COUNT]; /* "queue_full", … */
+
+struct status_sources;
+
 struct service_backend {
     struct backend base; /* first: ops is service_backend_ops */
     struct job_store *store;
@@ -25,6 +38,8 @@ struct service_backend {
     const struct roots *roots;
     struct metrics metrics;
     atomic_bool is_draining;
+    _Atomic uint64_t refused[REFUSAL_COUNT]; /* jobs and uploads, since the start */
+    const struct status_sources *status;     /* borrowed */
     /* Optional: a job is not what it was; for those who wait for it. */
     void (*changed)(void *context, const char *id, bool is_progress);
     void *context;

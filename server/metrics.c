@@ -15,7 +15,8 @@
  * doubles that the table points at; NAN: not known, or there is no such thing, and no series is written. */
 struct reading {
     const struct job_counters *jobs;
-    struct http *http; /* NULL: not there yet */
+    struct http *http;               /* NULL: not there yet */
+    const _Atomic uint64_t *refused; /* by enum refusal */
     struct store_status store;
     struct store_counts counts;
     bool has_counts;
@@ -45,6 +46,7 @@ static void take_jobs(struct service_backend *backend, struct reading *r)
     dispatcher_occupation(backend->dispatcher, &r->workers, &r->busy);
     r->up = dispatcher_ready(backend->dispatcher);
     r->jobs = jobs;
+    r->refused = backend->refused;
     r->queued = (double)r->store.queued;
     r->queue_limit = (double)backend->metrics.queue_limit;
     r->queue_age = !r->has_counts ? NAN : age_ms > 0 ? (double)age_ms / 1000 : 0;
@@ -119,6 +121,12 @@ static void read_ended(const struct reading *r, struct exposition *out)
 {
     for (size_t i = JOB_SUCCEEDED; i < JOB_STATE_COUNT; i++)
         exposition_value(out, (double)r->store.ended[i], "state", job_state_names[i], NULL);
+}
+
+static void read_refused(const struct reading *r, struct exposition *out)
+{
+    for (size_t i = 0; i < REFUSAL_COUNT; i++)
+        exposition_value(out, value_of(&r->refused[i]), "cause", refusal_names[i], NULL);
 }
 
 /* Only those that have happened: most problems are of requests. */
@@ -226,6 +234,8 @@ static const struct family {
     {"diffaid_ready", METRIC_GAUGE, "1 while the service accepts work, as /readyz says.", AT(ready)},
 
     {"diffaid_jobs", METRIC_GAUGE, "Jobs in the store.", READ(read_jobs)},
+    {"diffaid_refused_total", METRIC_COUNTER, "Jobs and uploads refused for want of room, by what was full.",
+     READ(read_refused)},
     {"diffaid_jobs_ended_total", METRIC_COUNTER, "Jobs that ended, by how.", READ(read_ended)},
     {"diffaid_job_failures_total", METRIC_COUNTER, "Jobs that failed, by the problem that they ended with.",
      READ(read_failures)},

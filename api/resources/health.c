@@ -54,3 +54,20 @@ void version_get(const struct request *request, struct backend *backend, struct 
     write_end(&json.writer);
     reply_json(response, 200, &json);
 }
+
+void status_get(const struct request *request, struct backend *backend, struct response *response)
+{
+    static const char *const known[] = {NULL};
+    struct error err = {.code = ERROR_NONE};
+    size_t bytes = 0;
+    char *text = NULL;
+
+    if (!query_is_known(request, known, response))
+        return;
+    if (backend->ops->status(backend, &text, &bytes, &err)) {
+        problem_reply_error(response, request, &err);
+        return;
+    }
+    response_text(response, 200, "application/json", text, bytes);
+    response_header(response, "Cache-Control", "no-store");
+}

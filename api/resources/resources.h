@@ -14,7 +14,7 @@ route_handler uploads_list, uploads_get, uploads_delete;
 extern const struct route_stream uploads_put, jobs_submit_form, uploads_post, uploads_patch;
 route_handler models_list, models_inspect;
 route_handler analyses_list, formats_list;
-route_handler live_get, ready_get, version_get, metrics_get;
+route_handler live_get, ready_get, version_get, metrics_get, status_get;
 route_handler root_get, openapi_get, problems_get;
 
 /* What resources share. */

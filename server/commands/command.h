@@ -30,6 +30,8 @@ int command_serve(int argc, char **argv);
 int command_worker(int argc, char **argv);
 int command_health(int argc, char **argv);
 int command_keys(int argc, char **argv);
+int command_backup(int argc, char **argv);
+int command_jobs(int argc, char **argv);
 int command_man(int argc, char **argv);
 
 #endif

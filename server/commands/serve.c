@@ -1,13 +1,11 @@
 /* `diffaid serve`: puts the service together, waits for a signal, takes it apart again in the opposite order. What is
  * asked of a part never outlives it: the front goes before the dispatcher, the dispatcher before the store. */
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,10 +24,11 @@
 #include "server/log.h"
 #include "server/must.h"
 #include "server/privileges.h"
+#include "server/state_dir.h"
+#include "server/status.h"
 
 enum {
     LOCK_MS = 10000,
-    LOCK_RETRY_MS = 100,
     RESERVE_BYTES = 16 << 20,
     DESCRIPTORS_KEPT = 192, /* for the store, a thread's reading each, and uploads under way */
     DESCRIPTORS_A_WORKER = 8,
@@ -45,13 +44,15 @@ struct service {
     struct endpoint endpoint;
     const char **allowed_hosts, **cors_origins; /* NULL-terminated */
     struct keyring *keyring;                    /* NULL: no keys are needed */
-    int state_fd, lock_fd;
+    struct state_dir state;
     struct roots roots;
     struct blob_store *results, *uploads;
     struct sweeper *sweeper;
     struct service_backend backend;
+    struct capacity capacity;
     struct capacity_plan plan;
-    uint64_t cache_bytes;      /* of the workers' passes */
+    uint64_t cache_bytes; /* of the workers' passes */
+    struct status_sources status;
     struct http *_Atomic http; /* workers may report before the front is there */
     struct http *admin;        /* NULL: there is no second port */
 };
@@ -94,56 +95,12 @@ static void tell_front(void *context, const char *id, bool is_progress)
         http_job_changed(http, id, is_progress ? HTTP_CHANGE_PROGRESS : HTTP_CHANGE_STATE);
 }
 
-/* Makes the directory and those above it. */
-static int make_directories(const char *path, struct error *err)
-{
-    char partial[4096];
-    size_t length = strlen(path);
-
-    if (!length || length >= sizeof(partial))
-        return error_set(err, ERROR_REQUEST, "the state directory's path is empty or too long");
-    for (size_t i = 1; i <= length; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        memcpy(partial, path, i);
-        partial[i] = '\0';
-        if (mkdir(partial, 0700) != 0 && errno != EEXIST)
-            return error_set(err, ERROR_WRITE, "the state directory %.300s cannot be made: %s", path,
-                             strerrordesc_np(errno));
-    }
-    return 0;
-}
-
-/* Two services on one state directory would run every job twice. */
-static int lock_state(struct service *service, struct error *err)
-{
-    int64_t until_ms = clock_steady_ms() + LOCK_MS;
-    struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * 1000000L};
-    bool is_told = false;
-
-    service->lock_fd = openat(service->state_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (service->lock_fd < 0)
-        return error_set(err, ERROR_WRITE, "the state directory %.300s cannot be written: %s",
-                         service->config.state_dir, strerrordesc_np(errno));
-    while (flock(service->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        if (clock_steady_ms() >= until_ms)
-            return error_set(err, ERROR_BUSY, "another service uses the state directory %.300s",
-                             service->config.state_dir);
-        if (!is_told)
-            LOG_LINE(LEVEL_INFO, "waiting for another service to let go of the state directory",
-                     log_text("directory", service->config.state_dir));
-        is_told = true;
-        nanosleep(&pause, NULL);
-    }
-    return 0;
-}
-
 /* Before the first thread: from here on files are written below the state directory and nowhere else. Reading and the
  * network stay free, which webhooks, their certificates and name service need. A worker, which starts with these
  * walls, writes its oom_score_adj below /proc; where that would open the kernel's settings to us, it does not. */
 static void wall_in(const struct service *service)
 {
-    struct landlock_place places[2] = {{service->state_fd, LANDLOCK_WRITE}};
+    struct landlock_place places[2] = {{service->state.fd, LANDLOCK_WRITE}};
     size_t count = 1;
     struct error err;
     int proc = -1;
@@ -166,22 +123,15 @@ static int open_state(struct service *service, struct error *err)
                                       .queue_limit = service->config.queue_limit,
                                       .retention_ms = service->config.retention_ms,
                                       .reserve_bytes = RESERVE_BYTES};
-    int rc = make_directories(service->config.state_dir, err);
+    int rc = state_dir_open(service->config.state_dir, true, LOCK_MS, &service->state, err);
 
-    if (rc)
-        return rc;
-    service->state_fd = open(service->config.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (service->state_fd < 0)
-        return error_set(err, ERROR_WRITE, "the state directory %.300s cannot be opened: %s", service->config.state_dir,
-                         strerrordesc_np(errno));
-    settings.state_fd = service->state_fd;
-    rc = lock_state(service, err);
+    settings.state_fd = service->state.fd;
     if (!rc)
         wall_in(service);
     if (!rc)
-        rc = blob_directory_open(service->state_fd, "results", &service->results, err);
+        rc = blob_directory_open(service->state.fd, "results", &service->results, err);
     if (!rc)
-        rc = blob_directory_open(service->state_fd, "uploads", &service->uploads, err);
+        rc = blob_directory_open(service->state.fd, "uploads", &service->uploads, err);
     if (!rc)
         rc = sqlite_store_open(&settings, &service->backend.store, err);
     if (!rc)
@@ -227,14 +177,13 @@ static int check_walls(const struct service *service, struct error *err)
 static void plan_capacity(struct service *service)
 {
     const struct config *config = &service->config;
-    struct capacity capacity;
 
-    capacity_read("", &capacity);
-    service->cache_bytes = capacity_cache_bytes(&capacity, (enum cache_policy)config->cache);
-    capacity_plan(&capacity, config->workers, config->threads, config->job_memory_bytes, &service->plan);
+    capacity_read("", &service->capacity);
+    service->cache_bytes = capacity_cache_bytes(&service->capacity, (enum cache_policy)config->cache);
+    capacity_plan(&service->capacity, config->workers, config->threads, config->job_memory_bytes, &service->plan);
     if (service->plan.is_reduced)
         LOG_LINE(LEVEL_WARNING, "this container's memory does not suffice for what was asked",
-                 log_u64("memory_bytes", capacity.memory_bytes), log_u64("workers", service->plan.workers),
+                 log_u64("memory_bytes", service->capacity.memory_bytes), log_u64("workers", service->plan.workers),
                  log_u64("job_memory_bytes", service->plan.job_memory_bytes));
 }
 
@@ -285,6 +234,13 @@ static int start_dispatcher(struct service *service, struct error *err)
                                         .queue_limit = config->queue_limit,
                                         .max_connections = config->max_connections,
                                         .start_ms = clock_wall_ms()};
+    service->status = (struct status_sources){.config = config,
+                                              .capacity = &service->capacity,
+                                              .plan = &service->plan,
+                                              .sweeper = service->sweeper,
+                                              .http = &service->http,
+                                              .start_ms = clock_wall_ms()};
+    backend->status = &service->status;
     backend->changed = tell_front;
     backend->context = service;
     backend->uploads.store = backend->store;
@@ -561,10 +517,7 @@ static void stop(struct service *service)
         service->uploads->ops->close(service->uploads);
     keyring_free(service->keyring);
     roots_done(&service->roots);
-    if (service->lock_fd >= 0)
-        close(service->lock_fd);
-    if (service->state_fd >= 0)
-        close(service->state_fd);
+    state_dir_close(&service->state);
     free(service->allowed_hosts);
     free(service->cors_origins);
     config_done(&service->config);
@@ -593,7 +546,7 @@ static int print_help(void)
 
 int command_serve(int argc, char **argv)
 {
-    struct service service = {.state_fd = -1, .lock_fd = -1};
+    struct service service = {.state = {.fd = -1, .lock_fd = -1}};
     struct error err = {0};
     sigset_t signals;
     enum config_wish wish = CONFIG_RUN;

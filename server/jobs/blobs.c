@@ -83,9 +83,9 @@ static void directory_remove(struct blob_store *store, const char *name)
     unlinkat(store->dir_fd, name, 0);
 }
 
-static int directory_names(struct blob_store *store, struct blob_names *ret, struct error *err)
+int blob_names_read(int dir_fd, struct blob_names *ret, struct error *err)
 {
-    int fd = openat(store->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     struct blob_names names = {0};
     struct dirent *entry;
@@ -121,6 +121,11 @@ static int directory_names(struct blob_store *store, struct blob_names *ret, str
     }
     *ret = names;
     return 0;
+}
+
+static int directory_names(struct blob_store *store, struct blob_names *ret, struct error *err)
+{
+    return blob_names_read(store->dir_fd, ret, err);
 }
 
 static uint64_t directory_free_bytes(struct blob_store *store)

@@ -20,6 +20,8 @@ struct blob_names {
     size_t count;
 };
 void blob_names_done(struct blob_names *names);
+/* What lies in the directory. ERROR_READ, ERROR_NO_MEMORY. */
+int blob_names_read(int dir_fd, struct blob_names *ret, struct error *err);
 
 struct blob_store_ops {
     /* A new file for reading and writing; ERROR_NO_SPACE, ERROR_WRITE. */

@@ -183,4 +183,7 @@ struct store_settings {
  * that writes. ERROR_CONFLICT: a newer program wrote it. */
 int sqlite_store_open(const struct store_settings *settings, struct job_store **ret_store, struct error *err);
 
+/* Gives unused space back to the disk, while nobody has the store open. */
+int sqlite_store_compact(const char *state_dir, struct error *err);
+
 #endif

@@ -3,10 +3,10 @@
 #include "server/jobs/store_sqlite.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "server/clock.h"
 
-#define SCHEMA_VERSION     1
 #define SPELLED(number)    SPELLED_AS(number)
 #define SPELLED_AS(number) #number
 
@@ -224,5 +224,21 @@ int sqlite_schema_open(struct connection *connection, struct error *err)
         rc = recover(connection, err);
     if (!rc)
         rc = run(connection, "COMMIT", err);
+    return rc;
+}
+
+int sqlite_store_compact(const char *state_dir, struct error *err)
+{
+    struct connection connection = {0};
+    char *path = NULL;
+    int rc;
+
+    if (asprintf(&path, "%s/diffaid.db", state_dir) < 0)
+        return error_set(err, ERROR_NO_MEMORY, "no memory for a path");
+    rc = connection_open(path, true, NULL, 0, &connection, err);
+    if (!rc)
+        rc = run(&connection, "VACUUM", err);
+    connection_close(&connection);
+    free(path);
     return rc;
 }

@@ -8,6 +8,8 @@
 #include "server/jobs/connection.h"
 #include "server/jobs/store.h"
 
+#define SCHEMA_VERSION 1
+
 enum { READERS_MAX = 16 }; /* idle read connections that are kept */
 
 /* Statements; their texts stand beside the code that uses them in sqlite_texts. */

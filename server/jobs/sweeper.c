@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct sweeper {
     struct id_batch ids;                          /* the thread's own */
     pthread_t thread;
     bool is_started;
+    atomic_bool is_clock_wrong;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool is_stopping; /* guarded by lock */
@@ -51,10 +53,9 @@ bool clock_guard_agrees(struct clock_guard *guard, int64_t wall_ms, int64_t stea
  * leaves the files of a job that is cancelled or failed afterwards: those have a row, and go as well. Temporary files
  * are nobody's by now: their writers ended with the last process, and attempts are numbered on, so that no name comes
  * twice. */
-static void sweep_names(struct sweeper *sweeper, struct blob_store *blobs, struct blob_names *names)
+static void sweep_names(struct sweeper *sweeper, struct blob_store *blobs, struct blob_names *names,
+                        struct swept *swept)
 {
-    size_t removed = 0;
-
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->items[i], *suffix = strrchr(name, '.');
         char id[JOB_ID_BYTES];
@@ -66,59 +67,66 @@ static void sweep_names(struct sweeper *sweeper, struct blob_store *blobs, struc
         if (!is_temporary && sweeper->store->ops->has_files(sweeper->store, id, NULL) != ERROR_NOT_FOUND)
             continue;
         blobs->ops->remove(blobs, name);
-        removed++;
+        swept->orphans++;
     }
     blob_names_done(names);
-    if (removed)
-        LOG_LINE(LEVEL_INFO, "removed files that nobody knows", log_u64("files", removed));
 }
 
-void sweeper_sweep_orphans(struct sweeper *sweeper)
+void sweeper_sweep_orphans(struct sweeper *sweeper, struct swept *swept)
 {
-    sweep_names(sweeper, sweeper->results, &sweeper->result_names);
-    sweep_names(sweeper, sweeper->uploads, &sweeper->upload_names);
+    sweep_names(sweeper, sweeper->results, &sweeper->result_names, swept);
+    sweep_names(sweeper, sweeper->uploads, &sweeper->upload_names, swept);
 }
 
-void sweeper_sweep_expired(struct sweeper *sweeper, int64_t wall_ms)
+void sweeper_sweep_expired(struct sweeper *sweeper, int64_t wall_ms, struct swept *swept)
 {
     int64_t before_ms = wall_ms - sweeper->retention_ms;
     struct job_store *store = sweeper->store;
-    size_t jobs = 0, uploads = 0;
 
     while (store->ops->expire_jobs(store, before_ms, &sweeper->ids, NULL) == 0 && sweeper->ids.count) {
         for (size_t i = 0; i < sweeper->ids.count; i++)
             result_remove(sweeper->results, sweeper->ids.ids[i]);
-        jobs += sweeper->ids.count;
+        swept->jobs += sweeper->ids.count;
     }
     while (store->ops->expire_uploads(store, before_ms, &sweeper->ids, NULL) == 0 && sweeper->ids.count) {
         for (size_t i = 0; i < sweeper->ids.count; i++)
             sweeper->uploads->ops->remove(sweeper->uploads, sweeper->ids.ids[i]);
-        uploads += sweeper->ids.count;
+        swept->uploads += sweeper->ids.count;
     }
-    if (jobs || uploads)
-        LOG_LINE(LEVEL_INFO, "forgot what is older than the retention", log_u64("jobs", jobs),
-                 log_u64("uploads", uploads));
+}
+
+bool sweeper_trusts_clock(const struct sweeper *sweeper)
+{
+    return !atomic_load(&sweeper->is_clock_wrong);
 }
 
 static void *sweeper_main(void *argument)
 {
     struct sweeper *sweeper = argument;
+    struct swept orphans = {0};
     bool was_agreed = true;
 
-    sweeper_sweep_orphans(sweeper);
+    sweeper_sweep_orphans(sweeper, &orphans);
+    if (orphans.orphans)
+        LOG_LINE(LEVEL_INFO, "removed files that nobody knows", log_u64("files", orphans.orphans));
     must(pthread_mutex_lock(&sweeper->lock));
     while (!sweeper->is_stopping) {
         int64_t interval_ms = sweeper->retention_ms < INTERVAL_MS ? sweeper->retention_ms : INTERVAL_MS;
         struct timespec until = clock_steady_after(interval_ms);
         int64_t wall_ms = clock_wall_ms();
         bool is_agreed = clock_guard_agrees(&sweeper->guard, wall_ms, clock_read_ms(CLOCK_BOOTTIME));
+        struct swept swept = {0};
         int rc = 0;
 
         must(pthread_mutex_unlock(&sweeper->lock));
+        atomic_store(&sweeper->is_clock_wrong, !is_agreed);
         if (is_agreed)
-            sweeper_sweep_expired(sweeper, wall_ms);
+            sweeper_sweep_expired(sweeper, wall_ms, &swept);
         else if (was_agreed)
             LOG_LINE(LEVEL_WARNING, "the clock jumped: nothing expires until it has been steady for a day");
+        if (swept.jobs || swept.uploads)
+            LOG_LINE(LEVEL_INFO, "forgot what is older than the retention", log_u64("jobs", swept.jobs),
+                     log_u64("uploads", swept.uploads));
         was_agreed = is_agreed;
         must(pthread_mutex_lock(&sweeper->lock));
         while (!sweeper->is_stopping && rc != ETIMEDOUT)

@@ -27,8 +27,14 @@ int sweeper_open(struct job_store *store, struct blob_store *results, struct blo
 int sweeper_start(struct sweeper *sweeper, struct error *err);
 void sweeper_stop(struct sweeper *sweeper); /* also one that was only opened; NULL is fine */
 
-/* What the thread does, once; for tests. */
-void sweeper_sweep_orphans(struct sweeper *sweeper);
-void sweeper_sweep_expired(struct sweeper *sweeper, int64_t wall_ms);
+/* Whether the clock is trusted to delete by. */
+bool sweeper_trusts_clock(const struct sweeper *sweeper);
+
+/* What the thread does, once. Adds what was removed to *swept. */
+struct swept {
+    size_t jobs, uploads, orphans;
+};
+void sweeper_sweep_orphans(struct sweeper *sweeper, struct swept *swept);
+void sweeper_sweep_expired(struct sweeper *sweeper, int64_t wall_ms, struct swept *swept);
 
 #endif

@@ -587,6 +587,17 @@ static void fake_write_metrics(struct backend *backend, struct exposition *out)
     exposition_value(out, 1099511627776.0, NULL);
 }
 
+static int fake_status(struct backend *backend, char **ret_json, size_t *ret_bytes, struct error *err)
+{
+    int rc = fake_failure(backend, err);
+
+    if (rc)
+        return rc;
+    *ret_json = strdup("{\"state\":\"serving\"}");
+    *ret_bytes = strlen(*ret_json);
+    return 0;
+}
+
 static int fake_check_ready(struct backend *backend, struct error *err)
 {
     struct fake *fake = (struct fake *)backend;
@@ -625,6 +636,7 @@ static const struct backend_ops fake_ops = {
     .list_models = fake_list_models,
     .inspect_model = fake_inspect_model,
     .write_metrics = fake_write_metrics,
+    .status = fake_status,
     .check_ready = fake_check_ready,
 };
 

@@ -519,7 +519,7 @@ START_TEST(addresses_and_methods_that_are_not_there)
     answer_done(&a);
     expect(&fake, "GET", "/v2/jobs", NULL, NULL, 404, "/problems/not-found");
     expect(&fake, "GET", "/v1/jobs/", NULL, NULL, 404, NULL);
-    expect(&fake, "GET", "/v1/status", NULL, NULL, 404, NULL);
+    expect(&fake, "GET", "/v1/statuses", NULL, NULL, 404, NULL);
 }
 END_TEST
 

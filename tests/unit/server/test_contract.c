@@ -246,6 +246,8 @@ static const struct {
     {0, "GET", "/v1/models/inspect?path=io", NULL, NULL, 502},
     {0, "GET", "/v1/analyses", NULL, NULL, 200},
     {0, "GET", "/v1/formats", NULL, NULL, 200},
+    {0, "GET", "/v1/status", NULL, NULL, 200},
+    {0, "GET", "/v1/status?a=b", NULL, NULL, 400},
     /* What every call may answer. */
     {0, "GET", "/v1/jobs/%zz", NULL, NULL, 400},
     {0, "PATCH", "/v1/jobs", NULL, NULL, 405},

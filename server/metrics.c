@@ -19,7 +19,8 @@ struct reading {
     const _Atomic uint64_t *refused; /* by enum refusal */
     struct store_status store;
     struct store_counts counts;
-    bool has_counts;
+    struct walls walls;
+    bool has_counts, has_walls;
     unsigned workers, busy, up;
     double ready, start_seconds;
     double queued, queue_limit, queue_age, attempts, scanned_bytes, scanned_tensors;
@@ -45,6 +46,7 @@ static void take_jobs(struct service_backend *backend, struct reading *r)
     age_ms = r->counts.oldest_queued_ms ? clock_wall_ms() - r->counts.oldest_queued_ms : 0;
     dispatcher_occupation(backend->dispatcher, &r->workers, &r->busy);
     r->up = dispatcher_ready(backend->dispatcher);
+    r->has_walls = dispatcher_walls(backend->dispatcher, &r->walls);
     r->jobs = jobs;
     r->refused = backend->refused;
     r->queued = (double)r->store.queued;
@@ -174,6 +176,16 @@ static void read_worker_deaths(const struct reading *r, struct exposition *out)
         exposition_value(out, value_of(&r->jobs->worker_deaths[i]), "cause", worker_death_names[i], NULL);
 }
 
+/* Nothing before a worker has been up. */
+static void read_walls(const struct reading *r, struct exposition *out)
+{
+    if (!r->has_walls)
+        return;
+    exposition_value(out, r->walls.has_no_new_privs, "wall", "no_new_privs", NULL);
+    exposition_value(out, r->walls.has_seccomp, "wall", "seccomp", NULL);
+    exposition_value(out, r->walls.landlock_version > 0, "wall", "landlock", NULL);
+}
+
 /* Of what matched no route both are empty. */
 static const char *method_of(size_t route)
 {
@@ -253,12 +265,16 @@ static const struct family {
     {"diffaid_scanned_tensors_total", METRIC_COUNTER, "Tensors compared by attempts.", AT(scanned_tensors)},
 
     {"diffaid_workers", METRIC_GAUGE, "Worker processes.", READ(read_workers)},
+    {"diffaid_worker_walls", METRIC_GAUGE, "1 for each wall around worker processes that is in force.",
+     READ(read_walls)},
     {"diffaid_worker_starts_total", METRIC_COUNTER, "Worker processes that came up.", AT(worker_starts)},
     {"diffaid_worker_start_failures_total", METRIC_COUNTER, "Worker processes that did not come up.",
      AT(worker_start_failures)},
     {"diffaid_worker_deaths_total", METRIC_COUNTER,
-     "Worker processes that ended and should not have: crash is a defect, signal came from outside (SIGKILL: no memory "
-     "left), exit was their own, deadline and stop mean killed because their job did not stop.",
+     "Worker processes that ended and should not have: crash is a defect, sandbox a system call that is not allowed, "
+     "signal came from outside (SIGKILL: no memory left), exit was their own, nonsense, deadline and stop mean killed "
+     "for "
+     "what they sent or because their job did not stop.",
      READ(read_worker_deaths)},
 
     {"diffaid_http_requests_total", METRIC_COUNTER,

@@ -17,7 +17,7 @@ for file in "$rules" deploy/grafana/diffaid.json tests/deploy/alerts.yml; do
     [ "$(wc -l <"$scratch/named")" -gt 10 ] || fail "$file names hardly any series"
 done
 # So are the values of labels that have few: each must be one that the service writes.
-for label in state cause; do
+for label in state cause wall; do
     for value in $(grep -ohE "\b$label=~?\\\\?\"[a-z|]+" "$rules" deploy/grafana/diffaid.json | sed 's/.*"//' | tr '|' ' '); do
         grep -q "$label=\"$value\"" "$scratch/metrics" || fail "no series has $label=\"$value\""
     done

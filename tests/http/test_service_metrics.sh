@@ -39,6 +39,7 @@ shows diffaid_ready 1
 shows diffaid_jobs_ended_total'{state="succeeded"}' 0
 shows diffaid_storage_quota_bytes 1073741824
 shows diffaid_workers'{state="idle"}' 1
+[ -n "$(now diffaid_worker_walls'{wall="seccomp"}')" ] || fail "no word of the walls"
 rises process_resident_memory_bytes 1000000
 rises process_start_time_seconds $(($(date +%s) - 60))
 rises process_open_fds 10

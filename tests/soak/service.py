@@ -129,7 +129,10 @@ class Service:
         if self.process and self.process.poll() is None:
             self.kill()
         if kind:
-            say(f"--- the end of the service's log:\n{self.log_tail()}")
+            kept = ROOT / "build/soak/failed.log"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self.log_path, kept)
+            say(f"--- the end of the service's log ({kept}):\n{self.log_tail()}")
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def log_tail(self, lines=30):

@@ -420,6 +420,10 @@ static void settle_done(struct slot *slot, const struct job_claim *claim, struct
         finish(slot, claim, &end, NULL);
         return;
     }
+    if (rc == ERROR_NO_MEMORY) { /* ours: the job kept to its own limit */
+        release(slot, claim, RELEASE_INTERRUPTED, "the service had no memory for its result");
+        return;
+    }
     failed.code = rc;
     snprintf(failed.detail, sizeof(failed.detail), "%s", err.text);
     settle_failed(slot, claim, &failed);

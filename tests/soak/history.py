@@ -126,7 +126,7 @@ def check_end(history, client, job_id, job, document, references, crashes):
     elif state == "cancelled" and not job.cancel_sent:
         history.violate(f"ended: job {job_id} was cancelled by nobody")
     elif state == "failed":
-        if document["error"]["code"] != "worker-crashed" or document["attempt"] < 3 or crashes < 3:
+        if document["error"].get("code") != "worker-crashed" or document["attempt"] < 3 or crashes < 3:
             history.violate(f"ended: job {job_id} ({job.kind}) failed: {document['error']}")
         history.note("killed three times", job=job_id)
     elif state not in ENDS:

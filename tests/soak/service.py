@@ -1,8 +1,9 @@
 """Starts, watches and stops the real service, for the programs of this directory. Python's standard library only.
 
 Everything lies in one scratch directory, which goes with it. Every process that is signalled is one that this module
-started, or that one's child, and is signalled by its id.
+started, or that one's child, and is signalled by its id. The service does not outlive the program that started it.
 """
+import ctypes
 import http.client
 import json
 import os
@@ -20,6 +21,11 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RELEASE = ROOT / "build/release/diffaid"
 NO_REPLY = (OSError, http.client.HTTPException)  # the service went away, or has not come yet
+
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through every `with`
 
 
 def say(text):
@@ -141,6 +147,11 @@ class Service:
     def log_has(self, text):
         return text in self.log_path.read_text(errors="replace")
 
+    def child_begins(self):
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if self.before_exec:
+            self.before_exec()
+
     def spawn(self, *flags):
         """Starts the process and does not wait for it."""
         arguments = [self.binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--models-root", str(self.models),
@@ -149,7 +160,7 @@ class Service:
         self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env={**os.environ, **self.environment}, preexec_fn=self.before_exec)
+                                            env={**os.environ, **self.environment}, preexec_fn=self.child_begins)
 
     def start(self, *flags, seconds=30):
         """Starts and waits until /readyz says 200. Returns the seconds that took."""

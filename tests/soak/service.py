@@ -119,12 +119,12 @@ class Client:
 class Service:
     """The service in a scratch directory of its own: models/, state/, log. Restarted, it keeps its port."""
 
-    def __init__(self, binary=RELEASE, flags=(), environment=None, state=None, before_exec=None):
+    def __init__(self, binary=RELEASE, flags=(), environment=None, state=None, models=None, before_exec=None):
         self.binary, self.flags, self.environment = str(binary), list(flags), environment or {}
         self.before_exec = before_exec  # in the child, for limits
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="diffaid-soak-"))
-        self.models, self.state = self.scratch / "models", pathlib.Path(state or self.scratch / "state")
-        self.models.mkdir()
+        self.models, self.state = pathlib.Path(models or self.scratch / "models"), pathlib.Path(state or self.scratch / "state")
+        self.models.mkdir(exist_ok=True)
         self.log_path = self.scratch / "log"
         self.process, self.port = None, 0
 

@@ -409,16 +409,12 @@ START_TEST(tensors_come_in_pages)
 }
 END_TEST
 
-#define SLOW_PATTERN "(?:.|[a-z]|[^0-9]|[a-t.])*(?:.|[a-z]|[^0-9])*(?:.|[a-z])*[0-9]$"
-
 START_TEST(parameters_of_tensors_are_checked)
 {
     expect(&fake, "GET", TENSORS "?sort=size", NULL, NULL, 400, "sort must be one of name, change_magnitude");
     expect(&fake, "GET", TENSORS "?order=up", NULL, NULL, 400, "order must be one of ascending, descending");
     expect(&fake, "GET", TENSORS "?status=changed,odd", NULL, NULL, 400, "status must be one of bit_equal");
     expect(&fake, "GET", TENSORS "?include=(", NULL, NULL, 400, "include");
-    expect(&fake, "GET", TENSORS "?include=" SLOW_PATTERN, NULL, NULL, 422,
-           "pattern \\\"" SLOW_PATTERN "\\\" needs more steps");
     expect(&fake, "GET", TENSORS "?page_token=x", NULL, NULL, 400, "page_token");
 }
 END_TEST

@@ -49,6 +49,15 @@ def write_model(path, tensors):
     pathlib.Path(path).write_bytes(struct.pack("<Q", len(header)) + header + b"".join(data))
 
 
+def write_many_tensors(path, count):
+    """A model of that many tensors of one element each, with long names: little data and a large header."""
+    header = "{" + ",".join(f'"layers.{i}.{"x" * 60}":{{"dtype":"F32","shape":[1],"data_offsets":[{4 * i},{4 * i + 4}]}}'
+                            for i in range(count)) + "}"
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header.encode())
+        file.truncate(8 + len(header) + 4 * count)
+
+
 def write_long_model(path, elements=6 << 30):
     """A model of gigabytes that takes no room on the disk: one vector of zeros, all of it a hole."""
     header = json.dumps({"w": {"dtype": "F32", "shape": [elements], "data_offsets": [0, 4 * elements]}}).encode()

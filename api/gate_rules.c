@@ -135,12 +135,11 @@ int gate_rules_read(const char *text, size_t bytes, struct gate *gate, struct er
     struct request_faults faults = {.count = 0};
     struct json_object *root, *rules;
     const char *pointer = "";
-    int rc = json_check(text, bytes, REQUEST_DEPTH_MAX, &faults.items[0]);
+    int rc = json_check(text, bytes, REQUEST_DEPTH_MAX, &root, &faults.items[0]);
 
     if (rc == ERROR_NO_MEMORY)
         return error_set(err, rc, "out of memory");
     if (rc == 0) {
-        root = json_tokener_parse(text);
         rules = root;
         if (json_object_is_type(root, json_type_object) && json_object_object_get_ex(root, "gate", &rules))
             pointer = "/gate";

@@ -10,16 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_tree.h"
 #include "core/format/json_scan.h"
 #include "core/utf8.h"
 
 struct check {
     struct json_scan scan;
     unsigned depth, depth_max;
+    bool has_no_memory;
     struct request_fault fault;
 };
 
-static bool check_value(struct check *c);
+static bool check_value(struct check *c, struct json_object **ret_value);
 
 void pointer_append(char *pointer, size_t capacity, const char *name, size_t bytes)
 {
@@ -65,6 +67,12 @@ static bool refuse_syntax(struct check *c)
     return refuse(c, "not JSON: %s at byte %zu", c->scan.problem, c->scan.problem_at);
 }
 
+static bool refuse_memory(struct check *c)
+{
+    c->has_no_memory = true;
+    return false;
+}
+
 static bool check_text(struct check *c, struct name text)
 {
     if (memchr(text.text, '\0', text.bytes))
@@ -88,7 +96,19 @@ static bool check_name(struct check *c, struct name name, uint64_t hashes[JSON_M
     return true;
 }
 
-static bool check_object(struct check *c)
+static bool check_member(struct check *c, struct name name, struct json_object *object)
+{
+    struct json_object *value;
+    char text[JSON_NAME_BYTES_MAX + 1];
+
+    memcpy(text, name.text, name.bytes);
+    text[name.bytes] = '\0';
+    if (!check_value(c, &value))
+        return false;
+    return json_tree_add(object, text, value) || refuse_memory(c);
+}
+
+static bool check_object(struct check *c, struct json_object *object)
 {
     size_t parent = strlen(c->fault.pointer);
     uint64_t hashes[JSON_MEMBERS_MAX];
@@ -99,16 +119,17 @@ static bool check_object(struct check *c)
     for (size_t members = 0; json_member(&c->scan, &name, &has); members++) {
         if (!has)
             return true;
-        if (!check_name(c, name, hashes, members) || !check_value(c))
+        if (!check_name(c, name, hashes, members) || !check_member(c, name, object))
             return false;
         c->fault.pointer[parent] = '\0';
     }
     return refuse_syntax(c);
 }
 
-static bool check_array(struct check *c)
+static bool check_array(struct check *c, struct json_object *array)
 {
     size_t parent = strlen(c->fault.pointer);
+    struct json_object *value;
     bool has;
 
     json_array(&c->scan);
@@ -116,44 +137,84 @@ static bool check_array(struct check *c)
         if (!has)
             return true;
         pointer_append_index(c->fault.pointer, sizeof(c->fault.pointer), index);
-        if (!check_value(c))
+        if (!check_value(c, &value))
             return false;
+        if (!json_tree_add(array, NULL, value))
+            return refuse_memory(c);
         c->fault.pointer[parent] = '\0';
     }
     return refuse_syntax(c);
 }
 
-static bool check_value(struct check *c)
+static bool check_container(struct check *c, bool is_object, struct json_object **ret_value)
 {
-    char first = json_peek(&c->scan);
-    struct name text;
-    bool is_good;
+    struct json_object *container;
 
-    if (first == '"')
-        return json_string(&c->scan, &text) ? check_text(c, text) : refuse_syntax(c);
-    if (first != '{' && first != '[')
-        return json_skip(&c->scan) || refuse_syntax(c);
     if (c->depth == c->depth_max)
         return refuse(c, "nested deeper than %u levels", c->depth_max);
+    container = json_tree_container(is_object);
+    if (!container)
+        return refuse_memory(c);
     c->depth++;
-    is_good = first == '{' ? check_object(c) : check_array(c);
+    if (!(is_object ? check_object(c, container) : check_array(c, container))) {
+        json_tree_free(container);
+        return false;
+    }
     c->depth--;
-    return is_good;
+    *ret_value = container;
+    return true;
 }
 
-int json_check(const char *text, size_t bytes, unsigned depth_max, struct request_fault *ret_fault)
+static bool check_value(struct check *c, struct json_object **ret_value)
+{
+    char first = json_peek(&c->scan);
+    const char *start = c->scan.text + c->scan.at;
+    struct name text;
+
+    if (first == '{' || first == '[')
+        return check_container(c, first == '{', ret_value);
+    if (first == '"') {
+        if (!json_string(&c->scan, &text))
+            return refuse_syntax(c);
+        if (!check_text(c, text))
+            return false;
+        *ret_value = json_tree_text(text);
+    } else {
+        if (!json_skip(&c->scan))
+            return refuse_syntax(c);
+        if (first == 'n') {
+            *ret_value = NULL;
+            return true;
+        }
+        *ret_value = first == 't' || first == 'f'
+                         ? json_tree_flag(first == 't')
+                         : json_tree_number(start, (size_t)(c->scan.text + c->scan.at - start));
+    }
+    return *ret_value || refuse_memory(c);
+}
+
+int json_check(const char *text, size_t bytes, unsigned depth_max, struct json_object **ret_root,
+               struct request_fault *ret_fault)
 {
     struct check check = {.depth_max = depth_max};
+    struct json_object *root = NULL;
     char *copy = malloc(bytes + 1);
     bool is_good;
 
     if (!copy)
         return ERROR_NO_MEMORY;
     memcpy(copy, text, bytes);
+    copy[bytes] = '\0'; /* where strtod stops */
     json_init(&check.scan, copy, bytes, depth_max);
-    is_good = check_value(&check) && (json_end(&check.scan) || refuse_syntax(&check));
+    is_good = check_value(&check, &root) && (json_end(&check.scan) || refuse_syntax(&check));
     free(copy);
-    if (!is_good)
-        *ret_fault = check.fault;
-    return is_good ? 0 : ERROR_REQUEST;
+    if (is_good) {
+        *ret_root = root;
+        return 0;
+    }
+    json_tree_free(root);
+    if (check.has_no_memory)
+        return ERROR_NO_MEMORY;
+    *ret_fault = check.fault;
+    return ERROR_REQUEST;
 }

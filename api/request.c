@@ -1,6 +1,5 @@
-/* json_check decides whether the text is JSON at all; json-c then parses what is known to be good; the rest of this
- * file holds each member against the tables of analyses and options. All faults are gathered, up to REQUEST_FAULTS_MAX.
- */
+/* json_check makes a tree of the text, or says why it is none; the rest of this file holds each member against the
+ * tables of analyses and options. All faults are gathered, up to REQUEST_FAULTS_MAX. */
 #include "api/request.h"
 
 #include <inttypes.h>
@@ -415,7 +414,6 @@ int job_request_parse_with(const char *json, size_t bytes, size_t parts, struct 
 {
     struct request_faults own = {.count = 0};
     struct job_request *request = NULL;
-    struct json_tokener *tokener = NULL;
     struct json_object *root = NULL;
     int rc = 0;
 
@@ -427,27 +425,18 @@ int job_request_parse_with(const char *json, size_t bytes, size_t parts, struct 
         request_fault_add(faults, "", "too long");
         goto out;
     }
-    rc = json_check(json, bytes, REQUEST_DEPTH_MAX, &faults->items[0]);
+    rc = json_check(json, bytes, REQUEST_DEPTH_MAX, &root, &faults->items[0]);
     faults->count = rc == ERROR_REQUEST;
     faults->has_no_memory = rc == ERROR_NO_MEMORY;
     if (rc)
         goto out;
     request = calloc(1, sizeof(*request));
-    tokener = json_tokener_new_ex(REQUEST_DEPTH_MAX + 2);
-    if (!request || !tokener) {
+    if (!request) {
         faults->has_no_memory = true;
         goto out;
     }
     options_init(&request->compare.options);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    root = json_tokener_parse_ex(tokener, json, (int)bytes);
-    /* A bare number has no end of its own: json-c waits for one. */
-    if (!root && json_tokener_get_error(tokener) == json_tokener_continue)
-        root = json_tokener_parse_ex(tokener, "", -1);
-    if (!root && json_tokener_get_error(tokener) != json_tokener_success)
-        request_fault_add(faults, "", "not JSON: %s", json_tokener_error_desc(json_tokener_get_error(tokener)));
-    else
-        parse_members(root, parts, request, faults);
+    parse_members(root, parts, request, faults);
 out:
     if (faults->has_no_memory) {
         faults->count = 0;
@@ -461,8 +450,6 @@ out:
     }
     job_request_free(request);
     json_object_put(root);
-    if (tokener)
-        json_tokener_free(tokener);
     return rc;
 }
 

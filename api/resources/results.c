@@ -36,7 +36,10 @@ void reply_no_result(struct response *response, const struct request *request, s
     if (job.state == JOB_FAILED) {
         char *failure = job_failure_text(job.error);
 
-        problem_reply_extra(response, request, PROBLEM_JOB_FAILED, "the job failed", "error", failure);
+        if (failure)
+            problem_reply_extra(response, request, PROBLEM_JOB_FAILED, "the job failed", "error", failure);
+        else
+            problem_reply(response, request, PROBLEM_BUSY, "out of memory");
         free(failure);
     } else if (job.state == JOB_CANCELLED) {
         problem_reply(response, request, PROBLEM_JOB_CANCELLED, "the job was cancelled");

@@ -98,9 +98,14 @@ static bool read_query(const struct request *request, struct tensor_query *query
     if (include && *include) {
         char *text = strdup(include); /* the list's type does not borrow */
         struct patterns patterns = {&text, 1};
-        int rc = text ? pattern_set_new(&patterns, &query->include, &err) : ERROR_NO_MEMORY;
+        int rc = text ? pattern_set_new(&patterns, &query->include, &err)
+                      : error_set(&err, ERROR_NO_MEMORY, "out of memory");
 
         free(text);
+        if (rc == ERROR_NO_MEMORY) {
+            problem_reply_error(response, request, &err);
+            return false;
+        }
         if (rc) {
             problem_reply(response, request, PROBLEM_INVALID_PARAMETER, "include: %s", err.text);
             return false;

@@ -189,7 +189,10 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
     request_id_choose(request_header(request, "X-Request-Id"), request->id);
     trace_continue(request_header(request, "traceparent"), request->traceparent);
     if (target_parse(target, &exchange->target, &err)) {
-        problem_reply(&exchange->response, request, PROBLEM_BAD_REQUEST, "%s", err.text);
+        if (err.code == ERROR_NO_MEMORY)
+            problem_reply_error(&exchange->response, request, &err);
+        else
+            problem_reply(&exchange->response, request, PROBLEM_BAD_REQUEST, "%s", err.text);
         return answer_early(exchange);
     }
     request->path = exchange->target.path;

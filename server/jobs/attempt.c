@@ -107,10 +107,12 @@ static void take_progress(struct slot *slot, struct json_object *message)
 static char *copy_object(struct json_object *message, const char *member)
 {
     struct json_object *object;
+    const char *text;
 
     if (!json_object_object_get_ex(message, member, &object) || !json_object_is_type(object, json_type_object))
         return NULL;
-    return strdup(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    return text ? strdup(text) : NULL;
 }
 
 /* True when the message ends the conversation. */
@@ -416,6 +418,10 @@ static void settle_done(struct slot *slot, const struct job_claim *claim, struct
 
     if (!rc) {
         finish(slot, claim, &end, NULL);
+        return;
+    }
+    if (rc == ERROR_NO_MEMORY) { /* ours: the job kept to its own limit */
+        release(slot, claim, RELEASE_INTERRUPTED, "the service had no memory for its result");
         return;
     }
     failed.code = rc;

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/json_check.h"
+
 enum { READ_BYTES = 65536, NESTING_MAX = 16 };
 
 void channel_init(struct channel *channel, int fd, size_t line_max)
@@ -140,16 +142,11 @@ static int fill(struct channel *channel, bool wait, struct error *err)
 
 static int parse(const char *line, size_t bytes, struct json_object **ret, struct error *err)
 {
-    struct json_tokener *tokener = json_tokener_new_ex(NESTING_MAX);
-    struct json_object *message;
+    struct json_object *message = NULL;
+    struct request_fault fault;
 
-    if (!tokener)
+    if (json_check(line, bytes, NESTING_MAX, &message, &fault) == ERROR_NO_MEMORY)
         return error_set(err, ERROR_NO_MEMORY, "no memory for a message");
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    message = json_tokener_parse_ex(tokener, line, (int)bytes);
-    if (json_tokener_get_error(tokener) == json_tokener_continue) /* a bare number ends where the text ends */
-        message = NULL;
-    json_tokener_free(tokener);
     if (!json_object_is_type(message, json_type_object)) {
         json_object_put(message);
         return error_set(err, ERROR_FORMAT, "a worker sent what is no message");

@@ -7,6 +7,7 @@ char *job_error_text(enum problem problem, const char *detail)
 {
     const struct problem_type *type = &problem_types[problem];
     struct json_object *root = json_object_new_object();
+    const char *shown;
     char *text;
 
     if (!root)
@@ -15,7 +16,8 @@ char *job_error_text(enum problem problem, const char *detail)
     json_object_object_add(root, "status", json_object_new_int(type->status));
     json_object_object_add(root, "title", json_object_new_string(type->title));
     json_object_object_add(root, "detail", json_object_new_string(detail));
-    text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    shown = json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    text = shown ? strdup(shown) : NULL;
     json_object_put(root);
     return text;
 }

@@ -1,8 +1,9 @@
 """Starts, watches and stops the real service, for the programs of this directory. Python's standard library only.
 
 Everything lies in one scratch directory, which goes with it. Every process that is signalled is one that this module
-started, or that one's child, and is signalled by its id.
+started, or that one's child, and is signalled by its id. The service does not outlive the program that started it.
 """
+import ctypes
 import http.client
 import json
 import os
@@ -20,6 +21,11 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RELEASE = ROOT / "build/release/diffaid"
 NO_REPLY = (OSError, http.client.HTTPException)  # the service went away, or has not come yet
+
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through every `with`
 
 
 def say(text):
@@ -41,6 +47,15 @@ def write_model(path, tensors):
         at += 4 * len(numbers)
     header = json.dumps(entries).encode()
     pathlib.Path(path).write_bytes(struct.pack("<Q", len(header)) + header + b"".join(data))
+
+
+def write_many_tensors(path, count):
+    """A model of that many tensors of one element each, with long names: little data and a large header."""
+    header = "{" + ",".join(f'"layers.{i}.{"x" * 60}":{{"dtype":"F32","shape":[1],"data_offsets":[{4 * i},{4 * i + 4}]}}'
+                            for i in range(count)) + "}"
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header.encode())
+        file.truncate(8 + len(header) + 4 * count)
 
 
 def write_long_model(path, elements=6 << 30):
@@ -113,12 +128,12 @@ class Client:
 class Service:
     """The service in a scratch directory of its own: models/, state/, log. Restarted, it keeps its port."""
 
-    def __init__(self, binary=RELEASE, flags=(), environment=None, state=None, before_exec=None):
+    def __init__(self, binary=RELEASE, flags=(), environment=None, state=None, models=None, before_exec=None):
         self.binary, self.flags, self.environment = str(binary), list(flags), environment or {}
         self.before_exec = before_exec  # in the child, for limits
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="diffaid-soak-"))
-        self.models, self.state = self.scratch / "models", pathlib.Path(state or self.scratch / "state")
-        self.models.mkdir()
+        self.models, self.state = pathlib.Path(models or self.scratch / "models"), pathlib.Path(state or self.scratch / "state")
+        self.models.mkdir(exist_ok=True)
         self.log_path = self.scratch / "log"
         self.process, self.port = None, 0
 
@@ -129,7 +144,10 @@ class Service:
         if self.process and self.process.poll() is None:
             self.kill()
         if kind:
-            say(f"--- the end of the service's log:\n{self.log_tail()}")
+            kept = ROOT / "build/soak/failed.log"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self.log_path, kept)
+            say(f"--- the end of the service's log ({kept}):\n{self.log_tail()}")
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def log_tail(self, lines=30):
@@ -137,6 +155,11 @@ class Service:
 
     def log_has(self, text):
         return text in self.log_path.read_text(errors="replace")
+
+    def child_begins(self):
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if self.before_exec:
+            self.before_exec()
 
     def spawn(self, *flags):
         """Starts the process and does not wait for it."""
@@ -146,7 +169,7 @@ class Service:
         self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env={**os.environ, **self.environment}, preexec_fn=self.before_exec)
+                                            env={**os.environ, **self.environment}, preexec_fn=self.child_begins)
 
     def start(self, *flags, seconds=30):
         """Starts and waits until /readyz says 200. Returns the seconds that took."""

@@ -99,6 +99,8 @@ class Workload:
         except NO_REPLY:
             self.history.unanswered_one("job")
             raise
+        if reply.status == 503:  # too late to be told is not the same as not done
+            self.history.unanswered_one("job")
         # An upload may have been deleted by another client since: then the job is refused.
         if self.history.answered("submit", reply, 200, 202, *((422, 404) if kind == "upload" else ())) and reply.status < 300:
             job = reply.json()["id"]
@@ -152,6 +154,8 @@ class Workload:
         except NO_REPLY:
             self.history.unanswered_one("upload")
             raise
+        if reply.status == 503:
+            self.history.unanswered_one("upload")
         if self.history.answered("upload", reply, 201):
             upload = reply.json()
             if upload["sha256"] != self.sha256:

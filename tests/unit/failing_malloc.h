@@ -20,8 +20,9 @@
 #ifndef HAS_SANITIZER
 
 static bool is_counting;
-static long countdown; /* the allocation that fails when it reaches 0 */
-static long live;      /* blocks allocated minus blocks freed, while counting */
+static bool is_sparing; /* counts, and lets nothing fail: for the test's own fakes */
+static long countdown;  /* the allocation that fails when it reaches 0 */
+static long live;       /* blocks allocated minus blocks freed, while counting */
 
 /* dlsym may allocate before it has found the real functions. */
 static char early[4096];
@@ -34,7 +35,7 @@ static void *real(const char *name)
 
 static bool fails(void)
 {
-    if (!is_counting || countdown-- != 0)
+    if (!is_counting || is_sparing || countdown-- != 0)
         return false;
     errno = ENOMEM;
     return true;

@@ -97,6 +97,20 @@ int model_keep(struct model *model, void *chunk)
     return 0;
 }
 
+int model_keep_arena(struct model *model, struct arena *arena)
+{
+    void **grown = reallocarray(model->chunks, model->chunk_count + arena->count + 1, sizeof(*grown));
+
+    if (!grown)
+        return ERROR_NO_MEMORY;
+    model->chunks = grown;
+    for (size_t i = 0; i < arena->count; i++)
+        grown[model->chunk_count++] = arena->blocks[i];
+    arena->count = 0;
+    arena_done(arena);
+    return 0;
+}
+
 static int duplicate(const struct model *model, const struct tensor *a, const struct tensor *b, struct error *err)
 {
     char tensor[NAME_PRINTABLE_BYTES], one[NAME_PRINTABLE_BYTES], two[NAME_PRINTABLE_BYTES];

@@ -4,7 +4,8 @@
 FROM debian:trixie-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
         cmake ninja-build gcc libc6-dev pkgconf \
-        libmicrohttpd-dev libjson-c-dev libsqlite3-dev libpcre2-dev libssl-dev libseccomp-dev
+        libmicrohttpd-dev libjson-c-dev libsqlite3-dev libpcre2-dev libssl-dev \
+        zlib1g-dev libminizip-dev libseccomp-dev
 WORKDIR /src
 COPY CMakeLists.txt CMakePresets.json openapi.yaml ./
 COPY core core
@@ -17,7 +18,8 @@ RUN cmake --preset release -DBUILD_TESTING=OFF \
 FROM debian:trixie-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        libmicrohttpd12t64 libjson-c5 libsqlite3-0 libpcre2-8-0 libssl3t64 libseccomp2 \
+        libmicrohttpd12t64 libjson-c5 libsqlite3-0 libpcre2-8-0 libssl3t64 \
+        zlib1g libminizip1t64 libseccomp2 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
     && useradd --uid 10001 --home-dir /var/lib/diffaid --create-home --shell /usr/sbin/nologin diffaid \
     && mkdir /models

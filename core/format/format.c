@@ -14,6 +14,8 @@
 const struct format *const formats[] = {
     &safetensors_format,
     &gguf_format,
+    &torch_zip_format,
+    &torch_legacy_format,
 };
 const size_t format_count = sizeof(formats) / sizeof(formats[0]);
 
@@ -24,7 +26,7 @@ static const struct {
     const char *what;
 } look_alikes[] = {
     {"version https://git-lfs", 0, "a Git LFS pointer, not the file it points at (git lfs pull fetches it)"},
-    {"PK\x03\x04", 0, "a ZIP archive, as PyTorch and NumPy (.npz) write them"},
+    {"PK\x03\x04", 0, "a ZIP archive, as NumPy (.npz) writes them"},
     {"\x93NUMPY", 0, "a NumPy array"},
     {"\x89HDF\r\n\x1a\n", 0, "HDF5"},
     {"\x80\x02", 0, "a Python pickle"},

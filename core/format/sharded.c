@@ -222,7 +222,17 @@ static int extra_tensor(struct model *model, const struct tensor *tensor, size_t
     return 0;
 }
 
-/* Index and tensors are both in canonical order: one walk along both. Shard i of the index is file i of the model. */
+/* Whether the file, or the one that it is a member of, is the one that the index names. */
+static bool lies_in(const struct model *model, uint32_t source, struct name file)
+{
+    const char *uri = model->files[source].source->uri;
+    const size_t bytes = strlen(uri);
+
+    return bytes >= file.bytes && memcmp(uri + bytes - file.bytes, file.text, file.bytes) == 0 &&
+           (bytes == file.bytes || uri[bytes - file.bytes - 1] == '/');
+}
+
+/* Index and tensors are both in canonical order: one walk along both. */
 static int check_map(struct model *model, const struct shard_index *index, struct error *err)
 {
     size_t t = 0, extras = 0;
@@ -240,7 +250,7 @@ static int check_map(struct model *model, const struct shard_index *index, struc
             break;
         if (t == model->tensor_count || order != 0)
             return wrong_shard(model, index, entry, NULL, err);
-        if (model->tensors[t].extent.source != entry->file)
+        if (!lies_in(model, model->tensors[t].extent.source, index->files[entry->file]))
             return wrong_shard(model, index, entry, &model->tensors[t], err);
         total += model->tensors[t++].extent.bytes;
     }

@@ -27,7 +27,15 @@ static const struct kind {
     bool is_usual_only; /* files of that suffix under other names are no weights */
 } kinds[] = {
     {"safetensors", ".safetensors", ".safetensors.index.json", {"model", "diffusion_pytorch_model"}, false},
+    {"PyTorch",
+     ".bin",
+     ".bin.index.json",
+     {"pytorch_model", "diffusion_pytorch_model", "adapter_model", "model"},
+     true},
     {"gguf", ".gguf", NULL, {"model"}, false},
+    {"PyTorch", ".pt", NULL, {"model"}, false},
+    {"PyTorch", ".pth", NULL, {"model"}, false},
+    {"PyTorch", ".ckpt", NULL, {"model"}, false},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
@@ -97,7 +105,7 @@ static int compare_names(const void *a, const void *b)
 
 static bool is_foreign(const char *name)
 {
-    static const char *const suffixes[] = {".bin", ".pt", ".pth", ".ckpt", ".onnx", ".h5", ".msgpack", ".npz"};
+    static const char *const suffixes[] = {".bin", ".onnx", ".h5", ".msgpack", ".npz"};
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (has_suffix(name, suffixes[i]))
@@ -338,13 +346,14 @@ int directory_choose(int dir_fd, const struct limits *limits, struct directory_c
         rc = listing.indexes[k].count > 0 ? choose_index(&listing.indexes[k], &kinds[k], &choice, err)
                                           : choose_weights(&listing.weights[k], &kinds[k], &choice, err);
     else if (listing.foreign)
-        rc = error_set(err, ERROR_NO_MODEL,
-                       "no model lies in this directory: no .safetensors or .gguf file and no index (%s is of a format "
-                       "that this build does not read in a directory)",
-                       name_printable(name_of(listing.foreign), printable));
+        rc = error_set(
+            err, ERROR_NO_MODEL,
+            "no model lies in this directory: no weights that this build reads and no index (%s is of a format "
+            "that this build does not read in a directory)",
+            name_printable(name_of(listing.foreign), printable));
     else
         rc = error_set(err, ERROR_NO_MODEL,
-                       "no model lies in this directory: no .safetensors or .gguf file and no index");
+                       "no model lies in this directory: no weights that this build reads and no index");
     if (rc)
         goto out;
     *ret_choice = choice;

@@ -15,7 +15,9 @@ struct name_index;
 
 struct model_file {
     struct source *source;
-    void *header; /* the bytes that names and metadata are borrowed from; owned */
+    void *header;          /* the bytes that names and metadata are borrowed from; owned */
+    bool is_member;        /* a compressed member of the file before it that is none: not a file of its own */
+    uint64_t member_bytes; /* that it takes there */
 };
 
 struct metadata_entry {
@@ -80,6 +82,9 @@ struct model {
  * index, one file, or several shards). Errors name the file, the tensor and the offset. */
 int model_open(const struct place *place, const struct limits *limits, struct model **ret_model, struct error *err);
 void model_close(struct model *model);
+
+/* Files as the file system has them. */
+size_t model_count_files(const struct model *model);
 
 /* The tensor of that name, or NULL; by hash. */
 const struct tensor *model_find(const struct model *model, struct name name);

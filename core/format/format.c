@@ -12,10 +12,7 @@
 #include "core/model/directory.h"
 
 const struct format *const formats[] = {
-    &safetensors_format,
-    &gguf_format,
-    &torch_zip_format,
-    &torch_legacy_format,
+    &safetensors_format, &gguf_format, &torch_zip_format, &torch_legacy_format, &npy_format, &npz_format,
 };
 const size_t format_count = sizeof(formats) / sizeof(formats[0]);
 
@@ -26,8 +23,7 @@ static const struct {
     const char *what;
 } look_alikes[] = {
     {"version https://git-lfs", 0, "a Git LFS pointer, not the file it points at (git lfs pull fetches it)"},
-    {"PK\x03\x04", 0, "a ZIP archive, as NumPy (.npz) writes them"},
-    {"\x93NUMPY", 0, "a NumPy array"},
+    {"PK\x03\x04", 0, "a ZIP archive"},
     {"\x89HDF\r\n\x1a\n", 0, "HDF5"},
     {"\x80\x02", 0, "a Python pickle"},
     {"\x80\x04", 0, "a Python pickle"},

@@ -54,6 +54,8 @@ static const struct tensor *find(const struct model *model, const char *name)
     static const char *const above[] = {"", "model.", "state_dict.", "params."};
     char text[PATH_BYTES];
 
+    if (strcmp(name, "-") == 0) /* an array alone has no name */
+        name = "array";
     for (size_t i = 0; i < sizeof(above) / sizeof(above[0]); i++) {
         const struct tensor *tensor;
 
@@ -94,7 +96,7 @@ static bool ends_with(const char *text, const char *end)
 
 static bool is_read_here(const char *path)
 {
-    static const char *const suffixes[] = {".safetensors", ".gguf", ".pt", ".pth", ".ckpt", ".bin"};
+    static const char *const suffixes[] = {".safetensors", ".gguf", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz"};
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (ends_with(path, suffixes[i]))

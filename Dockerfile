@@ -5,7 +5,7 @@ FROM debian:trixie-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
         cmake ninja-build gcc libc6-dev pkgconf \
         libmicrohttpd-dev libjson-c-dev libsqlite3-dev libpcre2-dev libssl-dev libseccomp-dev \
-        libcurl4-openssl-dev zlib1g-dev
+        libcurl4-openssl-dev zlib1g-dev libminizip-dev
 WORKDIR /src
 COPY CMakeLists.txt CMakePresets.json openapi.yaml ./
 COPY core core
@@ -19,7 +19,7 @@ FROM debian:trixie-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         libmicrohttpd12t64 libjson-c5 libsqlite3-0 libpcre2-8-0 libssl3t64 libseccomp2 \
-        libcurl4t64 ca-certificates zlib1g \
+        libcurl4t64 ca-certificates zlib1g libminizip1t64 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
     && useradd --uid 10001 --home-dir /var/lib/diffaid --create-home --shell /usr/sbin/nologin diffaid \
     && mkdir /models

@@ -224,7 +224,7 @@ static void write_models(const struct comparison *c, struct writer *w)
                                              : "intermediate");
         write_text(w, "uri", model->uri);
         write_text(w, "format", model->format->name);
-        write_u64(w, "files", model->file_count);
+        write_u64(w, "files", model_count_files(model));
         write_u64(w, "bytes", model->bytes);
         write_u64(w, "tensors", model->tensor_count);
         write_u64(w, "parameters", model->parameters);
@@ -301,7 +301,7 @@ void comparison_headline(const struct comparison *c, char *out, size_t size)
     if (c->model_count == 1) {
         snprintf(out, size, "%zu %s, %" PRIu64 " parameters, %" PRIu64 " bytes in %zu %s", c->models[0]->tensor_count,
                  plural(c->models[0]->tensor_count), c->models[0]->parameters, c->models[0]->bytes,
-                 c->models[0]->file_count, c->models[0]->file_count == 1 ? "file" : "files");
+                 model_count_files(c->models[0]), model_count_files(c->models[0]) == 1 ? "file" : "files");
         return;
     }
     switch (c->verdict) {

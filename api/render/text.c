@@ -272,8 +272,8 @@ static void put_headline(const struct comparison *c, const struct render_options
     if (c->model_count == 1) {
         put_name(output, name_of(c->models[0]->uri));
         put(output, ": %zu tensors, %" PRIu64 " parameters, %" PRIu64 " bytes in %zu %s\n", c->models[0]->tensor_count,
-            c->models[0]->parameters, c->models[0]->bytes, c->models[0]->file_count,
-            c->models[0]->file_count == 1 ? "file" : "files");
+            c->models[0]->parameters, c->models[0]->bytes, model_count_files(c->models[0]),
+            model_count_files(c->models[0]) == 1 ? "file" : "files");
         return;
     }
     comparison_headline(c, headline, sizeof(headline));

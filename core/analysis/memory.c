@@ -3,6 +3,7 @@
  *   files = tensors + excluded − shared + overhead, exactly: shared are bytes that several tensors lie on, overhead
  * those that no tensor does (headers, alignment, padding), excluded those of tensors that the selection leaves out. */
 #include "core/analysis/memory.h"
+#include "core/decode/decoder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,11 @@ static size_t first_side(const struct comparison *c)
     return c->model_count > 1 ? 0 : 1;
 }
 
+static const struct model_file *file_of(const struct model *model, const struct extent *extent)
+{
+    return &model->files[extent->source];
+}
+
 static int compare_extents(const void *left, const void *right)
 {
     const struct extent *a = left, *b = right;
@@ -60,29 +66,36 @@ static int compare_extents(const void *left, const void *right)
     return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
-/* Bytes of the files that at least one tensor lies on. */
-static int covered_bytes(const struct model *model, uint64_t *ret_bytes, struct error *err)
+/* Bytes that at least one tensor lies on, and how many of the files' they are: compressed members take fewer. */
+static int covered_bytes(const struct model *model, uint64_t *ret_bytes, uint64_t *ret_stored, struct error *err)
 {
     struct extent *extents = calloc(model->tensor_count + 1, sizeof(*extents));
-    uint64_t covered = 0, end = 0;
+    uint64_t covered = 0, stored = 0, end = 0;
 
     if (!extents)
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
-    for (size_t t = 0; t < model->tensor_count; t++)
+    for (size_t t = 0; t < model->tensor_count; t++) {
         extents[t] = model->tensors[t].extent;
+        extents[t].bytes = decoder_reach(&model->tensors[t]);
+    }
     qsort(extents, model->tensor_count, sizeof(*extents), compare_extents);
     for (size_t t = 0; t < model->tensor_count; t++) {
         uint64_t from = extents[t].offset, to = from + extents[t].bytes;
 
-        if (t == 0 || extents[t].source != extents[t - 1].source)
+        if (t == 0 || extents[t].source != extents[t - 1].source) {
             end = 0;
+            stored += file_of(model, &extents[t])->member_bytes;
+        }
         if (to <= end)
             continue;
         covered += to - (from > end ? from : end);
+        if (!file_of(model, &extents[t])->is_member)
+            stored += to - (from > end ? from : end);
         end = to;
     }
     free(extents);
     *ret_bytes = covered;
+    *ret_stored = stored;
     return 0;
 }
 
@@ -109,8 +122,8 @@ static int gather_side(const struct comparison *c, const struct compare_env *env
 {
     const struct model *m = c->models[model];
     bool *is_first = memory_first_uses(c, model);
-    uint64_t covered = 0, all = 0;
-    int rc = is_first ? covered_bytes(m, &covered, err) : error_set(err, ERROR_NO_MEMORY, "out of memory");
+    uint64_t covered = 0, stored = 0, all = 0;
+    int rc = is_first ? covered_bytes(m, &covered, &stored, err) : error_set(err, ERROR_NO_MEMORY, "out of memory");
 
     if (rc) {
         free(is_first);
@@ -126,8 +139,8 @@ static int gather_side(const struct comparison *c, const struct compare_env *env
     free(is_first);
     side->files = m->bytes;
     side->excluded = all - side->tensors;
-    side->shared = all - covered;
-    side->overhead = m->bytes - covered;
+    side->shared = all > covered ? all - covered : 0; /* views may leave gaps */
+    side->overhead = m->bytes - stored;
     side->cache = kv_cache_of(m);
     return savings_find(c, env, model, &side->savings, err);
 }

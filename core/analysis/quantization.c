@@ -246,6 +246,52 @@ static bool write_dtypes(const struct comparison *c, struct writer *w, const cha
     return totals.count > 1;
 }
 
+/* What llama.cpp calls the mixtures of types that it writes (llama.h, enum llama_ftype). */
+static const char *const file_types[] = {
+    [0] = "F32",     [1] = "F16",     [2] = "Q4_0",       [3] = "Q4_1",    [7] = "Q8_0",     [8] = "Q5_0",
+    [9] = "Q5_1",    [10] = "Q2_K",   [11] = "Q3_K_S",    [12] = "Q3_K_M", [13] = "Q3_K_L",  [14] = "Q4_K_S",
+    [15] = "Q4_K_M", [16] = "Q5_K_S", [17] = "Q5_K_M",    [18] = "Q6_K",   [19] = "IQ2_XXS", [20] = "IQ2_XS",
+    [21] = "Q2_K_S", [22] = "IQ3_XS", [23] = "IQ3_XXS",   [24] = "IQ1_S",  [25] = "IQ4_NL",  [26] = "IQ3_S",
+    [27] = "IQ3_M",  [28] = "IQ2_S",  [29] = "IQ2_M",     [30] = "IQ4_XS", [31] = "IQ1_M",   [32] = "BF16",
+    [36] = "TQ1_0",  [37] = "TQ2_0",  [38] = "MXFP4_MOE",
+};
+
+/* The value of general.file_type, a number; .text NULL where the file does not say. */
+static struct name file_type_of(const struct model *model)
+{
+    for (size_t i = 0; i < model->metadata_count; i++)
+        if (name_equal(model->metadata[i].key, name_of("general.file_type")))
+            return model->metadata[i].value;
+    return (struct name){0};
+}
+
+static void write_file_type(const struct model *model, struct writer *w, const char *key)
+{
+    const struct name value = file_type_of(model);
+    unsigned number = 0;
+
+    for (uint32_t c = 0; c < value.bytes && number < 1000; c++)
+        number = number * 10 + (unsigned)(value.text[c] - '0');
+    if (!value.text)
+        write_null(w, key, "the file does not say");
+    else if (number < sizeof(file_types) / sizeof(file_types[0]) && file_types[number])
+        write_text(w, key, file_types[number]);
+    else
+        write_named(w, key, value);
+}
+
+static void write_file_types(const struct comparison *c, struct writer *w)
+{
+    const struct model *a = c->models[0], *b = c->models[c->model_count - 1];
+
+    if (!file_type_of(a).text && !file_type_of(b).text)
+        return;
+    write_object(w, "file_type");
+    write_file_type(a, w, "baseline");
+    write_file_type(b, w, "candidate");
+    write_end(w);
+}
+
 static void write_damaged(const struct comparison *c, const struct quantization_state *state, struct writer *w)
 {
     write_array(w, "most_damaged");
@@ -333,6 +379,7 @@ static void write(const struct comparison *c, const void *opaque, struct writer 
     else
         write_figure(w, "cosine", has_values ? (state->noise == 0 ? 1 : fmax(-1, fmin(1, cosine))) : NAN,
                      has_values ? "one side is all zero" : "nothing compared");
+    write_file_types(c, w);
     write_object(w, "dtypes");
     write_dtypes(c, w, "baseline", 0);
     is_mixed = write_dtypes(c, w, "candidate", c->model_count - 1);

@@ -35,6 +35,9 @@ void decoder_decode(const struct tensor *tensor, const uint8_t *stored, uint64_t
 int decoder_read_bytes(const struct model *model, const struct tensor *tensor, uint64_t offset, size_t bytes, void *out,
                        struct error *err);
 
+/* How far from its extent's offset the tensor's bytes reach: views leave gaps, or lie on the same bytes again. */
+uint64_t decoder_reach(const struct tensor *tensor);
+
 /* Bytes of every element turned round, in granules of one element of that dtype. */
 const struct decoder *decoder_swapped(enum dtype dtype);
 

@@ -227,4 +227,16 @@ static int read_strided(const struct model *model, const struct tensor *tensor, 
     return rc;
 }
 
+uint64_t decoder_reach(const struct tensor *tensor)
+{
+    const struct strides *strides = tensor->storage ? tensor->storage->parameters : NULL;
+    uint64_t last = 0;
+
+    if (!tensor->storage || tensor->storage->decoder != &decoder_strided || tensor->shape.elements == 0)
+        return tensor->extent.bytes;
+    for (uint32_t d = 0; d < tensor->shape.rank; d++)
+        last += (tensor->shape.dims[d] - 1) * strides->steps[d];
+    return (last + 1) * (dtype_traits(tensor->dtype)->bits / 8);
+}
+
 const struct decoder decoder_strided = {.name = "strided", .read = read_strided};

@@ -12,7 +12,7 @@
 #include "core/model/directory.h"
 
 const struct format *const formats[] = {
-    &safetensors_format,
+    &safetensors_format, &gguf_format, &torch_zip_format, &torch_legacy_format, &npy_format, &npz_format,
 };
 const size_t format_count = sizeof(formats) / sizeof(formats[0]);
 
@@ -23,9 +23,7 @@ static const struct {
     const char *what;
 } look_alikes[] = {
     {"version https://git-lfs", 0, "a Git LFS pointer, not the file it points at (git lfs pull fetches it)"},
-    {"PK\x03\x04", 0, "a ZIP archive, as PyTorch and NumPy (.npz) write them"},
-    {"GGUF", 0, "GGUF"},
-    {"\x93NUMPY", 0, "a NumPy array"},
+    {"PK\x03\x04", 0, "a ZIP archive"},
     {"\x89HDF\r\n\x1a\n", 0, "HDF5"},
     {"\x80\x02", 0, "a Python pickle"},
     {"\x80\x04", 0, "a Python pickle"},
@@ -100,6 +98,15 @@ int format_open(const struct opener *opener, struct source *source, struct model
     return refuse(source, &head, err);
 }
 
+/* source stays the caller's: the model has not been handed over. */
+static void drop_model(struct model *model, const struct source *source)
+{
+    for (size_t i = 0; model && i < model->file_count; i++)
+        if (model->files[i].source == source)
+            model->files[i].source = NULL;
+    model_close(model);
+}
+
 int model_open_source(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)
 {
     char uri[NAME_PRINTABLE_BYTES];
@@ -111,14 +118,25 @@ int model_open_source(const struct opener *opener, struct source *source, struct
     rc = model_finish(model, err);
     if (rc) {
         error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
-        for (size_t i = 0; i < model->file_count; i++) /* taken on success only */
-            if (model->files[i].source == source)
-                model->files[i].source = NULL;
-        model_close(model);
+        drop_model(model, source);
         return rc;
     }
     *ret_model = model;
     return 0;
+}
+
+/* The file that opener names is the first of several: they are opened in its place. */
+static int open_set(const struct folder *folder, struct source *source, struct model *first, struct model **ret_model,
+                    struct error *err)
+{
+    const struct shard shard = first->shard;
+    int rc;
+
+    drop_model(first, source);
+    rc = sharded_open_set(folder, &shard, ret_model, err);
+    if (rc == 0)
+        source_close(source);
+    return rc;
 }
 
 /* A single file, with what lies beside it. Takes source on success. */
@@ -130,14 +148,16 @@ static int open_single(const struct opener *opener, struct source *source, struc
 
     if (rc == 0)
         rc = model_open_source(opener, source, &model, err);
+    if (rc == 0 && model->shard.total > 1) {
+        rc = open_set(&folder, source, model, ret_model, err);
+        folder_done(&folder);
+        return rc;
+    }
     if (rc == 0)
         rc = folder_read_beside(&folder, model, err);
     folder_done(&folder);
     if (rc) {
-        for (size_t i = 0; model && i < model->file_count; i++) /* taken on success only */
-            if (model->files[i].source == source)
-                model->files[i].source = NULL;
-        model_close(model);
+        drop_model(model, source);
         return rc;
     }
     *ret_model = model;

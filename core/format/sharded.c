@@ -4,10 +4,10 @@
 #include "core/format/sharded.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/format/folder.h"
 #include "core/model/directory.h"
 #include "core/model/order.h"
 
@@ -70,7 +70,17 @@ static int absorb(struct model *model, struct model *part, const struct limits *
     return 0;
 }
 
-static int open_shard(const struct folder *folder, struct name file, struct model *model, struct error *err)
+/* What a shard says of its place among the others. */
+static int check_place(const struct shard *shard, size_t at, size_t count, const char *uri, struct error *err)
+{
+    if (shard->total == 0 || (shard->total == count && shard->number == at + 1))
+        return 0;
+    return error_set(err, ERROR_FORMAT, "%s: says that it is part %" PRIu32 " of %" PRIu32 ", not %zu of %zu", uri,
+                     shard->number, shard->total, at + 1, count);
+}
+
+static int open_shard(const struct folder *folder, struct name file, size_t at, size_t count, struct model *model,
+                      struct error *err)
 {
     char uri[NAME_PRINTABLE_BYTES], shard[NAME_PRINTABLE_BYTES];
     const struct format *format;
@@ -93,6 +103,10 @@ static int open_shard(const struct folder *folder, struct name file, struct mode
         rc = error_set(err, ERROR_FORMAT, "%s: is %s, while shards before it are %s",
                        name_printable(name_of(source->uri), uri), format->name, model->format->name);
     else
+        rc = check_place(&part->shard, at, count, name_printable(name_of(source->uri), uri), err);
+    if (rc == 0 && at == 0)
+        model->shard = part->shard;
+    if (rc == 0)
         rc = absorb(model, part, folder->opener->limits, err);
     if (rc) {
         if (rc == ERROR_LIMIT)
@@ -162,7 +176,10 @@ static int open_shards(const struct folder *folder, const struct name *files, si
     model->uri = strdup(folder->opener->place->uri);
     rc = model->uri ? 0 : no_memory(err);
     for (size_t i = 0; i < count && rc == 0; i++)
-        rc = open_shard(folder, files[i], model, err);
+        rc = open_shard(folder, files[i], i, count, model, err);
+    if (rc == 0 && model->shard.tensors && model->shard.tensors != model->tensor_count)
+        rc = error_set(err, ERROR_FORMAT, "%s: its first part claims %" PRIu64 " tensors, its parts have %zu",
+                       name_printable(name_of(model->uri), uri), model->shard.tensors, model->tensor_count);
     if (rc == 0)
         rc = merge_metadata(model, err);
     if (rc == 0) {
@@ -205,7 +222,17 @@ static int extra_tensor(struct model *model, const struct tensor *tensor, size_t
     return 0;
 }
 
-/* Index and tensors are both in canonical order: one walk along both. Shard i of the index is file i of the model. */
+/* Whether the file, or the one that it is a member of, is the one that the index names. */
+static bool lies_in(const struct model *model, uint32_t source, struct name file)
+{
+    const char *uri = model->files[source].source->uri;
+    const size_t bytes = strlen(uri);
+
+    return bytes >= file.bytes && memcmp(uri + bytes - file.bytes, file.text, file.bytes) == 0 &&
+           (bytes == file.bytes || uri[bytes - file.bytes - 1] == '/');
+}
+
+/* Index and tensors are both in canonical order: one walk along both. */
 static int check_map(struct model *model, const struct shard_index *index, struct error *err)
 {
     size_t t = 0, extras = 0;
@@ -223,7 +250,7 @@ static int check_map(struct model *model, const struct shard_index *index, struc
             break;
         if (t == model->tensor_count || order != 0)
             return wrong_shard(model, index, entry, NULL, err);
-        if (model->tensors[t].extent.source != entry->file)
+        if (!lies_in(model, model->tensors[t].extent.source, index->files[entry->file]))
             return wrong_shard(model, index, entry, &model->tensors[t], err);
         total += model->tensors[t++].extent.bytes;
     }
@@ -308,6 +335,46 @@ static int open_chosen(const struct folder *folder, const struct directory_choic
     for (size_t i = 0; i < choice->file_count; i++)
         files[i] = name_of(choice->files[i]);
     rc = open_shards(folder, files, choice->file_count, ret_model, err);
+    free(files);
+    return rc;
+}
+
+int sharded_open_set(const struct folder *folder, const struct shard *shard, struct model **ret_model,
+                     struct error *err)
+{
+    const char *path = folder->opener->place->path, *slash = strrchr(path, '/'), *mark;
+    char uri[NAME_PRINTABLE_BYTES], place[64];
+    struct name *files = NULL, file = name_of(slash ? slash + 1 : path);
+    int rc = 0;
+
+    name_printable(name_of(folder->opener->place->uri), uri);
+    snprintf(place, sizeof(place), "-%05" PRIu32 "-of-%05" PRIu32, shard->number, shard->total);
+    mark = strstr(file.text, place);
+    if (!mark)
+        return error_set(err, ERROR_FORMAT, "%s: is part %" PRIu32 " of %" PRIu32 ", but its name has no \"%s\"", uri,
+                         shard->number, shard->total, place);
+    if (shard->number != 1)
+        return error_set(err, ERROR_FORMAT, "%s: is part %" PRIu32 " of %" PRIu32 "; name the first", uri,
+                         shard->number, shard->total);
+    if (shard->total > folder->opener->limits->shards)
+        return error_set(err, ERROR_LIMIT, "%s: has %" PRIu32 " parts, the limit is %" PRIu32, uri, shard->total,
+                         folder->opener->limits->shards);
+    files = calloc(shard->total, sizeof(*files));
+    if (!files)
+        return no_memory(err);
+    for (uint32_t i = 0; i < shard->total && rc == 0; i++) {
+        char *name = NULL;
+
+        if (asprintf(&name, "%.*s-%05" PRIu32 "-of-%05" PRIu32 "%s", (int)(mark - file.text), file.text, i + 1,
+                     shard->total, mark + strlen(place)) < 0)
+            rc = no_memory(err);
+        else
+            files[i] = name_of(name);
+    }
+    if (rc == 0)
+        rc = open_shards(folder, files, shard->total, ret_model, err);
+    for (uint32_t i = 0; i < shard->total; i++)
+        free((char *)files[i].text);
     free(files);
     return rc;
 }

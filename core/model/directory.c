@@ -15,11 +15,29 @@
 #include "core/model/model.h"
 #include "core/name.h"
 
-#define WEIGHTS ".safetensors"
-#define INDEX   ".safetensors.index.json"
+enum { USUAL_NAMES = 4 };
 
-static const char *const usual_names[] = {"model", "diffusion_pytorch_model"};
-enum { USUAL_NAMES = sizeof(usual_names) / sizeof(usual_names[0]) };
+/* The kinds of weight files, the first that a directory holds is taken: who converts a model leaves the older form
+ * beside the newer one. */
+static const struct kind {
+    const char *format;  /* for messages */
+    const char *weights; /* suffixes */
+    const char *index;   /* NULL: there is none */
+    const char *usual[USUAL_NAMES];
+    bool is_usual_only; /* files of that suffix under other names are no weights */
+} kinds[] = {
+    {"safetensors", ".safetensors", ".safetensors.index.json", {"model", "diffusion_pytorch_model"}, false},
+    {"PyTorch",
+     ".bin",
+     ".bin.index.json",
+     {"pytorch_model", "diffusion_pytorch_model", "adapter_model", "model"},
+     true},
+    {"gguf", ".gguf", NULL, {"model"}, false},
+    {"PyTorch", ".pt", NULL, {"model"}, false},
+    {"PyTorch", ".pth", NULL, {"model"}, false},
+    {"PyTorch", ".ckpt", NULL, {"model"}, false},
+};
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
 /* Names of one kind, sorted. */
 struct list {
@@ -28,7 +46,7 @@ struct list {
 };
 
 struct listing {
-    struct list weights, indexes;
+    struct list weights[KINDS], indexes[KINDS];
     char *foreign; /* a weight file of another format, for the message */
 };
 
@@ -42,8 +60,10 @@ static void list_done(struct list *list)
 
 static void listing_done(struct listing *listing)
 {
-    list_done(&listing->weights);
-    list_done(&listing->indexes);
+    for (size_t k = 0; k < KINDS; k++) {
+        list_done(&listing->weights[k]);
+        list_done(&listing->indexes[k]);
+    }
     free(listing->foreign);
 }
 
@@ -85,7 +105,7 @@ static int compare_names(const void *a, const void *b)
 
 static bool is_foreign(const char *name)
 {
-    static const char *const suffixes[] = {".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".h5", ".msgpack", ".npz"};
+    static const char *const suffixes[] = {".bin", ".onnx", ".h5", ".msgpack", ".npz"};
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (has_suffix(name, suffixes[i]))
@@ -93,12 +113,27 @@ static bool is_foreign(const char *name)
     return false;
 }
 
+/* Whether name is "<usual name><suffix>" or a shard of that: an optimizer's state ends like weights do. */
+static bool is_weights_name(const char *name, const struct kind *kind)
+{
+    for (size_t u = 0; kind->is_usual_only && u < USUAL_NAMES && kind->usual[u]; u++) {
+        const size_t bytes = strlen(kind->usual[u]);
+
+        if (strncmp(name, kind->usual[u], bytes) == 0 &&
+            (strcmp(name + bytes, kind->weights) == 0 || name[bytes] == '-'))
+            return true;
+    }
+    return !kind->is_usual_only;
+}
+
 static int sort_in(struct listing *listing, const char *name, const struct limits *limits, struct error *err)
 {
-    if (has_suffix(name, WEIGHTS))
-        return list_add(&listing->weights, name, limits, err);
-    if (has_suffix(name, INDEX))
-        return list_add(&listing->indexes, name, limits, err);
+    for (size_t k = 0; k < KINDS; k++) {
+        if (has_suffix(name, kinds[k].weights) && is_weights_name(name, &kinds[k]))
+            return list_add(&listing->weights[k], name, limits, err);
+        if (kinds[k].index && has_suffix(name, kinds[k].index))
+            return list_add(&listing->indexes[k], name, limits, err);
+    }
     if (is_foreign(name) && (!listing->foreign || strcmp(name, listing->foreign) < 0)) {
         char *copy = strdup(name);
 
@@ -139,10 +174,12 @@ static int read_listing(int dir_fd, const struct limits *limits, struct listing 
             rc = sort_in(listing, entry->d_name, limits, err);
     }
     closedir(dir);
-    if (rc == 0 && listing->weights.count > 0)
-        qsort(listing->weights.names, listing->weights.count, sizeof(char *), compare_names);
-    if (rc == 0 && listing->indexes.count > 0)
-        qsort(listing->indexes.names, listing->indexes.count, sizeof(char *), compare_names);
+    for (size_t k = 0; rc == 0 && k < KINDS; k++) {
+        if (listing->weights[k].count > 0)
+            qsort(listing->weights[k].names, listing->weights[k].count, sizeof(char *), compare_names);
+        if (listing->indexes[k].count > 0)
+            qsort(listing->indexes[k].names, listing->indexes[k].count, sizeof(char *), compare_names);
+    }
     return rc;
 }
 
@@ -163,17 +200,17 @@ static const char *enumerate(const struct list *list, char out[512])
 }
 
 /* The place in list of "<usual name><suffix>", by preference; count when there is none. */
-static size_t find_usual(const struct list *list, const char *suffix)
+static size_t find_usual(const struct list *list, const struct kind *kind, const char *suffix)
 {
-    for (size_t u = 0; u < USUAL_NAMES; u++)
+    for (size_t u = 0; u < USUAL_NAMES && kind->usual[u]; u++)
         for (size_t i = 0; i < list->count; i++)
-            if (strlen(list->names[i]) == strlen(usual_names[u]) + strlen(suffix) &&
-                strncmp(list->names[i], usual_names[u], strlen(usual_names[u])) == 0)
+            if (strlen(list->names[i]) == strlen(kind->usual[u]) + strlen(suffix) &&
+                strncmp(list->names[i], kind->usual[u], strlen(kind->usual[u])) == 0)
                 return i;
     return list->count;
 }
 
-/* NAME-00002-of-00005.safetensors. */
+/* NAME-00002-of-00005.SUFFIX. */
 struct shard_name {
     size_t stem_bytes; /* of NAME */
     uint64_t number, total;
@@ -196,9 +233,9 @@ static bool number_before(const char *name, size_t end, size_t *ret_start, uint6
     return true;
 }
 
-static bool parse_shard_name(const char *name, struct shard_name *ret)
+static bool parse_shard_name(const char *name, const struct kind *kind, struct shard_name *ret)
 {
-    size_t end = strlen(name) - strlen(WEIGHTS), start;
+    size_t end = strlen(name) - strlen(kind->weights), start;
 
     if (!number_before(name, end, &start, &ret->total) || start < 4 || memcmp(name + start - 4, "-of-", 4) != 0)
         return false;
@@ -209,21 +246,21 @@ static bool parse_shard_name(const char *name, struct shard_name *ret)
 }
 
 /* Whether the weights are shards of one set, all of it. *ret_is_set is false when they are no set at all. */
-static int check_shards(const struct list *weights, bool *ret_is_set, struct error *err)
+static int check_shards(const struct list *weights, const struct kind *kind, bool *ret_is_set, struct error *err)
 {
     struct shard_name first, next;
 
     *ret_is_set = false;
-    if (!parse_shard_name(weights->names[0], &first))
+    if (!parse_shard_name(weights->names[0], kind, &first))
         return 0;
     for (size_t i = 0; i < weights->count; i++)
-        if (!parse_shard_name(weights->names[i], &next) || next.total != first.total ||
+        if (!parse_shard_name(weights->names[i], kind, &next) || next.total != first.total ||
             next.stem_bytes != first.stem_bytes || memcmp(weights->names[0], weights->names[i], first.stem_bytes) != 0)
             return 0;
     *ret_is_set = true;
     /* Sorted by number already. */
     for (size_t i = 0; i < weights->count; i++) {
-        if (!parse_shard_name(weights->names[i], &next) || next.number != i + 1)
+        if (!parse_shard_name(weights->names[i], kind, &next) || next.number != i + 1)
             return error_set(err, ERROR_NO_MODEL,
                              "holds %zu shards of %" PRIu64 " and no index; shard %zu is missing or there twice",
                              weights->count, first.total, i + 1);
@@ -248,47 +285,49 @@ static int take(struct directory_choice *choice, struct list *list, size_t first
     return 0;
 }
 
-static int choose_index(struct listing *listing, struct directory_choice *choice, struct error *err)
+static int choose_index(struct list *indexes, const struct kind *kind, struct directory_choice *choice,
+                        struct error *err)
 {
-    size_t at = listing->indexes.count == 1 ? 0 : find_usual(&listing->indexes, INDEX);
+    size_t at = indexes->count == 1 ? 0 : find_usual(indexes, kind, kind->index);
     char names[512];
 
-    if (at == listing->indexes.count)
-        return error_set(err, ERROR_NO_MODEL, "holds %zu indexes (%s); name one", listing->indexes.count,
-                         enumerate(&listing->indexes, names));
+    if (at == indexes->count)
+        return error_set(err, ERROR_NO_MODEL, "holds %zu indexes (%s); name one", indexes->count,
+                         enumerate(indexes, names));
     choice->is_index = true;
-    if (listing->indexes.count > 1 && asprintf(&choice->passed_over, "holds %zu indexes; %s was read",
-                                               listing->indexes.count, listing->indexes.names[at]) < 0)
+    if (indexes->count > 1 &&
+        asprintf(&choice->passed_over, "holds %zu indexes; %s was read", indexes->count, indexes->names[at]) < 0)
         return no_memory(err);
-    return take(choice, &listing->indexes, at, 1, err);
+    return take(choice, indexes, at, 1, err);
 }
 
-static int choose_weights(struct listing *listing, struct directory_choice *choice, struct error *err)
+static int choose_weights(struct list *weights, const struct kind *kind, struct directory_choice *choice,
+                          struct error *err)
 {
-    size_t count = listing->weights.count, usual;
+    size_t count = weights->count, usual;
     char names[512];
     bool is_set;
     int rc;
 
     if (count == 1) {
         /* One file that says it is one of several is no model. */
-        rc = check_shards(&listing->weights, &is_set, err);
-        return rc ? rc : take(choice, &listing->weights, 0, 1, err);
+        rc = check_shards(weights, kind, &is_set, err);
+        return rc ? rc : take(choice, weights, 0, 1, err);
     }
-    usual = find_usual(&listing->weights, WEIGHTS);
+    usual = find_usual(weights, kind, kind->weights);
     if (usual < count) {
-        if (asprintf(&choice->passed_over, "holds %zu safetensors files and no index; only %s was read", count,
-                     listing->weights.names[usual]) < 0)
+        if (asprintf(&choice->passed_over, "holds %zu %s files and no index; only %s was read", count, kind->format,
+                     weights->names[usual]) < 0)
             return no_memory(err);
-        return take(choice, &listing->weights, usual, 1, err);
+        return take(choice, weights, usual, 1, err);
     }
-    rc = check_shards(&listing->weights, &is_set, err);
+    rc = check_shards(weights, kind, &is_set, err);
     if (rc)
         return rc;
     if (!is_set)
-        return error_set(err, ERROR_NO_MODEL, "holds %zu safetensors files and no index (%s); name one", count,
-                         enumerate(&listing->weights, names));
-    return take(choice, &listing->weights, 0, count, err);
+        return error_set(err, ERROR_NO_MODEL, "holds %zu %s files and no index (%s); name one", count, kind->format,
+                         enumerate(weights, names));
+    return take(choice, weights, 0, count, err);
 }
 
 int directory_choose(int dir_fd, const struct limits *limits, struct directory_choice *ret_choice, struct error *err)
@@ -296,21 +335,25 @@ int directory_choose(int dir_fd, const struct limits *limits, struct directory_c
     struct directory_choice choice = {0};
     struct listing listing = {0};
     char printable[NAME_PRINTABLE_BYTES];
+    size_t k = 0;
     int rc = read_listing(dir_fd, limits, &listing, err);
 
     if (rc)
         goto out;
-    if (listing.indexes.count > 0)
-        rc = choose_index(&listing, &choice, err);
-    else if (listing.weights.count > 0)
-        rc = choose_weights(&listing, &choice, err);
+    while (k < KINDS && listing.indexes[k].count == 0 && listing.weights[k].count == 0)
+        k++;
+    if (k < KINDS)
+        rc = listing.indexes[k].count > 0 ? choose_index(&listing.indexes[k], &kinds[k], &choice, err)
+                                          : choose_weights(&listing.weights[k], &kinds[k], &choice, err);
     else if (listing.foreign)
-        rc = error_set(err, ERROR_NO_MODEL,
-                       "no model lies in this directory: no .safetensors file and no index (%s is of a format "
-                       "that this build does not read)",
-                       name_printable(name_of(listing.foreign), printable));
+        rc = error_set(
+            err, ERROR_NO_MODEL,
+            "no model lies in this directory: no weights that this build reads and no index (%s is of a format "
+            "that this build does not read in a directory)",
+            name_printable(name_of(listing.foreign), printable));
     else
-        rc = error_set(err, ERROR_NO_MODEL, "no model lies in this directory: no .safetensors file and no index");
+        rc = error_set(err, ERROR_NO_MODEL,
+                       "no model lies in this directory: no weights that this build reads and no index");
     if (rc)
         goto out;
     *ret_choice = choice;

@@ -15,7 +15,7 @@ void model_close(struct model *model)
 {
     if (!model)
         return;
-    for (size_t i = 0; i < model->file_count; i++) {
+    for (size_t i = model->file_count; i-- > 0;) { /* members before what they lie in */
         source_close(model->files[i].source);
         free(model->files[i].header);
     }
@@ -38,6 +38,15 @@ void model_close(struct model *model)
     free(model->warnings);
     free(model->chunks);
     free(model);
+}
+
+size_t model_count_files(const struct model *model)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < model->file_count; i++)
+        count += !model->files[i].is_member;
+    return count;
 }
 
 static struct name_records tensor_names(const struct model *model)
@@ -94,6 +103,20 @@ int model_keep(struct model *model, void *chunk)
         return ERROR_NO_MEMORY;
     model->chunks = grown;
     grown[model->chunk_count++] = chunk;
+    return 0;
+}
+
+int model_keep_arena(struct model *model, struct arena *arena)
+{
+    void **grown = reallocarray(model->chunks, model->chunk_count + arena->count + 1, sizeof(*grown));
+
+    if (!grown)
+        return ERROR_NO_MEMORY;
+    model->chunks = grown;
+    for (size_t i = 0; i < arena->count; i++)
+        grown[model->chunk_count++] = arena->blocks[i];
+    arena->count = 0;
+    arena_done(arena);
     return 0;
 }
 
@@ -169,6 +192,6 @@ int model_finish(struct model *model, struct error *err)
             model->parameters = UINT64_MAX;
     model->bytes = 0;
     for (size_t i = 0; i < model->file_count; i++)
-        model->bytes += model->files[i].source->size;
+        model->bytes += model->files[i].is_member ? 0 : model->files[i].source->size;
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "core/arena.h"
 #include "core/error.h"
 #include "core/io/source.h"
 #include "core/limits.h"
@@ -14,7 +15,9 @@ struct name_index;
 
 struct model_file {
     struct source *source;
-    void *header; /* the bytes that names and metadata are borrowed from; owned */
+    void *header;          /* the bytes that names and metadata are borrowed from; owned */
+    bool is_member;        /* a compressed member of the file before it that is none: not a file of its own */
+    uint64_t member_bytes; /* that it takes there */
 };
 
 struct metadata_entry {
@@ -45,6 +48,12 @@ struct side_file {
     struct source *source; /* where it is not: open, unread; NULL when text is kept */
 };
 
+/* Where a file is one of several that make the model up and says so itself. */
+struct shard {
+    uint32_t number, total; /* from 1; total 0: it says nothing */
+    uint64_t tensors;       /* of the whole model, as it claims; 0: it does not */
+};
+
 struct model {
     char *uri;
     const struct format *format;
@@ -64,7 +73,8 @@ struct model {
     uint64_t parameters; /* elements of all tensors, saturating */
     struct model_warning *warnings;
     size_t warning_count;
-    void **chunks; /* other memory that lives as long as the model: dims of further shards, storages */
+    struct shard shard; /* of a model that one file is */
+    void **chunks;      /* other memory that lives as long as the model: dims of further shards, storages */
     size_t chunk_count;
 };
 
@@ -72,6 +82,9 @@ struct model {
  * index, one file, or several shards). Errors name the file, the tensor and the offset. */
 int model_open(const struct place *place, const struct limits *limits, struct model **ret_model, struct error *err);
 void model_close(struct model *model);
+
+/* Files as the file system has them. */
+size_t model_count_files(const struct model *model);
 
 /* The tensor of that name, or NULL; by hash. */
 const struct tensor *model_find(const struct model *model, struct name name);
@@ -84,6 +97,9 @@ int model_warn(struct model *model, const char *code, struct name tensor, const 
 
 /* For formats: keeps chunk, a heap block, until the model is closed (taken on success). ERROR_NO_MEMORY. */
 int model_keep(struct model *model, void *chunk);
+
+/* The same for all that was taken from an arena, which is empty then. */
+int model_keep_arena(struct model *model, struct arena *arena);
 
 /* For formats: puts tensors and metadata into order, refuses names that appear twice, builds the index and the totals.
  * Called once, after the last tensor; a format's open leaves that to model_open. */

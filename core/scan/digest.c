@@ -56,6 +56,11 @@ int digest_begin_plain(struct digest *digest, struct error *err)
     return EVP_DigestInit_ex(digest->context, digest->algorithm, NULL) ? 0 : failed(err);
 }
 
+int digest_add(struct digest *digest, const void *data, size_t bytes, struct error *err)
+{
+    return EVP_DigestUpdate(digest->context, data, bytes) ? 0 : failed(err);
+}
+
 int digest_begin(struct digest *digest, const struct tensor *tensor, struct error *err)
 {
     const struct name dtype = tensor_dtype_name(tensor);

@@ -29,6 +29,9 @@ int digest_unit(struct digest *digest, const void *data, size_t bytes, uint8_t r
 /* Of a sequence of digests alone; ends like a tensor's. */
 int digest_begin_plain(struct digest *digest, struct error *err);
 
+/* Of any bytes, between digest_begin_plain and digest_end. */
+int digest_add(struct digest *digest, const void *data, size_t bytes, struct error *err);
+
 /* Of a tensor, from its units' digests in order. */
 int digest_begin(struct digest *digest, const struct tensor *tensor, struct error *err);
 int digest_add_unit(struct digest *digest, const uint8_t unit[DIGEST_BYTES], struct error *err);

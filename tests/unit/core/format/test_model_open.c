@@ -185,8 +185,8 @@ START_TEST(a_directory_without_a_model_says_what_it_saw)
 {
     scratch_text("config.json", "{}");
     assert_refused("", ERROR_NO_MODEL, "m: no model lies in this directory");
-    scratch_text("pytorch_model.bin", "");
-    assert_refused("", ERROR_NO_MODEL, "pytorch_model.bin is of a format");
+    scratch_text("model.onnx", "");
+    assert_refused("", ERROR_NO_MODEL, "model.onnx is of a format");
 }
 END_TEST
 

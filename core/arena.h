@@ -1,0 +1,26 @@
+/* Memory that is taken bit by bit and given back at once: names, shapes and values of a file's header. */
+#ifndef CORE_ARENA_H
+#define CORE_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/name.h"
+
+struct arena {
+    void **blocks; /* heap blocks, to be kept elsewhere or freed */
+    size_t count;
+    uint64_t bytes, limit; /* taken so far, and what may be */
+    uint8_t *at, *end;     /* what is left of the last block */
+};
+
+/* Zeroed bytes, aligned for any type; NULL where memory or the limit is short. */
+void *arena_take(struct arena *arena, size_t bytes);
+void *arena_take_array(struct arena *arena, size_t count, size_t item_bytes);
+
+/* A copy of bytes, a NUL behind it; NULL as above. */
+char *arena_copy(struct arena *arena, const void *bytes, size_t count);
+
+void arena_done(struct arena *arena);
+
+#endif

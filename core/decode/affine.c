@@ -1,0 +1,58 @@
+#include "core/decode/affine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/scan/decode.h"
+
+enum { PIECE = 4096 };
+
+int affine_read_values(const struct model *model, const struct tensor *tensor, size_t count, double *out,
+                       struct error *err)
+{
+    uint8_t *stored = calloc(count + 1, 8);
+    int rc = stored ? decoder_read(model, tensor, 0, count, stored, err)
+                    : error_set(err, ERROR_NO_MEMORY, "out of memory for scales");
+
+    if (rc == 0)
+        decode_f64(tensor->dtype, stored, 0, count, out);
+    free(stored);
+    return rc;
+}
+
+static int read_affine(const struct model *model, const struct tensor *tensor, uint64_t first, size_t elements,
+                       void *out, struct error *err)
+{
+    const struct affine *affine = tensor->storage->parameters;
+    const struct strides strides = {.steps = affine->steps, .is_swapped = affine->is_swapped};
+    const struct storage moved = {.decoder = &decoder_strided, .parameters = &strides};
+    struct tensor codes = *tensor;
+    uint8_t stored[PIECE * 4];
+    double values[PIECE];
+    uint64_t inner = 1;
+
+    codes.dtype = affine->codes;
+    codes.storage = affine->is_contiguous && !affine->is_swapped ? NULL : &moved;
+    for (uint32_t d = affine->axis + 1; affine->channels > 1 && d < tensor->shape.rank; d++)
+        inner *= tensor->shape.dims[d];
+    for (size_t done = 0; done < elements;) {
+        const size_t n = elements - done < PIECE ? elements - done : PIECE;
+        int rc = decoder_read(model, &codes, first + done, n, stored, err);
+
+        if (rc)
+            return rc;
+        decode_f64(codes.dtype, stored, 0, n, values);
+        for (size_t i = 0; i < n; i++) {
+            const uint64_t channel = affine->channels > 1 ? (first + done + i) / inner % affine->channels : 0;
+            const float code = (float)values[i], scale = (float)affine->scales[channel];
+            const float zero = (float)affine->zeros[channel];
+            const float value = affine->is_float ? code * scale + zero : (code - zero) * scale;
+
+            memcpy((uint8_t *)out + (done + i) * sizeof(value), &value, sizeof(value));
+        }
+        done += n;
+    }
+    return 0;
+}
+
+const struct decoder decoder_affine = {.name = "affine", .is_encoding = true, .read = read_affine};

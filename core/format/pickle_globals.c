@@ -1,0 +1,229 @@
+/* Two tables. Nothing is executed here whatever a pickle says; but a file that would run code where others open it is
+ * not passed off as a harmless model, and what an unknown function would have made of its arguments cannot be known. */
+#include "core/format/pickle_globals.h"
+
+#include <string.h>
+
+/* Modules, with all below them. */
+static const char *const unsafe_modules[] = {
+    "os",
+    "posix",
+    "nt",
+    "sys",
+    "subprocess",
+    "pty",
+    "socket",
+    "shutil",
+    "importlib",
+    "runpy",
+    "ctypes",
+    "_ctypes",
+    "pickle",
+    "_pickle",
+    "marshal",
+    "code",
+    "codeop",
+    "pdb",
+    "bdb",
+    "webbrowser",
+    "commands",
+    "popen2",
+    "multiprocessing",
+    "threading",
+    "_thread",
+    "asyncio",
+    "signal",
+    "http",
+    "urllib",
+    "urllib2",
+    "httplib",
+    "requests",
+    "ftplib",
+    "smtplib",
+    "telnetlib",
+    "xmlrpc",
+    "pip",
+    "setuptools",
+    "pkgutil",
+    "zipimport",
+    "imp",
+    "inspect",
+    "types",
+    "platform",
+    "profile",
+    "cProfile",
+    "trace",
+    "timeit",
+    "tempfile",
+    "glob",
+    "linecache",
+    "cffi",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "torch.hub",
+    "torch.utils.cpp_extension",
+    "torch.serialization.load",
+    "torch.load",
+    "torch.jit.load",
+    "numpy.f2py",
+    "numpy.testing",
+    "numpy.distutils",
+    "numpy.load",
+    "operator",
+    "builtins",
+    "__builtin__",
+    "__builtins__",
+    "bz2",
+    "gzip",
+    "io",
+    "_io",
+    "atexit",
+    "gc",
+    "ssl",
+    "site",
+    "venv",
+    "ensurepip",
+    "doctest",
+    "unittest",
+    "lib2to3",
+    "distutils",
+    "idlelib",
+};
+
+/* Of modules that are unsafe otherwise: types and harmless functions. */
+static const char *const safe_names[] = {
+    "builtins.set",        "builtins.frozenset", "builtins.bytearray", "builtins.complex",      "builtins.dict",
+    "builtins.list",       "builtins.tuple",     "builtins.int",       "builtins.float",        "builtins.str",
+    "builtins.bytes",      "builtins.bool",      "builtins.object",    "builtins.slice",        "builtins.range",
+    "builtins.type",       "builtins.len",       "builtins.max",       "builtins.min",          "builtins.sum",
+    "builtins.abs",        "builtins.print",     "builtins.NoneType",  "types.SimpleNamespace", "types.NoneType",
+    "operator.itemgetter",
+};
+
+static const char *const callables[] = {
+    "collections.OrderedDict",
+    "collections.defaultdict",
+    "collections.Counter",
+    "collections.deque",
+    "_codecs.encode",
+    "copyreg._reconstructor",
+    "copy_reg._reconstructor",
+    "functools.partial",
+    "argparse.Namespace",
+    "types.SimpleNamespace",
+    "datetime.datetime",
+    "datetime.date",
+    "datetime.time",
+    "datetime.timedelta",
+    "datetime.timezone",
+    "decimal.Decimal",
+    "fractions.Fraction",
+    "uuid.UUID",
+    "pathlib.Path",
+    "pathlib.PosixPath",
+    "pathlib.WindowsPath",
+    "pathlib.PurePath",
+    "pathlib.PurePosixPath",
+    "pathlib.PureWindowsPath",
+    "pathlib._local.PosixPath",
+    "pathlib._local.WindowsPath",
+    "numpy.dtype",
+    "numpy.ndarray",
+    "numpy.core.multiarray._reconstruct",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray._reconstruct",
+    "numpy._core.multiarray.scalar",
+    "numpy._core.numeric._frombuffer",
+    "numpy.core.numeric._frombuffer",
+    "numpy.random._pickle.__randomstate_ctor",
+    "numpy.random._pickle.__generator_ctor",
+    "numpy.random._pickle.__bit_generator_ctor",
+    "numpy.random.__RandomState_ctor",
+    "torch.Size",
+    "torch.device",
+    "torch.Tensor",
+    "torch.nn.parameter.Parameter",
+    "torch.serialization._get_layout",
+    "torch.storage._load_from_bytes",
+    "torch._utils._rebuild_tensor",
+    "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_tensor_v3",
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_parameter_with_state",
+    "torch._utils._rebuild_qtensor",
+    "torch._utils._rebuild_sparse_tensor",
+    "torch._utils._rebuild_sparse_csr_tensor",
+    "torch._utils._rebuild_meta_tensor_no_storage",
+    "torch._utils._rebuild_wrapper_subclass",
+    "torch._utils._rebuild_device_tensor_from_numpy",
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor",
+    "torch._tensor._rebuild_from_type_v2",
+    "torch._tensor._rebuild_from_type",
+    "torch.tensor._rebuild_from_type_v2",
+    "torch.jit._pickle.build_intlist",
+    "torch.jit._pickle.build_tensorlist",
+    "torch.jit._pickle.build_doublelist",
+    "torch.jit._pickle.build_boollist",
+    "torch.jit._pickle.build_tensor_from_id",
+    "torch.jit._pickle.restore_type_tag",
+};
+
+/* Packages whose classes checkpoints hold as plain values: enumerations, settings. Functions of theirs may do anything;
+ * by Python's convention a class begins with a capital. */
+static const char *const packages[] = {"torchao.",   "transformers.", "accelerate.",        "omegaconf.",
+                                       "diffusers.", "lightning.",    "pytorch_lightning.", "lightning_fabric.",
+                                       "peft.",      "timm."};
+
+static bool is_class_of_package(struct name global)
+{
+    uint32_t last = global.bytes;
+
+    while (last > 0 && global.text[last - 1] != '.')
+        last--;
+    if (last == global.bytes || global.text[last] < 'A' || global.text[last] > 'Z')
+        return false;
+    for (size_t i = 0; i < sizeof(packages) / sizeof(packages[0]); i++)
+        if (global.bytes > strlen(packages[i]) && memcmp(global.text, packages[i], strlen(packages[i])) == 0)
+            return true;
+    return false;
+}
+
+/* "__builtin__" and "copy_reg" are what Python 2 called them. */
+static bool is_listed(struct name global, const char *const *names, size_t count)
+{
+    static const char old[] = "__builtin__.", now[] = "builtins.";
+
+    for (size_t i = 0; i < count; i++) {
+        if (name_equal(global, name_of(names[i])))
+            return true;
+        if (global.bytes > sizeof(old) - 1 && memcmp(global.text, old, sizeof(old) - 1) == 0 &&
+            strncmp(names[i], now, sizeof(now) - 1) == 0) {
+            const struct name rest = {global.text + sizeof(old) - 1, global.bytes - (uint32_t)sizeof(old) + 1};
+
+            if (name_equal(rest, name_of(names[i] + sizeof(now) - 1)))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool pickle_global_is_unsafe(struct name global)
+{
+    if (is_listed(global, safe_names, sizeof(safe_names) / sizeof(safe_names[0])))
+        return false;
+    for (size_t i = 0; i < sizeof(unsafe_modules) / sizeof(unsafe_modules[0]); i++) {
+        const size_t bytes = strlen(unsafe_modules[i]);
+
+        if (global.bytes >= bytes && memcmp(global.text, unsafe_modules[i], bytes) == 0 &&
+            (global.bytes == bytes || global.text[bytes] == '.'))
+            return true;
+    }
+    return false;
+}
+
+bool pickle_global_is_callable(struct name global)
+{
+    return is_listed(global, callables, sizeof(callables) / sizeof(callables[0])) ||
+           is_listed(global, safe_names, sizeof(safe_names) / sizeof(safe_names[0])) || is_class_of_package(global);
+}

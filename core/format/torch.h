@@ -1,0 +1,66 @@
+/* What PyTorch's containers have in common: the tree of a pickle becomes a model, its storages are members. */
+#ifndef CORE_FORMAT_TORCH_H
+#define CORE_FORMAT_TORCH_H
+
+#include "core/format/format.h"
+#include "core/format/pickle.h"
+#include "core/format/zip.h"
+
+struct torch {
+    const struct opener *opener;
+    struct source *source;
+    struct error *err;
+    struct model *model; /* files[0] is source, which stays the caller's until the end */
+    struct arena arena;  /* what the model keeps */
+    struct arena nodes;  /* the tree */
+    struct zip storages; /* by key, behind prefix */
+    struct name prefix;  /* "archive/data/" */
+    uint32_t *file_of;   /* [storages.count]: the model's file that an inflated member became; 0: none */
+    bool is_swapped;
+    size_t tensor_room, metadata_room;
+    const struct node *root;
+    char path[4096]; /* of the node at hand */
+    size_t path_bytes, depth;
+    uint64_t steps;
+    size_t left_out, objects; /* values that were not read, objects of classes that are not known */
+    struct name class;        /* of the first such object */
+};
+
+/* An element type by the name of its storage ("torch.FloatStorage") or its own ("torch.float8_e4m3fn"). */
+struct torch_dtype {
+    const char *storage, *name;
+    enum dtype dtype; /* DTYPE_UNKNOWN: listed under its name */
+    unsigned bytes;   /* of an element; 0: an UntypedStorage, whose elements are bytes */
+    bool is_quantised;
+};
+const struct torch_dtype *torch_dtype_of(const struct node *global);
+
+/* The storage that a persistent id stands for: ('storage', type, key, location, elements[, view]). */
+struct torch_storage {
+    const struct torch_dtype *type;
+    struct name key;
+    uint64_t elements;
+    uint64_t view_first; /* elements that a legacy view leaves out in front */
+};
+int torch_storage_of(const struct node *node, struct torch_storage *ret, struct error *err);
+
+int torch_begin(struct torch *torch, const struct opener *opener, struct source *source, struct error *err);
+
+/* Turns the tree into tensors and metadata of torch->model. */
+int torch_walk(struct torch *torch, struct node *root);
+
+/* The tensor that a call rebuilds, named name. *ret_is_tensor is false for every other call. */
+int torch_tensor(struct torch *torch, const struct node *call, struct name name, bool *ret_is_tensor);
+
+/* Of a call that rebuilds a tensor: its sizes (a tuple or list) and whether its elements are floats. */
+bool torch_tensor_shape(const struct node *call, const struct node **ret_size, bool *ret_is_float);
+
+/* Hands the model over: its arena, its source. Prefixes the error with the file's name where rc is one. */
+int torch_finish(struct torch *torch, int rc, struct model **ret_model);
+
+/* The names of the parameters that the optimizer (a dict with "state" and "param_groups") knows by number, of the
+ * arena, numbers being places. *ret_count is 0 where they cannot be told for certain. */
+int torch_optimizer_names(struct torch *torch, const struct node *root, const struct node *optimizer,
+                          struct name **ret_names, size_t *ret_count);
+
+#endif

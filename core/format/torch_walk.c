@@ -1,0 +1,427 @@
+/* From the tree of a pickle to names, tensors and scalars. Dicts and lists are gone through as PyTorch's own users see
+ * them: keys joined by dots. Of objects whose class is not known only what they hold is looked at, of modules their
+ * parameters, buffers and modules. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/decimal.h"
+#include "core/format/torch.h"
+
+enum {
+    DEPTH_MAX = 200,
+    STEPS_A_TENSOR = 64, /* values that are looked at, for each tensor that a model may have */
+    LISTED_MAX = 16,     /* scalars of a list that are told */
+    TEXT_MAX = 16384,
+    LEFT_OUT_TOLD = 20,
+    SCALAR_BYTES = 32,
+};
+
+static int walk(struct torch *torch, struct node *node);
+
+static int no_memory(struct torch *torch)
+{
+    return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for its values");
+}
+
+/* Adds ".text" to the path; the caller puts path_bytes back. */
+static int enter(struct torch *torch, struct name component)
+{
+    const size_t needed = torch->path_bytes + 1 + component.bytes;
+
+    if (needed > sizeof(torch->path))
+        return error_set(torch->err, ERROR_LIMIT, "a name has more than %zu bytes", sizeof(torch->path));
+    if (torch->path_bytes)
+        torch->path[torch->path_bytes++] = '.';
+    memcpy(torch->path + torch->path_bytes, component.text, component.bytes);
+    torch->path_bytes += component.bytes;
+    return 0;
+}
+
+static int take_path(struct torch *torch, struct name *ret_name)
+{
+    char *copy = arena_copy(&torch->arena, torch->path, torch->path_bytes);
+
+    if (!copy)
+        return no_memory(torch);
+    *ret_name = (struct name){copy, (uint32_t)torch->path_bytes};
+    return 0;
+}
+
+static int add_metadata(struct torch *torch, struct name value)
+{
+    struct model *model = torch->model;
+    struct metadata_entry entry;
+    char *copy;
+    int rc;
+
+    if (model->metadata_count >= torch->opener->limits->metadata)
+        return 0;
+    if (model->metadata_count == torch->metadata_room) {
+        const size_t wanted = torch->metadata_room ? torch->metadata_room * 2 : 64;
+        struct metadata_entry *grown = reallocarray(model->metadata, wanted, sizeof(*grown));
+
+        if (!grown)
+            return no_memory(torch);
+        model->metadata = grown;
+        torch->metadata_room = wanted;
+    }
+    copy = arena_copy(&torch->arena, value.text, value.bytes);
+    if (!copy)
+        return no_memory(torch);
+    entry.value = (struct name){copy, value.bytes};
+    rc = take_path(torch, &entry.key);
+    if (rc == 0)
+        model->metadata[model->metadata_count++] = entry;
+    return rc;
+}
+
+static size_t scalar_text(const struct node *node, char out[SCALAR_BYTES])
+{
+    _Static_assert((int)SCALAR_BYTES >= (int)DECIMAL_BYTES, "decimal_write writes there");
+    switch (node->kind) {
+    case NODE_BOOL:
+        return (size_t)snprintf(out, SCALAR_BYTES, "%s", node->integer ? "true" : "false");
+    case NODE_INT:
+        return (size_t)snprintf(out, SCALAR_BYTES, "%" PRId64, node->integer);
+    default:
+        if (isfinite(node->real))
+            return decimal_write(node->real, out);
+        return (size_t)snprintf(out, SCALAR_BYTES, "%s",
+                                isnan(node->real) ? "NaN"
+                                : node->real > 0  ? "Infinity"
+                                                  : "-Infinity");
+    }
+}
+
+static bool is_scalar(const struct node *node)
+{
+    return node->kind == NODE_BOOL || node->kind == NODE_INT || node->kind == NODE_FLOAT;
+}
+
+static int add_scalar(struct torch *torch, const struct node *node)
+{
+    char text[SCALAR_BYTES];
+    const size_t bytes = scalar_text(node, text);
+
+    return add_metadata(torch, (struct name){text, (uint32_t)bytes});
+}
+
+static int leave_out(struct torch *torch, const char *why, struct name who)
+{
+    char path[NAME_PRINTABLE_BYTES], printable[NAME_PRINTABLE_BYTES];
+    struct name name;
+    int rc;
+
+    if (torch->left_out++ >= LEFT_OUT_TOLD)
+        return 0;
+    rc = take_path(torch, &name);
+    if (rc)
+        return rc;
+    if (model_warn(torch->model, "left-out", (struct name){0}, "%s was left out: %s %s", name_printable(name, path),
+                   why, name_printable(who, printable)) != 0)
+        return no_memory(torch);
+    return 0;
+}
+
+/* A member's name: text, or a number in decimal. Others (tuples) have none. */
+static bool component_of(const struct node *key, char number[SCALAR_BYTES], struct name *ret)
+{
+    if (key->kind == NODE_TEXT) {
+        *ret = key->text;
+        return true;
+    }
+    if (!is_scalar(key))
+        return false;
+    *ret = (struct name){number, (uint32_t)scalar_text(key, number)};
+    return true;
+}
+
+static int walk_member(struct torch *torch, struct name component, struct node *value)
+{
+    const size_t path_bytes = torch->path_bytes;
+    int rc = enter(torch, component);
+
+    if (rc == 0)
+        rc = walk(torch, value);
+    torch->path_bytes = path_bytes;
+    return rc;
+}
+
+static int walk_pairs(struct torch *torch, const struct node *dict)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; rc == 0 && i + 1 < dict->count; i += 2) {
+        char number[SCALAR_BYTES];
+        struct name component;
+
+        if (component_of(dict->items[i], number, &component))
+            rc = walk_member(torch, component, dict->items[i + 1]);
+    }
+    return rc;
+}
+
+/* State by number: numbers become the names of the parameters, where they can be told. */
+static int walk_state(struct torch *torch, const struct node *optimizer, struct node *state)
+{
+    const size_t path_bytes = torch->path_bytes;
+    struct name *names = NULL;
+    size_t count = 0;
+    int rc = torch_optimizer_names(torch, torch->root, optimizer, &names, &count);
+
+    if (rc == 0)
+        rc = enter(torch, name_of("state"));
+    for (uint32_t i = 0; rc == 0 && i + 1 < state->count; i += 2) {
+        const struct node *key = state->items[i];
+        char number[SCALAR_BYTES];
+        struct name component;
+
+        if (key->kind == NODE_INT && key->integer >= 0 && (uint64_t)key->integer < count)
+            component = names[key->integer];
+        else if (!component_of(key, number, &component))
+            continue;
+        rc = walk_member(torch, component, state->items[i + 1]);
+    }
+    torch->path_bytes = path_bytes;
+    return rc;
+}
+
+/* Hyperparameters of the groups; which parameters are theirs is told by the state. */
+static int walk_groups(struct torch *torch, const struct node *groups)
+{
+    const size_t path_bytes = torch->path_bytes;
+    int rc = enter(torch, name_of("param_groups"));
+    const size_t groups_bytes = torch->path_bytes;
+
+    for (uint32_t g = 0; rc == 0 && g < groups->count; g++) {
+        const struct node *group = groups->items[g];
+        char number[SCALAR_BYTES];
+
+        rc = enter(torch, (struct name){number, (uint32_t)snprintf(number, sizeof(number), "%" PRIu32, g)});
+        for (uint32_t i = 0; rc == 0 && group->kind == NODE_DICT && i + 1 < group->count; i += 2)
+            if (group->items[i]->kind == NODE_TEXT && !node_is_text(group->items[i], "params") &&
+                !node_is_text(group->items[i], "param_names"))
+                rc = walk_member(torch, group->items[i]->text, group->items[i + 1]);
+        torch->path_bytes = groups_bytes;
+    }
+    torch->path_bytes = path_bytes;
+    return rc;
+}
+
+static int walk_dict(struct torch *torch, const struct node *dict)
+{
+    struct node *state = node_member(dict, "state"), *groups = node_member(dict, "param_groups");
+    int rc;
+
+    if (!state || state->kind != NODE_DICT || !groups || groups->kind != NODE_LIST)
+        return walk_pairs(torch, dict);
+    rc = walk_state(torch, dict, state);
+    return rc ? rc : walk_groups(torch, groups);
+}
+
+static int walk_list(struct torch *torch, const struct node *list)
+{
+    bool is_long = list->count > LISTED_MAX;
+    int rc = 0;
+
+    for (uint32_t i = 0; is_long && i < list->count; i++)
+        is_long = is_scalar(list->items[i]) || list->items[i]->kind == NODE_TEXT || list->items[i]->kind == NODE_NONE;
+    for (uint32_t i = 0; rc == 0 && !is_long && i < list->count; i++) {
+        char number[SCALAR_BYTES];
+
+        snprintf(number, sizeof(number), "%" PRIu32, i);
+        rc = walk_member(torch, name_of(number), list->items[i]);
+    }
+    return rc;
+}
+
+static int walk_module(struct torch *torch, const struct node *state)
+{
+    static const char *const members[] = {"_parameters", "_buffers", "_modules"};
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < sizeof(members) / sizeof(members[0]); i++) {
+        const struct node *dict = node_member(state, members[i]);
+
+        if (dict)
+            rc = walk_pairs(torch, dict);
+    }
+    return rc;
+}
+
+static int walk_object(struct torch *torch, const struct node *object)
+{
+    const struct node *state = object->state;
+    int rc = 0;
+
+    if (object->kind == NODE_OBJECT && torch->objects++ == 0)
+        torch->class = object->callee->text;
+    if (state && state->kind == NODE_TUPLE && state->count > 0)
+        state = state->items[0]; /* (attributes, slots) */
+    if (node_member(state, "_parameters") && node_member(state, "_modules"))
+        return walk_module(torch, state);
+    if (object->count)
+        rc = walk_pairs(torch, object);
+    if (rc == 0 && state && state->kind == NODE_DICT)
+        rc = walk_dict(torch, state);
+    return rc;
+}
+
+/* numpy.core.multiarray.scalar(numpy.dtype("f8", …), b"…") */
+static bool numpy_scalar(const struct node *call, struct node *ret)
+{
+    const struct node *dtype = call->args->count == 2 ? call->args->items[0] : NULL;
+    const struct node *bytes = call->args->count == 2 ? call->args->items[1] : NULL, *type;
+    float single;
+    int32_t word;
+
+    if (!dtype || dtype->kind != NODE_CALL || dtype->args->count == 0 || bytes->kind != NODE_BYTES)
+        return false;
+    type = dtype->args->items[0];
+    *ret = (struct node){.kind = NODE_FLOAT};
+    if (node_is_text(type, "f8") && bytes->text.bytes == 8) {
+        memcpy(&ret->real, bytes->text.text, 8);
+    } else if (node_is_text(type, "f4") && bytes->text.bytes == 4) {
+        memcpy(&single, bytes->text.text, 4);
+        ret->real = (double)single;
+    } else if (node_is_text(type, "i8") && bytes->text.bytes == 8) {
+        ret->kind = NODE_INT;
+        memcpy(&ret->integer, bytes->text.text, 8);
+    } else if (node_is_text(type, "i4") && bytes->text.bytes == 4) {
+        ret->kind = NODE_INT;
+        memcpy(&word, bytes->text.text, 4);
+        ret->integer = word;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* Calls that make a tensor which is not read, or which is one in parts. */
+static bool makes_tensor(const struct node *callee)
+{
+    static const char *const makers[] = {
+        "torch._utils._rebuild_meta_tensor_no_storage",
+        "torch._utils._rebuild_wrapper_subclass",
+        "torch._utils._rebuild_device_tensor_from_numpy",
+        "torch._utils._rebuild_device_tensor_from_cpu_tensor",
+        "torch._utils._rebuild_sparse_csr_tensor",
+        "torch.storage._load_from_bytes",
+        "torch._tensor._rebuild_from_type_v2",
+        "torch._tensor._rebuild_from_type",
+        "torch.jit._pickle.build_tensor_from_id",
+        "numpy.core.multiarray._reconstruct",
+        "numpy._core.multiarray._reconstruct",
+        "numpy._core.numeric._frombuffer",
+        "numpy.core.numeric._frombuffer",
+    };
+
+    for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++)
+        if (node_is_global(callee, makers[i]))
+            return true;
+    return false;
+}
+
+static int walk_call(struct torch *torch, struct node *call)
+{
+    struct node scalar;
+    bool is_tensor;
+    struct name name;
+    int rc;
+
+    if (!makes_tensor(call->callee) || node_is_global(call->callee, "torch._tensor._rebuild_from_type_v2") ||
+        node_is_global(call->callee, "torch._tensor._rebuild_from_type")) {
+        rc = take_path(torch, &name);
+        if (rc == 0)
+            rc = torch_tensor(torch, call, name, &is_tensor);
+        if (rc || is_tensor)
+            return rc;
+    }
+    if (makes_tensor(call->callee))
+        return leave_out(torch, "it is made by", call->callee->text);
+    if (numpy_scalar(call, &scalar))
+        return add_scalar(torch, &scalar);
+    if (node_is_global(call->callee, "torch._utils._rebuild_sparse_tensor") && call->args->count >= 2 &&
+        call->args->items[1]->kind == NODE_TUPLE && call->args->items[1]->count >= 2) {
+        const struct node *parts = call->args->items[1];
+
+        rc = walk_member(torch, name_of("indices"), parts->items[0]);
+        return rc ? rc : walk_member(torch, name_of("values"), parts->items[1]);
+    }
+    if (node_is_global(call->callee, "torch.jit._pickle.build_tensorlist") && call->args->count > 0)
+        return walk(torch, call->args->items[0]);
+    return walk_object(torch, call);
+}
+
+static int walk_inside(struct torch *torch, struct node *node)
+{
+    switch ((enum node_kind)node->kind) {
+    case NODE_DICT:
+        return walk_dict(torch, node);
+    case NODE_LIST:
+    case NODE_TUPLE:
+    case NODE_SET:
+        return walk_list(torch, node);
+    case NODE_CALL:
+        return walk_call(torch, node);
+    case NODE_OBJECT:
+        return walk_object(torch, node);
+    case NODE_BOOL:
+    case NODE_INT:
+    case NODE_FLOAT:
+        return add_scalar(torch, node);
+    case NODE_TEXT:
+        return node->text.bytes <= TEXT_MAX ? add_metadata(torch, node->text) : 0;
+    case NODE_PERSISTENT:
+        return leave_out(torch, "it is", name_of("a storage without a tensor"));
+    case NODE_NONE:
+    case NODE_BIG:
+    case NODE_BYTES:
+    case NODE_GLOBAL:
+        break;
+    }
+    return 0;
+}
+
+/* A node on the way to itself is gone by: modules know those that hold them. */
+static int walk(struct torch *torch, struct node *node)
+{
+    int rc;
+
+    if (node->is_open)
+        return 0;
+    if (torch->depth == DEPTH_MAX)
+        return error_set(torch->err, ERROR_LIMIT, "its values are nested more than %d deep", DEPTH_MAX);
+    if (torch->steps++ / STEPS_A_TENSOR > torch->opener->limits->tensors)
+        return error_set(torch->err, ERROR_LIMIT,
+                         "its values lead to one another too often to be looked at one by one");
+    node->is_open = node->kind >= NODE_TUPLE;
+    torch->depth++;
+    rc = walk_inside(torch, node);
+    torch->depth--;
+    node->is_open = false;
+    return rc;
+}
+
+int torch_walk(struct torch *torch, struct node *root)
+{
+    char printable[NAME_PRINTABLE_BYTES];
+    int rc;
+
+    torch->root = root;
+    rc = walk(torch, root);
+    if (rc)
+        return rc;
+    if (torch->left_out > LEFT_OUT_TOLD &&
+        model_warn(torch->model, "left-out", (struct name){0}, "%zu values in all were left out", torch->left_out) != 0)
+        return no_memory(torch);
+    if (torch->objects &&
+        model_warn(torch->model, "python-objects", (struct name){0},
+                   "holds %zu Python objects, the first of class %s: of these only tensors and scalars were read",
+                   torch->objects, name_printable(torch->class, printable)) != 0)
+        return no_memory(torch);
+    return 0;
+}

@@ -1,0 +1,177 @@
+/* PyTorch's ZIP container, since 1.6: NAME/data.pkl, NAME/byteorder, and a member NAME/data/KEY for each storage.
+ * Stored members are read where they lie, deflated ones through inflate. TorchScript archives look the same here. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/format/torch.h"
+
+enum { ORDER_BYTES_MAX = 64, TREE_FACTOR = 64 };
+
+static bool torch_zip_probe(const struct head *head)
+{
+    uint32_t name_bytes;
+
+    if (head->first_bytes < 30 || memcmp(head->first, "PK\x03\x04", 4) != 0)
+        return false;
+    name_bytes = head->first[26] | (uint32_t)head->first[27] << 8;
+    /* NumPy's archives are of another kind. */
+    return !(name_bytes > 4 && 30 + name_bytes <= head->first_bytes &&
+             memcmp(head->first + 30 + name_bytes - 4, ".npy", 4) == 0);
+}
+
+int torch_begin(struct torch *torch, const struct opener *opener, struct source *source, struct error *err)
+{
+    struct model *model = calloc(1, sizeof(*model));
+
+    *torch = (struct torch){.opener = opener, .source = source, .err = err, .model = model};
+    torch->arena.limit = 4 * opener->limits->header_bytes;
+    if (!model)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for the model");
+    model->uri = strdup(source->uri);
+    model->files = calloc(1, sizeof(*model->files));
+    if (!model->uri || !model->files)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for the model");
+    model->files[0].source = source;
+    model->file_count = 1;
+    return 0;
+}
+
+int torch_finish(struct torch *torch, int rc, struct model **ret_model)
+{
+    struct model *model = torch->model;
+    char uri[NAME_PRINTABLE_BYTES];
+
+    if (rc == 0 && model_keep_arena(model, &torch->arena) != 0)
+        rc = error_set(torch->err, ERROR_NO_MEMORY, "out of memory for the model");
+    if (rc && rc != ERROR_READ && rc != ERROR_CHANGED) { /* the source has named itself */
+        name_printable(name_of(torch->source->uri), uri);
+        if (!torch->err || strncmp(torch->err->text, uri, strlen(uri)) != 0)
+            error_prefix(torch->err, rc, "%s: ", uri);
+    }
+    arena_done(&torch->arena);
+    arena_done(&torch->nodes);
+    zip_done(&torch->storages);
+    free(torch->file_of);
+    if (rc) {
+        if (model && model->file_count > 0)
+            model->files[0].source = NULL; /* taken on success only */
+        model_close(model);
+        return rc;
+    }
+    *ret_model = model;
+    return 0;
+}
+
+static bool ends_with(struct name name, const char *end)
+{
+    const size_t bytes = strlen(end);
+
+    return name.bytes >= bytes && memcmp(name.text + name.bytes - bytes, end, bytes) == 0;
+}
+
+/* NAME/data.pkl, of the shortest NAME; an archive has one. */
+static const struct zip_member *find_pickle(const struct zip *zip)
+{
+    const struct zip_member *found = NULL;
+
+    for (size_t i = 0; i < zip->count; i++) {
+        const struct zip_member *member = &zip->members[i];
+
+        if (ends_with(member->name, "/data.pkl") && (!found || member->name.bytes < found->name.bytes))
+            found = member;
+    }
+    return found;
+}
+
+static const struct zip_member *find_beside(struct torch *torch, const struct zip_member *pickle, const char *file)
+{
+    const uint32_t prefix = pickle->name.bytes - (uint32_t)sizeof("data.pkl") + 1;
+    char *name = arena_take(&torch->nodes, prefix + strlen(file) + 1);
+
+    if (!name)
+        return NULL;
+    memcpy(name, pickle->name.text, prefix);
+    memcpy(name + prefix, file, strlen(file));
+    return zip_find(&torch->storages, (struct name){name, prefix + (uint32_t)strlen(file)});
+}
+
+static int read_order(struct torch *torch, const struct zip_member *pickle)
+{
+    const struct zip_member *order = find_beside(torch, pickle, "byteorder");
+    uint8_t *text;
+    int rc;
+
+    if (!order)
+        return 0;
+    rc = zip_read(torch->source, order, ORDER_BYTES_MAX, "the member byteorder", &text, torch->err);
+    if (rc)
+        return rc;
+    torch->is_swapped = strncmp((char *)text, "big", 3) == 0;
+    if (!torch->is_swapped && strncmp((char *)text, "little", 6) != 0)
+        rc = error_set(torch->err, ERROR_FORMAT, "its byteorder is neither little nor big");
+    free(text);
+    return rc;
+}
+
+static int set_prefix(struct torch *torch, const struct zip_member *pickle)
+{
+    const uint32_t bytes = pickle->name.bytes - (uint32_t)sizeof("data.pkl") + 1;
+    char *prefix = arena_take(&torch->nodes, bytes + sizeof("data/"));
+
+    if (!prefix)
+        return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for the model");
+    memcpy(prefix, pickle->name.text, bytes);
+    memcpy(prefix + bytes, "data/", sizeof("data/"));
+    torch->prefix = (struct name){prefix, bytes + (uint32_t)sizeof("data/") - 1};
+    return 0;
+}
+
+static int read_archive(struct torch *torch)
+{
+    const struct limits *limits = torch->opener->limits;
+    const struct zip_member *member;
+    struct pickle pickle;
+    uint8_t *bytes = NULL;
+    int rc = zip_open(torch->source, limits, &torch->storages, torch->err);
+
+    if (rc)
+        return rc;
+    member = find_pickle(&torch->storages);
+    if (!member)
+        return error_set(torch->err, ERROR_UNSUPPORTED, "is a ZIP archive without data.pkl, so none of PyTorch's");
+    torch->nodes.limit = TREE_FACTOR * member->bytes + (1 << 20);
+    if (torch->nodes.limit > 8 * limits->header_bytes)
+        torch->nodes.limit = 8 * limits->header_bytes;
+    rc = read_order(torch, member);
+    if (rc == 0)
+        rc = set_prefix(torch, member);
+    if (rc == 0)
+        rc = zip_read(torch->source, member, limits->header_bytes, "data.pkl", &bytes, torch->err);
+    if (rc == 0)
+        rc = pickle_read(bytes, (size_t)member->bytes, &torch->nodes, &pickle, torch->err);
+    if (rc == 0)
+        rc = torch_walk(torch, pickle.root);
+    free(bytes);
+    return rc;
+}
+
+static int torch_zip_open(const struct opener *opener, struct source *source, struct model **ret_model,
+                          struct error *err)
+{
+    struct torch torch;
+    int rc = torch_begin(&torch, opener, source, err);
+
+    if (rc == 0)
+        rc = read_archive(&torch);
+    if (rc == 0)
+        torch.model->format = &torch_zip_format;
+    return torch_finish(&torch, rc, ret_model);
+}
+
+const struct format torch_zip_format = {
+    .name = "torch",
+    .summary = "PyTorch's .pt, .pth, .bin and .ckpt since 1.6: state dicts, checkpoints, whole modules, TorchScript",
+    .probe = torch_zip_probe,
+    .open = torch_zip_open,
+};

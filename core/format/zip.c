@@ -1,0 +1,333 @@
+#include "core/format/zip.h"
+
+#include <inttypes.h>
+#include <minizip/unzip.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/io/inflated.h"
+
+enum {
+    PAGE_BYTES = 4096,
+    NAME_BYTES = 4096,
+    END_BYTES = 22,
+    COMMENT_MAX = 65535,
+    LOCAL_HEADER_BYTES = 30,
+    ENCRYPTED = 1,
+    DEFLATED = 8
+};
+
+struct page {
+    uint64_t offset;
+    size_t bytes;
+    uint8_t data[PAGE_BYTES];
+};
+
+/* What minizip reads through: it asks for a byte at a time, of the directory and of a member's header by turns. */
+struct stream {
+    struct source *source;
+    uint64_t at;
+    struct page pages[2];
+    unsigned last; /* the page that was used last */
+    int rc;
+    struct error *err;
+};
+
+static voidpf stream_open(voidpf opaque, const void *path, int mode)
+{
+    (void)mode;
+    (void)path;
+    return opaque;
+}
+
+static const struct page *page_at(struct stream *stream)
+{
+    const uint64_t offset = stream->at - stream->at % PAGE_BYTES, rest = stream->source->size - offset;
+    struct page *page;
+
+    for (unsigned i = 0; i < 2; i++)
+        if (stream->pages[i].bytes && stream->pages[i].offset == offset) {
+            stream->last = i;
+            return &stream->pages[i];
+        }
+    stream->last = !stream->last;
+    page = &stream->pages[stream->last];
+    page->offset = offset;
+    page->bytes = rest < PAGE_BYTES ? (size_t)rest : PAGE_BYTES;
+    stream->rc = source_read_at(stream->source, offset, page->data, page->bytes, stream->err);
+    if (stream->rc)
+        page->bytes = 0;
+    return stream->rc ? NULL : page;
+}
+
+static uLong stream_read(voidpf opaque, voidpf file, void *out, uLong bytes)
+{
+    struct stream *stream = file;
+    const uint64_t rest = stream->at < stream->source->size ? stream->source->size - stream->at : 0;
+
+    (void)opaque;
+    if (bytes > rest)
+        bytes = (uLong)rest;
+    for (uLong done = 0; done < bytes;) {
+        const struct page *page = stream->rc ? NULL : page_at(stream);
+        size_t from, n;
+
+        if (!page)
+            return 0;
+        from = (size_t)(stream->at - page->offset);
+        n = page->bytes - from < bytes - done ? page->bytes - from : bytes - done;
+        memcpy((uint8_t *)out + done, page->data + from, n);
+        done += n;
+        stream->at += n;
+    }
+    return bytes;
+}
+
+static ZPOS64_T stream_tell(voidpf opaque, voidpf file)
+{
+    (void)opaque;
+    return ((struct stream *)file)->at;
+}
+
+static long stream_seek(voidpf opaque, voidpf file, ZPOS64_T offset, int origin)
+{
+    struct stream *stream = file;
+    const uint64_t from = origin == ZLIB_FILEFUNC_SEEK_CUR   ? stream->at
+                          : origin == ZLIB_FILEFUNC_SEEK_END ? stream->source->size
+                                                             : 0;
+
+    (void)opaque;
+    if (offset > stream->source->size - from)
+        return -1;
+    stream->at = from + offset;
+    return 0;
+}
+
+static int stream_nothing(voidpf opaque, voidpf file)
+{
+    (void)opaque;
+    (void)file;
+    return 0;
+}
+
+static int malformed(struct stream *stream, struct error *err, const char *what)
+{
+    return stream->rc ? stream->rc : error_set(err, ERROR_FORMAT, "ZIP: %s", what);
+}
+
+/* minizip holds method, sizes and the name's length of the local header against the directory; the name is left. */
+static int check_local_name(unzFile file, struct stream *stream, const struct zip_member *member, struct error *err)
+{
+    char name[NAME_BYTES], directory[NAME_PRINTABLE_BYTES], local[NAME_PRINTABLE_BYTES];
+    const int extra = unzGetLocalExtrafield(file, NULL, 0);
+    int rc;
+
+    if (extra < 0 || member->offset < (uint64_t)extra + member->name.bytes + LOCAL_HEADER_BYTES)
+        return malformed(stream, err, "a member has no header of its own");
+    rc = source_read_at(stream->source, member->offset - (uint64_t)extra - member->name.bytes, name, member->name.bytes,
+                        err);
+    if (rc)
+        return rc;
+    if (memcmp(name, member->name.text, member->name.bytes) == 0)
+        return 0;
+    return error_set(err, ERROR_FORMAT, "ZIP: the directory's member %s calls itself %s",
+                     name_printable(member->name, directory),
+                     name_printable((struct name){name, member->name.bytes}, local));
+}
+
+static int read_member(unzFile file, struct stream *stream, struct arena *arena, struct zip_member *ret,
+                       struct error *err)
+{
+    char name[NAME_BYTES], printable[NAME_PRINTABLE_BYTES];
+    struct zip_member member = {0};
+    unz_file_info64 info;
+    char *copy;
+    int method = 0, rc;
+
+    if (unzGetCurrentFileInfo64(file, &info, name, sizeof(name), NULL, 0, NULL, 0) != UNZ_OK)
+        return malformed(stream, err, "its directory is damaged");
+    if (info.size_filename == 0 || info.size_filename >= sizeof(name))
+        return error_set(err, ERROR_LIMIT, "ZIP: a member's name has %lu bytes", info.size_filename);
+    copy = arena_copy(arena, name, info.size_filename);
+    if (!copy)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for the members of a ZIP archive");
+    member.name = (struct name){copy, (uint32_t)info.size_filename};
+    member.stored_bytes = info.compressed_size;
+    member.bytes = info.uncompressed_size;
+    name_printable(member.name, printable);
+    if (info.flag & ENCRYPTED)
+        return error_set(err, ERROR_UNSUPPORTED, "ZIP: the member %s is encrypted", printable);
+    if (info.compression_method != 0 && info.compression_method != DEFLATED)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "ZIP: the member %s is compressed by method %lu, not stored or deflated", printable,
+                         info.compression_method);
+    member.is_deflated = info.compression_method == DEFLATED;
+    if (unzOpenCurrentFile2(file, &method, NULL, 1) != UNZ_OK)
+        return stream->rc ? stream->rc
+                          : error_set(err, ERROR_FORMAT, "ZIP: the member %s and its entry in the directory disagree",
+                                      printable);
+    member.offset = unzGetCurrentFileZStreamPos64(file);
+    rc = check_local_name(file, stream, &member, err);
+    unzCloseCurrentFile(file);
+    if (rc)
+        return rc;
+    if (!member.is_deflated && member.bytes != member.stored_bytes)
+        return error_set(err, ERROR_FORMAT, "ZIP: the member %s is stored in %" PRIu64 " bytes and claims %" PRIu64,
+                         printable, member.stored_bytes, member.bytes);
+    if (member.offset > stream->source->size || member.stored_bytes > stream->source->size - member.offset)
+        return error_set(err, ERROR_FORMAT,
+                         "ZIP: the member %s claims %" PRIu64 " bytes at offset %" PRIu64 ", the file ends at %" PRIu64,
+                         printable, member.stored_bytes, member.offset, stream->source->size);
+    *ret = member;
+    return 0;
+}
+
+static int compare_members(const void *a, const void *b)
+{
+    return name_compare_natural(((const struct zip_member *)a)->name, ((const struct zip_member *)b)->name);
+}
+
+static int read_members(unzFile file, struct stream *stream, uint64_t count, struct zip *zip, struct error *err)
+{
+    char printable[NAME_PRINTABLE_BYTES];
+    int rc = unzGoToFirstFile(file);
+
+    zip->members = calloc((size_t)count + 1, sizeof(*zip->members));
+    if (!zip->members)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for %" PRIu64 " members of a ZIP archive", count);
+    while (rc == UNZ_OK && zip->count < count) {
+        int failed = read_member(file, stream, &zip->arena, &zip->members[zip->count], err);
+
+        if (failed)
+            return failed;
+        zip->count++;
+        rc = unzGoToNextFile(file);
+    }
+    if (stream->rc)
+        return stream->rc;
+    if (rc != UNZ_END_OF_LIST_OF_FILE || zip->count != count)
+        return error_set(err, ERROR_FORMAT, "ZIP: claims %" PRIu64 " members, its directory has another number", count);
+    if (count == 0)
+        return 0;
+    zip->first = zip->members[0].name;
+    qsort(zip->members, zip->count, sizeof(*zip->members), compare_members);
+    for (size_t i = 1; i < zip->count; i++)
+        if (name_equal(zip->members[i - 1].name, zip->members[i].name))
+            return error_set(err, ERROR_FORMAT, "ZIP: the member %s is there twice",
+                             name_printable(zip->members[i].name, printable));
+    return 0;
+}
+
+/* minizip is content with a ZIP64 directory alone; others are not, and would read another archive in the same file. */
+static int check_end(struct source *source, struct error *err)
+{
+    const uint64_t most = END_BYTES + COMMENT_MAX;
+    const size_t bytes = (size_t)(source->size < most ? source->size : most);
+    uint8_t *tail = malloc(bytes + 1);
+    bool has_end = false;
+    int rc;
+
+    if (!tail)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for the end of a ZIP archive");
+    rc = source_read_at(source, source->size - bytes, tail, bytes, err);
+    for (size_t at = 0; rc == 0 && !has_end && at + END_BYTES <= bytes; at++)
+        has_end = memcmp(tail + at, "PK\x05\x06", 4) == 0 &&
+                  at + END_BYTES + (size_t)(tail[at + 20] | tail[at + 21] << 8) == bytes;
+    free(tail);
+    if (rc)
+        return rc;
+    return has_end
+               ? 0
+               : error_set(err, ERROR_FORMAT, "ZIP: it has no directory at its end, so it is cut short or no archive");
+}
+
+int zip_open(struct source *source, const struct limits *limits, struct zip *ret_zip, struct error *err)
+{
+    struct stream stream = {.source = source, .err = err};
+    zlib_filefunc64_def io = {.zopen64_file = stream_open,
+                              .zread_file = stream_read,
+                              .ztell64_file = stream_tell,
+                              .zseek64_file = stream_seek,
+                              .zclose_file = stream_nothing,
+                              .zerror_file = stream_nothing,
+                              .opaque = &stream};
+    struct zip zip = {.arena = {.limit = 2 * limits->header_bytes}};
+    unz_global_info64 info;
+    unzFile file;
+    int rc = check_end(source, err);
+
+    if (rc)
+        return rc;
+    file = unzOpen2_64("", &io);
+    if (!file)
+        return malformed(&stream, err, "its directory is damaged");
+    if (unzGetGlobalInfo64(file, &info) != UNZ_OK)
+        rc = malformed(&stream, err, "its directory is damaged");
+    else if (info.number_entry > limits->tensors)
+        rc = error_set(err, ERROR_LIMIT, "ZIP: claims %llu members, the limit is %" PRIu64,
+                       (unsigned long long)info.number_entry, limits->tensors);
+    else
+        rc = read_members(file, &stream, info.number_entry, &zip, err);
+    unzClose(file);
+    if (rc) {
+        zip_done(&zip);
+        return rc;
+    }
+    *ret_zip = zip;
+    return 0;
+}
+
+void zip_done(struct zip *zip)
+{
+    free(zip->members);
+    arena_done(&zip->arena);
+    *zip = (struct zip){0};
+}
+
+const struct zip_member *zip_find(const struct zip *zip, struct name name)
+{
+    size_t low = 0, high = zip->count;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const int order = name_compare_natural(zip->members[middle].name, name);
+
+        if (order == 0)
+            return &zip->members[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+int zip_read(struct source *source, const struct zip_member *member, uint64_t limit, const char *what,
+             uint8_t **ret_bytes, struct error *err)
+{
+    struct source *inflated = NULL;
+    uint8_t *bytes;
+    int rc = 0;
+
+    if (member->bytes > limit)
+        return error_set(err, ERROR_LIMIT, "%s has %" PRIu64 " bytes, the limit is %" PRIu64, what, member->bytes,
+                         limit);
+    if (member->is_deflated)
+        rc = inflated_open(source, member->offset, member->stored_bytes, member->bytes, &inflated, err);
+    if (rc)
+        return rc;
+    bytes = malloc((size_t)member->bytes + 1);
+    if (bytes)
+        rc = source_read_at(inflated ? inflated : source, inflated ? 0 : member->offset, bytes, (size_t)member->bytes,
+                            err);
+    else
+        rc = error_set(err, ERROR_NO_MEMORY, "out of memory for %s", what);
+    source_close(inflated);
+    if (rc) {
+        free(bytes);
+        return rc;
+    }
+    bytes[member->bytes] = 0;
+    *ret_bytes = bytes;
+    return 0;
+}

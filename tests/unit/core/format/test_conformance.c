@@ -1,0 +1,290 @@
+/* With DIFFAID_SHARED set: everything of other people's making that this build says it reads, held against truth that
+ * their own libraries computed. Prints one table. Without it there is nothing to do. */
+#include <dirent.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+
+#include "core/scan/decode.h"
+#include "tests/unit/core/format/twins.h"
+
+enum { COLUMNS = 9, PATH_BYTES = 1024, NAMES_MAX = 4096 };
+
+static const char *shared;
+
+struct tally {
+    const char *what;
+    size_t files, read, refused, unexplained, rows, rows_right, rows_wrong;
+};
+
+static void print(const struct tally *tally)
+{
+    printf("%-24s %5zu files: %4zu read, %3zu refused with a reason, %zu unexplained; %4zu truth rows: %4zu right, %zu "
+           "wrong\n",
+           tally->what, tally->files, tally->read, tally->refused, tally->unexplained, tally->rows, tally->rows_right,
+           tally->rows_wrong);
+}
+
+/* Cuts a line of tab-separated fields up in place. */
+static size_t split(char *line, char *fields[COLUMNS])
+{
+    size_t count = 0;
+
+    line[strcspn(line, "\r\n")] = '\0';
+    while (line && count < COLUMNS) {
+        fields[count++] = line;
+        line = strchr(line, '\t');
+        if (line)
+            *line++ = '\0';
+    }
+    return count;
+}
+
+static int open_quietly(const char *path, struct model **ret_model, struct error *err)
+{
+    struct place place = {.dir_fd = AT_FDCWD, .path = path, .uri = path};
+
+    *err = (struct error){0};
+    return model_open(&place, &limits_default, ret_model, err);
+}
+
+/* Under its own name, or below the dict that truth's name is relative to. */
+static const struct tensor *find(const struct model *model, const char *name)
+{
+    static const char *const above[] = {"", "model.", "state_dict.", "params."};
+    char text[PATH_BYTES];
+
+    if (strcmp(name, "-") == 0) /* an array alone has no name */
+        name = "array";
+    for (size_t i = 0; i < sizeof(above) / sizeof(above[0]); i++) {
+        const struct tensor *tensor;
+
+        snprintf(text, sizeof(text), "%s%s", above[i], name);
+        tensor = model_find(model, name_of(text));
+        if (tensor)
+            return tensor;
+    }
+    return NULL;
+}
+
+/* The SHA-256 of the values as F32. */
+static void hash_values(const struct model *model, const struct tensor *tensor, char out[65])
+{
+    const size_t elements = (size_t)tensor->shape.elements;
+    double *values = calloc(elements + 1, 2 * sizeof(*values));
+    float *singles = calloc(elements + 1, sizeof(*singles));
+    uint8_t digest[32];
+    size_t bytes;
+    uint8_t *stored = elements_of(model, tensor, &bytes);
+
+    ck_assert(values && singles);
+    decode_f64(tensor->dtype, stored, 0, elements, values);
+    for (size_t i = 0; i < elements; i++)
+        singles[i] = (float)values[i];
+    ck_assert_int_eq(EVP_Digest(singles, elements * sizeof(*singles), digest, NULL, EVP_sha256(), NULL), 1);
+    for (size_t i = 0; i < sizeof(digest); i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    free(values);
+    free(singles);
+    free(stored);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    return strlen(text) >= strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
+}
+
+static bool is_read_here(const char *path)
+{
+    static const char *const suffixes[] = {".safetensors", ".gguf", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz"};
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+        if (ends_with(path, suffixes[i]))
+            return true;
+    return false;
+}
+
+/* twins/truth.tsv: file, name, …, transform, dtype, shape, hash. */
+static void check_twins_row(struct tally *tally, struct model *model, char *fields[COLUMNS])
+{
+    const struct tensor *tensor = find(model, fields[1]);
+    char hash[65] = "";
+
+    tally->rows++;
+    if (tensor && tensor_is_decodable(tensor))
+        hash_values(model, tensor, hash);
+    if (strcmp(hash, fields[6]) == 0) {
+        tally->rows_right++;
+        return;
+    }
+    tally->rows_wrong++;
+    printf("  wrong: %s %s %s\n", fields[0], fields[1], tensor ? "has other values" : "is missing");
+}
+
+START_TEST(twins_hold_the_canonical_values)
+{
+    struct tally tally = {.what = "twins"};
+    char path[2 * PATH_BYTES], line[PATH_BYTES], current[PATH_BYTES] = "", *fields[COLUMNS];
+    struct model *model = NULL;
+    struct error err;
+    FILE *truth;
+
+    snprintf(path, sizeof(path), "%s/twins/truth.tsv", shared);
+    truth = fopen(path, "r");
+    ck_assert_ptr_nonnull(truth);
+    while (fgets(line, sizeof(line), truth)) {
+        if (split(line, fields) < 7 || !is_read_here(fields[0]) || strcmp(fields[3], "none") != 0)
+            continue;
+        if (strcmp(current, fields[0]) != 0) {
+            model_close(model);
+            model = NULL;
+            snprintf(current, sizeof(current), "%s", fields[0]);
+            snprintf(path, sizeof(path), "%s/twins/%s", shared, fields[0]);
+            tally.files++;
+            if (open_quietly(path, &model, &err) == 0)
+                tally.read++;
+            else
+                tally.refused++;
+            if (!model)
+                printf("  refused: %s\n", err.text);
+        }
+        if (model && strlen(fields[6]) == 64)
+            check_twins_row(&tally, model, fields);
+    }
+    fclose(truth);
+    model_close(model);
+    print(&tally);
+    ck_assert_uint_eq(tally.rows_wrong, 0);
+    ck_assert_uint_eq(tally.refused, 0);
+    ck_assert_uint_gt(tally.rows_right, 400);
+}
+END_TEST
+
+/* Every file below, by the way; names are relative to shared. */
+static void walk(const char *below, void (*visit)(struct tally *, const char *), struct tally *tally)
+{
+    char path[2 * PATH_BYTES];
+    struct dirent **entries;
+    int count;
+
+    snprintf(path, sizeof(path), "%s/%s", shared, below);
+    count = scandir(path, &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        char next[PATH_BYTES + 256];
+        struct stat status;
+
+        snprintf(next, sizeof(next), "%s/%s", below, entries[i]->d_name);
+        snprintf(path, sizeof(path), "%s/%s", shared, next);
+        if (entries[i]->d_name[0] != '.' && stat(path, &status) == 0) {
+            if (S_ISDIR(status.st_mode))
+                walk(next, visit, tally);
+            else if (is_read_here(next))
+                visit(tally, path);
+        }
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+}
+
+/* Opens, and reads every value: a refusal must say what is wrong. */
+static void visit_any(struct tally *tally, const char *path)
+{
+    struct model *model;
+    struct error err;
+    int rc = open_quietly(path, &model, &err);
+
+    tally->files++;
+    if (rc == 0) {
+        for (size_t t = 0; t < model->tensor_count; t++) {
+            size_t bytes;
+
+            if (tensor_is_decodable(&model->tensors[t]) && model->tensors[t].shape.elements < 1 << 24)
+                free(elements_of(model, &model->tensors[t], &bytes));
+        }
+        tally->read++;
+        model_close(model);
+    } else if (rc == ERROR_FORMAT || rc == ERROR_UNSUPPORTED) {
+        tally->refused++;
+        printf("  refused: %s\n", strstr(err.text, path) ? err.text + strlen(shared) : err.text);
+    } else {
+        tally->unexplained++;
+        printf("  unexplained: %s: %s\n", path, err.text);
+    }
+}
+
+START_TEST(files_of_many_projects_are_read_or_refused_with_a_reason)
+{
+    static const char *const folders[] = {"fixtures", "layouts", "packed", "quantised", "series"};
+    struct tally tally = {.what = folders[_i]};
+
+    walk(folders[_i], visit_any, &tally);
+    print(&tally);
+    ck_assert_uint_gt(tally.files, 0);
+    ck_assert_uint_eq(tally.unexplained, 0);
+}
+END_TEST
+
+/* A checkpoint holds the weights that were saved beside it as safetensors. */
+START_TEST(checkpoints_hold_the_weights_saved_beside_them)
+{
+    static const char *const series[] = {"converging", "oscillating"};
+    struct tally tally = {.what = "series: pt = safetensors"};
+
+    for (int step = 0; step <= 440; step += 40) {
+        struct model *checkpoint, *weights;
+        char path[PATH_BYTES];
+
+        snprintf(path, sizeof(path), "%s/series/%s/ckpt_%05d.pt", shared, series[_i], step);
+        checkpoint = open_path(path);
+        snprintf(path, sizeof(path), "%s/series/%s/model_%05d.safetensors", shared, series[_i], step);
+        weights = open_path(path);
+        tally.files++;
+        tally.read++;
+        for (size_t t = 0; t < weights->tensor_count; t++) {
+            char name[PATH_BYTES], a[65], b[65];
+            const struct tensor *tensor;
+
+            snprintf(name, sizeof(name), "%.*s", (int)weights->tensors[t].name.bytes, weights->tensors[t].name.text);
+            tensor = find(checkpoint, name);
+            ck_assert_msg(tensor, "%s is not in the checkpoint", name);
+            hash_values(checkpoint, tensor, a);
+            hash_values(weights, &weights->tensors[t], b);
+            tally.rows++;
+            if (strcmp(a, b) == 0)
+                tally.rows_right++;
+            else
+                tally.rows_wrong++;
+        }
+        model_close(checkpoint);
+        model_close(weights);
+    }
+    print(&tally);
+    ck_assert_uint_eq(tally.rows_wrong, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("conformance");
+    TCase *tcase = tcase_create("conformance");
+    SRunner *runner;
+    int failed;
+
+    shared = getenv("DIFFAID_SHARED");
+    if (!shared) {
+        puts("DIFFAID_SHARED is not set: nothing to hold against");
+        return 0;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, twins_hold_the_canonical_values);
+    tcase_add_loop_test(tcase, files_of_many_projects_are_read_or_refused_with_a_reason, 0, 5);
+    tcase_add_loop_test(tcase, checkpoints_hold_the_weights_saved_beside_them, 0, 2);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}

@@ -1,0 +1,359 @@
+/* Files by torch (fixtures/twins/make_torch.py) beside their twin, pickles written by hand, and files that lie. */
+#include "core/format/format.h"
+
+#include <inttypes.h>
+
+#include "core/format/pickle.h"
+#include "tests/unit/core/format/twins.h"
+
+#define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
+#define TWINS        FIXTURES "/twins/"
+
+/* Every tensor of model is that of the twin whose name has prefix in front and suffix behind; those that skip starts
+ * are left out. */
+static size_t check_renamed(const struct model *model, const struct model *twin, const char *from, const char *to)
+{
+    size_t checked = 0;
+
+    for (size_t t = 0; t < model->tensor_count; t++) {
+        const struct tensor *a = &model->tensors[t], *b;
+        size_t bytes_a, bytes_b, from_bytes = strlen(from);
+        char name[256];
+        uint8_t *x, *y;
+
+        if (a->name.bytes < from_bytes || memcmp(a->name.text, from, from_bytes) != 0)
+            continue;
+        snprintf(name, sizeof(name), "%s%.*s", to, (int)(a->name.bytes - from_bytes), a->name.text + from_bytes);
+        b = model_find(twin, name_of(name));
+        if (!b)
+            continue;
+        ck_assert_msg(a->dtype == b->dtype && shape_equal(&a->shape, &b->shape), "%s", name);
+        x = elements_of(model, a, &bytes_a);
+        y = elements_of(twin, b, &bytes_b);
+        ck_assert_msg(bytes_a == bytes_b && memcmp(x, y, bytes_a) == 0, "%s has other values", name);
+        free(x);
+        free(y);
+        checked++;
+    }
+    return checked;
+}
+
+START_TEST(files_of_every_container_hold_what_torch_reads)
+{
+    static const struct {
+        const char *file, *format, *from, *to;
+        size_t tensors, checked;
+    } rows[] = {
+        {"state.pt", "torch", "", "", 25, 25},
+        {"state-deflated.pt", "torch", "", "", 25, 25},
+        {"state-legacy.pt", "torch-legacy", "", "", 22, 22},
+        {"quantised.pt", "torch", "", "q.", 4, 4},
+        {"module.pt", "torch", "", "net.", 10, 10},
+        {"checkpoint.ckpt", "torch", "model.", "net.", 28, 10},
+        {"checkpoint.ckpt", "torch", "optimizer.state.", "adam.", 28, 12},
+    };
+    struct model *twin = open_path(TWINS "torch.safetensors"), *model;
+    char path[512];
+
+    snprintf(path, sizeof(path), TWINS "%s", rows[_i].file);
+    model = open_path(path);
+    ck_assert_str_eq(model->format->name, rows[_i].format);
+    ck_assert_uint_eq(model->tensor_count, rows[_i].tensors);
+    ck_assert_uint_eq(model_count_files(model), 1);
+    ck_assert_uint_eq(check_renamed(model, twin, rows[_i].from, rows[_i].to), rows[_i].checked);
+    model_close(model);
+    model_close(twin);
+}
+END_TEST
+
+START_TEST(ranges_of_deflated_members_are_read_in_any_order)
+{
+    struct model *plain = open_path(TWINS "state.pt"), *deflated = open_path(TWINS "state-deflated.pt");
+
+    for (size_t t = 0; t < plain->tensor_count; t++) {
+        const struct tensor *a = &plain->tensors[t], *b = model_find(deflated, a->name);
+        const size_t size = dtype_traits(a->dtype)->bits / 8;
+
+        for (uint64_t i = a->shape.elements; i-- > 0;) {
+            uint8_t x[16], y[16];
+
+            ck_assert_int_eq(decoder_read(plain, a, i, 1, x, NULL), 0);
+            ck_assert_int_eq(decoder_read(deflated, b, i, 1, y, NULL), 0);
+            ck_assert_mem_eq(x, y, size);
+        }
+    }
+    model_close(plain);
+    model_close(deflated);
+}
+END_TEST
+
+static const char *metadata_of(const struct model *model, const char *key, char out[64])
+{
+    for (size_t i = 0; i < model->metadata_count; i++)
+        if (name_equal(model->metadata[i].key, name_of(key))) {
+            snprintf(out, 64, "%.*s", (int)model->metadata[i].value.bytes, model->metadata[i].value.text);
+            return out;
+        }
+    return "(missing)";
+}
+
+START_TEST(scalars_of_a_checkpoint_are_metadata)
+{
+    static const struct {
+        const char *key, *value;
+    } rows[] = {
+        {"epoch", "3"},
+        {"global_step", "1200"},
+        {"loss", "0.125"},
+        {"config.hidden", "4"},
+        {"config.name", "tiny"},
+        {"config.dropout", "(missing)"},
+        {"optimizer.param_groups.0.lr", "0.01"},
+        {"optimizer.param_groups.0.betas.0", "0.8"},
+        {"optimizer.param_groups.0.betas.1", "0.95"},
+        {"optimizer.param_groups.0.amsgrad", "false"},
+        {"optimizer.param_groups.0.params.0", "(missing)"},
+        {"history.0", "(missing)"},
+    };
+    struct model *model = open_path(TWINS "checkpoint.ckpt");
+    char text[64];
+
+    ck_assert_str_eq(metadata_of(model, rows[_i].key, text), rows[_i].value);
+    model_close(model);
+}
+END_TEST
+
+START_TEST(classes_that_are_not_known_are_told_of)
+{
+    struct model *model = open_path(TWINS "module.pt");
+
+    ck_assert_uint_eq(model->warning_count, 1);
+    ck_assert_str_eq(model->warnings[0].code, "python-objects");
+    ck_assert_ptr_nonnull(strstr(model->warnings[0].message, "somebody.elses.Net"));
+    model_close(model);
+}
+END_TEST
+
+/* Pickles, and what becomes of them: bytes are in the order that pickletools lists opcodes. */
+#define PICKLE(text) (const uint8_t *)(text), sizeof(text) - 1
+static const struct {
+    const uint8_t *bytes;
+    size_t count;
+    int code;
+    const char *says;
+} pickles[] = {
+    {PICKLE("\x80\x02}q\x00."), 0, ""},
+    {PICKLE("(dp0\nS'a'\nI1\ns."), 0, ""},
+    {PICKLE("\x80\x04\x95\x0a\0\0\0\0\0\0\0]\x94(K\x01K\x02K\x03"
+            "e."),
+     0, ""},
+    {PICKLE("\x80\x02"
+            "cnet\nNet\n)\x81}b."),
+     0, ""},
+    {PICKLE("\x80\x02"
+            "ccollections\nOrderedDict\n)R."),
+     0, ""},
+    {PICKLE(""), ERROR_FORMAT, "ends without a stop, at byte 0"},
+    {PICKLE("\x80\x02}"), ERROR_FORMAT, "ends without a stop"},
+    {PICKLE("\x80\x06."), ERROR_UNSUPPORTED, "protocol beyond 5"},
+    {PICKLE("."), ERROR_FORMAT, "empty stack"},
+    {PICKLE("(."), ERROR_FORMAT, "empty stack"},
+    {PICKLE("\x80\x02X\xff\xff\xff\x7f"
+            "a."),
+     ERROR_FORMAT, "ends within an opcode"},
+    {PICKLE("\x80\x02\x8b\xff\xff\xff\xff."), ERROR_FORMAT, "negative length"},
+    {PICKLE("\x80\x02h\x05."), ERROR_FORMAT, "recalls what it has not remembered"},
+    {PICKLE("\x80\x02Nr\xff\xff\xff\xff."), ERROR_LIMIT, "remembers at a place beyond the limit"},
+    {PICKLE("\x80\x02Nt."), ERROR_FORMAT, "no mark"},
+    {PICKLE("\x80\x02NNs."), ERROR_FORMAT, "empty stack"},
+    {PICKLE("\x80\x02NNNs."), ERROR_FORMAT, "sets items in what is no dict"},
+    {PICKLE("\x80\x02}(Nu."), ERROR_FORMAT, "a key without a value"},
+    {PICKLE("\x80\x02}Na."), ERROR_FORMAT, "appends to what is no list"},
+    {PICKLE("\x80\x02]}b."), ERROR_FORMAT, "gives a state to what has none"},
+    {PICKLE("\x80\x02\xf0."), ERROR_FORMAT, "no known opcode, 0xf0"},
+    {PICKLE("\x80\x02N)R."), ERROR_UNSUPPORTED, "calls what is no global"},
+    /* What runs code where others open it. */
+    {PICKLE("cos\nsystem\n(S'id'\ntR."), ERROR_UNSUPPORTED, "unsafe global os.system"},
+    {PICKLE("cposix\nsystem\n(S'id'\ntR."), ERROR_UNSUPPORTED, "unsafe global posix.system"},
+    {PICKLE("\x80\x02"
+            "c__builtin__\neval\nX\x01\0\0\0"
+            "1\x85R."),
+     ERROR_UNSUPPORTED, "unsafe global __builtin__.eval"},
+    {PICKLE("\x80\x04\x8c\x08"
+            "builtins\x8c\x04"
+            "exec\x93."),
+     ERROR_UNSUPPORTED, "unsafe global builtins.exec"},
+    {PICKLE("\x80\x02"
+            "cbuiltins\ngetattr\n."),
+     ERROR_UNSUPPORTED, "unsafe global builtins.getattr"},
+    {PICKLE("\x80\x02"
+            "csubprocess\nPopen\n)\x81."),
+     ERROR_UNSUPPORTED, "unsafe global subprocess.Popen"},
+    {PICKLE("(S'id'\nios\nsystem\n."), ERROR_UNSUPPORTED, "unsafe global os.system"},
+    {PICKLE("\x80\x02"
+            "ctorch.hub\nload\n)R."),
+     ERROR_UNSUPPORTED, "unsafe global torch.hub.load"},
+    {PICKLE("\x80\x02"
+            "cnet\nmake\n)R."),
+     ERROR_UNSUPPORTED, "calls what no checkpoint needs, the global net.make"},
+    {PICKLE("(cnet\nmake\nNo."), ERROR_UNSUPPORTED, "calls what no checkpoint needs, the global net.make"},
+    {PICKLE("\x80\x02"
+            "cnet\nos\nsystem\n."),
+     ERROR_FORMAT, "empty stack"},
+};
+
+START_TEST(a_pickle_is_read_or_refused_in_words)
+{
+    struct arena arena = {.limit = 1 << 20};
+    struct pickle pickle;
+    struct error err = {0};
+    uint8_t *copy = malloc(pickles[_i].count + 1);
+    int rc;
+
+    ck_assert_ptr_nonnull(copy);
+    memcpy(copy, pickles[_i].bytes, pickles[_i].count);
+    rc = pickle_read(copy, pickles[_i].count, &arena, &pickle, &err);
+    ck_assert_msg(rc == pickles[_i].code && strstr(err.text, pickles[_i].says), "%d: %s", rc, err.text);
+    if (rc == 0)
+        ck_assert_uint_eq(pickle.bytes, pickles[_i].count);
+    arena_done(&arena);
+    free(copy);
+}
+END_TEST
+
+START_TEST(a_pickle_that_grows_without_end_meets_the_limit)
+{
+    struct arena arena = {.limit = 1 << 20};
+    struct pickle pickle;
+    struct error err = {0};
+    uint8_t *bytes = malloc(1 << 20);
+
+    ck_assert_ptr_nonnull(bytes);
+    memset(bytes, ']', 1 << 20);
+    ck_assert_int_eq(pickle_read(bytes, 1 << 20, &arena, &pickle, &err), ERROR_LIMIT);
+    ck_assert_ptr_nonnull(strstr(err.text, "take more memory than such a file may"));
+    arena_done(&arena);
+    free(bytes);
+}
+END_TEST
+
+/* The file's bytes with each of some places changed. */
+static uint8_t *read_file(const char *name, size_t *ret_bytes)
+{
+    char path[512];
+    uint8_t *bytes = malloc(1 << 16);
+    FILE *file;
+
+    snprintf(path, sizeof(path), TWINS "%s", name);
+    file = fopen(path, "rb");
+    ck_assert(file && bytes);
+    *ret_bytes = fread(bytes, 1, 1 << 16, file);
+    fclose(file);
+    return bytes;
+}
+
+static int open_bytes(const uint8_t *bytes, size_t count, struct model **ret_model, struct error *err)
+{
+    const struct opener opener = {.limits = &limits_default};
+    uint8_t *copy = malloc(count + 1);
+    struct source *source;
+    int rc;
+
+    ck_assert_ptr_nonnull(copy);
+    memcpy(copy, bytes, count);
+    *err = (struct error){0};
+    ck_assert_int_eq(memory_open(copy, count, "x.pt", &source, NULL), 0);
+    rc = model_open_source(&opener, source, ret_model, err);
+    if (rc)
+        source_close(source);
+    else
+        model_close(*ret_model);
+    free(copy);
+    return rc;
+}
+
+static uint8_t *find_bytes(uint8_t *bytes, size_t count, const char *what, size_t what_bytes, int which)
+{
+    for (size_t i = 0; i + what_bytes <= count; i++)
+        if (memcmp(bytes + i, what, what_bytes) == 0 && which-- == 0)
+            return bytes + i;
+    ck_abort_msg("the file has not what is to be changed");
+    return NULL;
+}
+
+#define CHANGE(from, to) from, to, sizeof(from) - 1
+static const struct {
+    const char *file, *from, *to;
+    size_t bytes;
+    int which, code;
+    const char *says;
+} lies[] = {
+    {"state.pt", CHANGE("FloatStorage", "FroatStorage"), 0, ERROR_UNSUPPORTED, "unknown type torch.FroatStorage"},
+    {"state.pt", CHANGE("_rebuild_tensor_v2", "_rebuild_tensor_w2"), 0, ERROR_UNSUPPORTED,
+     "calls what no checkpoint needs, the global torch._utils._rebuild_tensor_w2"},
+    {"state.pt", CHANGE("torch._utils\n_rebuild_tensor_v2", "posix\nsystem\n_rebuild_tensor_v2"), 0, ERROR_UNSUPPORTED,
+     "unsafe global posix.system"},
+    {"state.pt", CHANGE("byteorder", "bytexrder"), 0, ERROR_FORMAT, "calls itself"},
+    {"state.pt", CHANGE("data.pkl", "dada.pkl"), 0, ERROR_FORMAT, "calls itself"},
+    {"state.pt", CHANGE("little", "middle"), 0, ERROR_FORMAT, "neither little nor big"},
+    {"state.pt", CHANGE("PK\x01\x02", "PK\x01\x03"), 3, ERROR_FORMAT, "directory"},
+    {"state.pt", CHANGE("PK\x05\x06", "PK\x05\x07"), 0, ERROR_FORMAT, "no directory at its end"},
+    {"state-legacy.pt", CHANGE("M\xe9\x03.", "M\xe8\x03."), 0, ERROR_UNSUPPORTED, "another version"},
+};
+
+START_TEST(a_file_that_was_tampered_with_is_refused)
+{
+    struct model *model;
+    struct error err;
+    size_t count;
+    uint8_t *bytes = read_file(lies[_i].file, &count);
+    int rc;
+
+    memcpy(find_bytes(bytes, count, lies[_i].from, lies[_i].bytes, lies[_i].which), lies[_i].to, lies[_i].bytes);
+    rc = open_bytes(bytes, count, &model, &err);
+    ck_assert_msg(rc == lies[_i].code && strstr(err.text, lies[_i].says), "%d: %s", rc, err.text);
+    ck_assert_msg(strncmp(err.text, "x.pt: ", 6) == 0, "%s", err.text);
+    free(bytes);
+}
+END_TEST
+
+START_TEST(a_file_cut_anywhere_is_refused)
+{
+    static const char *const files[] = {"state.pt", "state-deflated.pt", "state-legacy.pt", "quantised.pt"};
+    size_t count;
+    uint8_t *bytes = read_file(files[_i], &count);
+
+    for (size_t cut = 0; cut<count; cut += cut> 64 && cut + 200 < count ? 7 : 1) {
+        struct model *model;
+        struct error err;
+        int rc = open_bytes(bytes, cut, &model, &err);
+
+        ck_assert_msg(rc == ERROR_FORMAT || rc == ERROR_UNSUPPORTED, "%s of %zu bytes: %d %s", files[_i], cut, rc,
+                      err.text);
+    }
+    free(bytes);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("torch");
+    TCase *tcase = tcase_create("torch");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_loop_test(tcase, files_of_every_container_hold_what_torch_reads, 0, 7);
+    tcase_add_test(tcase, ranges_of_deflated_members_are_read_in_any_order);
+    tcase_add_loop_test(tcase, scalars_of_a_checkpoint_are_metadata, 0, 12);
+    tcase_add_test(tcase, classes_that_are_not_known_are_told_of);
+    tcase_add_loop_test(tcase, a_pickle_is_read_or_refused_in_words, 0, COUNT(pickles));
+    tcase_add_test(tcase, a_pickle_that_grows_without_end_meets_the_limit);
+    tcase_add_loop_test(tcase, a_file_that_was_tampered_with_is_refused, 0, COUNT(lies));
+    tcase_add_loop_test(tcase, a_file_cut_anywhere_is_refused, 0, 4);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}

@@ -126,6 +126,8 @@ head -c 66 "$work/a.safetensors" >"$work/cut.safetensors"
 expect 2 "$diffaid" compare "$work/a.safetensors" "$work/cut.safetensors" && err 'cut\.safetensors' && one_line_error
 expect 2 "$diffaid" compare "$work/a.safetensors" && one_line_error
 expect 2 "$diffaid" compare --no-such "$work/a.safetensors" "$work/b.safetensors" && err 'no-such' && one_line_error
+expect 2 "$diffaid" compare --include 'no such tensor' "$work/a.safetensors" "$work/b.safetensors" && err 'include selects none of the .* tensors; the first is' && one_line_error
+expect 2 "$diffaid" compare --exclude . "$work/a.safetensors" "$work/b.safetensors" && err 'exclude selects none'
 expect 2 "$diffaid" compare --include '(' "$work/a.safetensors" "$work/b.safetensors" && err 'pattern "\("' && one_line_error
 expect 2 "$diffaid" compare --include "$(printf '(%.0s' {1..20})x$(printf ')%.0s' {1..20})" "$work/a.safetensors" "$work/b.safetensors"
 expect 2 "$diffaid" compare --include '(a+)+$' --exclude "$(printf 'x%.0s' {1..600})" "$work/a.safetensors" "$work/b.safetensors"

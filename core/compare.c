@@ -180,7 +180,7 @@ static int check_selection(const struct comparison *c, struct error *err)
     for (size_t m = 1; m < c->model_count && model->tensor_count == 0; m++)
         model = c->models[m];
     name_printable(model->tensors[0].name, name);
-    return error_set(err, ERROR_REQUEST, "%s selects none of the %" PRIu64 " tensors; the first is \"%s\"",
+    return error_set(err, ERROR_REQUEST, "%s selects no tensor of %" PRIu64 "; the first is \"%s\"",
                      !options->include.count   ? "exclude"
                      : !options->exclude.count ? "include"
                                                : "include with exclude",

@@ -2,6 +2,7 @@
  * document.c writes it down. */
 #include "core/compare.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -165,6 +166,25 @@ static int align(struct comparison *c, struct error *err)
     if (rc == 0 && options->align == ALIGN_AUTO)
         rc = pairing_add_prefixed((const struct model *const *)c->models, c->pairing, err);
     return rc;
+}
+
+/* Patterns that select nothing are a slip: "identical" would be said of nothing at all, and a pipeline would pass. */
+static int check_selection(const struct comparison *c, struct error *err)
+{
+    const struct options *options = &c->request->options;
+    const struct model *model = c->models[0];
+    char name[NAME_PRINTABLE_BYTES];
+
+    if (c->pairing->pairs > 0 || c->pairing->excluded == 0)
+        return 0;
+    for (size_t m = 1; m < c->model_count && model->tensor_count == 0; m++)
+        model = c->models[m];
+    name_printable(model->tensors[0].name, name);
+    return error_set(err, ERROR_REQUEST, "%s selects no tensor of %" PRIu64 "; the first is \"%s\"",
+                     !options->include.count   ? "exclude"
+                     : !options->exclude.count ? "include"
+                                               : "include with exclude",
+                     c->pairing->excluded, name);
 }
 
 static bool is_content_sought(const struct comparison *c)
@@ -342,8 +362,6 @@ static int settle(struct comparison *c, struct error *err)
     one_sided = c->status_counts[STATUS_ADDED] + c->status_counts[STATUS_REMOVED];
     if (c->status_counts[STATUS_ADDED] && c->status_counts[STATUS_REMOVED] && one_sided == all)
         rc = warn(c, "nothing-in-common", (struct name){0}, "the models have no tensor name in common");
-    if (rc == 0 && c->pairing->pairs == 0 && c->pairing->excluded)
-        rc = warn(c, "nothing-selected", (struct name){0}, "the patterns select no tensor");
     return rc ? error_set(err, ERROR_NO_MEMORY, "out of memory") : 0;
 }
 
@@ -398,6 +416,8 @@ int compare_run(const struct compare_request *request, struct model *const *mode
     c->model_count = model_count;
     tell_phase(env, "align");
     rc = align(c, err);
+    if (rc == 0)
+        rc = check_selection(c, err);
     if (rc)
         goto out;
     tell_phase(env, "scan");

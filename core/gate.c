@@ -379,8 +379,10 @@ static int listen(struct listener *listener, const struct comparison *c)
         check_nonfinite(listener, c);
     listener->scope = GATE_MODEL;
     for (size_t i = 0; i < listener->gate->count; i++)
-        if (!listener->is_met[i] && !listener->gate->rules[i].include && !listener->gate->rules[i].allow_null)
-            add_violation(listener, &listener->gate->rules[i], NULL, 0, false, "the result has no such figure");
+        if (!listener->is_met[i] && !listener->gate->rules[i].allow_null)
+            add_violation(listener, &listener->gate->rules[i], NULL, 0, false,
+                          listener->gate->rules[i].include ? "nothing that include matches has such a figure"
+                                                           : "the result has no such figure");
     return listener->rc;
 }
 

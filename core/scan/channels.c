@@ -245,22 +245,46 @@ void channel_walk_advance(struct channel_walk *walk, size_t done)
         advance_columns(walk, done);
 }
 
-/* One of the unit's columns again, an element at a time. */
+/* The stored elements of one of the unit's columns, next to each other: to be waited for together, and decoded so. */
+static struct stored gathered(const struct channel_walk *walk, size_t column, size_t first, size_t count, uint8_t *room)
+{
+    const struct stored *x = walk->x;
+    const size_t columns = (size_t)walk->channels->columns, bytes = dtype_traits(x->dtype)->bits / 8;
+
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *from = x->base + (x->first + column + (first + i) * columns) * bytes;
+
+        if (bytes == 2)
+            memcpy(room + 2 * i, from, 2);
+        else
+            memcpy(room + i * bytes, from, bytes);
+    }
+    return (struct stored){.dtype = x->dtype, .base = room, .elements = count};
+}
+
+/* One of the unit's columns again. Elements of less than a byte are decoded one by one. */
 static void column_with_care(struct channel_walk *walk, size_t column)
 {
-    const size_t columns = (size_t)walk->channels->columns;
-    const struct stored *x = walk->x;
+    const size_t columns = (size_t)walk->channels->columns, bits = dtype_traits(walk->x->dtype)->bits;
+    const size_t rows = (walk->x->elements - column + columns - 1) / columns, step = bits % 8 ? 1 : BLOCK_ELEMENTS;
+    struct measure *m = walk->measure;
     bool has_nonfinite = false;
     long double sum = 0;
 
-    for (size_t at = column; at < x->elements; at += columns) {
-        double value;
+    for (size_t row = 0; row < rows; row += step) {
+        const size_t n = min_size(rows - row, step);
+        struct stored part = *walk->x;
 
-        decode_f64(x->dtype, x->base, x->first + at, 1, &value);
-        if (isfinite(value))
-            sum += (long double)value * (long double)value;
-        else
-            has_nonfinite = true;
+        part.first += column + row * columns;
+        if (bits % 8 == 0)
+            part = gathered(walk, column, row, n, (uint8_t *)m->column_sums);
+        decode_f64(part.dtype, part.base, part.first, n, m->channel_terms);
+        for (size_t i = 0; i < n; i++) {
+            if (isfinite(m->channel_terms[i]))
+                sum += (long double)m->channel_terms[i] * (long double)m->channel_terms[i];
+            else
+                has_nonfinite = true;
+        }
     }
     walk->part->column[column] = careful_figure(walk->channels, sum, has_nonfinite);
 }

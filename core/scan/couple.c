@@ -37,37 +37,32 @@ static struct sum sum_of_side(const struct side_record *side, int32_t exponent)
 
 /* Whether an element of 16 or 32 bits has every bit of its exponent set: eight bytes at a time, adding the exponent's
  * lowest bit carries into the sign bit just then. */
-static bool has_highest_exponent(const uint8_t *stored, size_t bytes, uint64_t exponents, uint64_t lowest,
-                                 uint64_t signs)
+static bool has_highest_exponent(const struct measure *m, const uint8_t *stored, size_t bytes, uint64_t exponents,
+                                 uint64_t lowest, uint64_t signs)
 {
-    const size_t whole = bytes - bytes % sizeof(uint64_t);
-    uint64_t word, found = 0;
+    const size_t words = bytes / sizeof(uint64_t);
+    uint64_t last = 0;
 
-    for (size_t i = 0; i < whole; i += sizeof(word)) {
-        memcpy(&word, stored + i, sizeof(word));
-        found |= (word & exponents) + lowest;
-    }
-    word = 0;
-    memcpy(&word, stored + whole, bytes - whole);
-    found |= (word & exponents) + lowest;
-    return (found & signs) != 0;
+    memcpy(&last, stored + words * sizeof(last), bytes % sizeof(last));
+    return ((m->kernels->counts->carries(stored, words, exponents, lowest) | ((last & exponents) + lowest)) & signs) !=
+           0;
 }
 
 /* Whether the stored elements may hold something that is not finite: told at a glance for the common types, which spend
  * their highest exponent on that. */
-static bool may_be_nonfinite(const struct stored *x, size_t at, size_t count)
+static bool may_be_nonfinite(const struct measure *m, const struct stored *x, size_t at, size_t count)
 {
     static const uint64_t each_16 = UINT64_C(0x0001000100010001), each_32 = UINT64_C(0x0000000100000001);
 
     switch (x->dtype) {
     case DTYPE_BF16:
-        return has_highest_exponent(x->base + 2 * (x->first + at), 2 * count, 0x7f80 * each_16, 0x0080 * each_16,
+        return has_highest_exponent(m, x->base + 2 * (x->first + at), 2 * count, 0x7f80 * each_16, 0x0080 * each_16,
                                     0x8000 * each_16);
     case DTYPE_F16:
-        return has_highest_exponent(x->base + 2 * (x->first + at), 2 * count, 0x7c00 * each_16, 0x0400 * each_16,
+        return has_highest_exponent(m, x->base + 2 * (x->first + at), 2 * count, 0x7c00 * each_16, 0x0400 * each_16,
                                     0x8000 * each_16);
     case DTYPE_F32:
-        return has_highest_exponent(x->base + 4 * (x->first + at), 4 * count, 0x7f800000 * each_32,
+        return has_highest_exponent(m, x->base + 4 * (x->first + at), 4 * count, 0x7f800000 * each_32,
                                     0x00800000 * each_32, 0x80000000 * each_32);
     default:
         return true;
@@ -104,7 +99,7 @@ static bool couple_sums_without_few(struct measure *m, const struct stored *a, c
     for (size_t at = 0; at < a->elements; at += BLOCK_ELEMENTS) {
         size_t n = a->elements - at < BLOCK_ELEMENTS ? a->elements - at : BLOCK_ELEMENTS;
 
-        if (!may_be_nonfinite(a, at, n) && !may_be_nonfinite(b, at, n))
+        if (!may_be_nonfinite(m, a, at, n) && !may_be_nonfinite(m, b, at, n))
             continue;
         decode_f64(a->dtype, a->base, a->first + at, n, m->a64);
         decode_f64(b->dtype, b->base, b->first + at, n, m->b64);

@@ -44,6 +44,8 @@ struct count_kernels {
     /* min_normal: the least normal value of the stored type; subnormal is what lies below it and is not zero. */
     void (*profile[BLOCK_FORMAT_COUNT])(const void *x, size_t elements, double min_normal, struct block_profile *ret);
     void (*flips[BLOCK_FORMAT_COUNT])(const void *a, const void *b, size_t elements, struct block_flips *ret);
+    /* All words of 8 bytes, (word & mask) + addend, or'ed together. */
+    uint64_t (*carries)(const void *words, size_t count, uint64_t mask, uint64_t addend);
 };
 
 /* Squares of a stripe: up to STRIPE_ROWS rows that follow one another. row_squares (optional): Σx² of each row, element

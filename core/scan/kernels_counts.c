@@ -1,5 +1,6 @@
 /* Counts over a block: exact, so in any lanes. Compiled once an instruction set, like kernels.c. */
 #include <math.h>
+#include <string.h>
 
 #include "core/scan/vectors.h"
 
@@ -156,8 +157,23 @@ static void flips_f64(const void *a, const void *b, size_t elements, struct bloc
     flips_wide(a, b, elements, ret);
 }
 
+static uint64_t carries(const void *words, size_t count, uint64_t mask, uint64_t addend)
+{
+    const uint8_t *from = words;
+    uint64_t found = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t word;
+
+        memcpy(&word, from + i * sizeof(word), sizeof(word));
+        found |= (word & mask) + addend;
+    }
+    return found;
+}
+
 const struct count_kernels ISA_NAME(count_kernels) = {
     .profile =
         {[BLOCK_BF16] = profile_bf16, [BLOCK_F16] = profile_f16, [BLOCK_F32] = profile_f32, [BLOCK_F64] = profile_f64},
     .flips = {[BLOCK_BF16] = flips_bf16, [BLOCK_F16] = flips_f16, [BLOCK_F32] = flips_f32, [BLOCK_F64] = flips_f64},
+    .carries = carries,
 };

@@ -23,7 +23,7 @@ expect 1 "$diffaid" compare --headers-only "$work/a.safetensors" "$work/b.safete
 expect 1 "$diffaid" compare "$work/a.safetensors" "$work/other.safetensors" && out 'warning: .*nothing|no tensor name in common'
 expect 1 "$diffaid" compare "$work/a.safetensors" "$work/odd.safetensors" && out '\? w: dtype unsupported'
 expect 0 "$diffaid" compare "$work/odd.safetensors" "$work/odd.safetensors"
-expect 0 "$diffaid" compare --exclude w "$work/a.safetensors" "$work/b.safetensors" && out 'left out'
+expect 0 "$diffaid" compare --exclude lm_head tests/fixtures/demo/base.safetensors tests/fixtures/demo/base.safetensors && out '1 tensor left out'
 
 # Forms.
 expect 1 "$diffaid" compare --json "$golden/finetune.a.safetensors" "$golden/finetune.b.safetensors"
@@ -126,6 +126,8 @@ head -c 66 "$work/a.safetensors" >"$work/cut.safetensors"
 expect 2 "$diffaid" compare "$work/a.safetensors" "$work/cut.safetensors" && err 'cut\.safetensors' && one_line_error
 expect 2 "$diffaid" compare "$work/a.safetensors" && one_line_error
 expect 2 "$diffaid" compare --no-such "$work/a.safetensors" "$work/b.safetensors" && err 'no-such' && one_line_error
+expect 2 "$diffaid" compare --include 'no such tensor' "$work/a.safetensors" "$work/b.safetensors" && err 'include selects no tensor of 1; the first is "w"' && one_line_error
+expect 2 "$diffaid" compare --exclude . "$work/a.safetensors" "$work/b.safetensors" && err 'exclude selects no tensor of 1'
 expect 2 "$diffaid" compare --include '(' "$work/a.safetensors" "$work/b.safetensors" && err 'pattern "\("' && one_line_error
 expect 2 "$diffaid" compare --include "$(printf '(%.0s' {1..20})x$(printf ')%.0s' {1..20})" "$work/a.safetensors" "$work/b.safetensors"
 expect 2 "$diffaid" compare --include '(a+)+$' --exclude "$(printf 'x%.0s' {1..600})" "$work/a.safetensors" "$work/b.safetensors"

@@ -34,6 +34,8 @@ gate '[{"metric":"layer_impact.layers.share","scope":"layer","include":"rotary",
 expect 4 "$diffaid" compare --json --gate "$work/gate.json" "$base" "$tuned" && out 'not computable'
 gate '[{"metric":"layer_impact.layers.share","scope":"layer","include":"rotary","max":1,"allow_null":true}]'
 expect 0 "$diffaid" compare --gate "$work/gate.json" "$base" "$tuned"
+gate '[{"metric":"relative_l2","scope":"tensor","include":"no such tensor","max":1}]'
+expect 4 "$diffaid" compare --json --gate "$work/gate.json" "$base" "$tuned" && out 'nothing that include matches'
 gate '[{"metric":"no_such_figure","max":1}]'
 expect 4 "$diffaid" compare --json --gate "$work/gate.json" "$base" "$tuned" && out 'no such figure'
 

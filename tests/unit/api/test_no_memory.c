@@ -82,7 +82,12 @@ static const struct kind {
     GET(JOB(ID_DONE) "/tensors?include=%28", 400),
     CALL(POST, JOB(ID_RUNNING) ":cancel", 202),
     CALL(DELETE, JOB(ID_DONE), 204),
-    {METHOD_PUT, "/v1/uploads/m", {{"Repr-Digest", "sha-256=:" FAKE_SHA_BASE64 ":"}}, "hello", 201, 0},
+    {METHOD_PUT,
+     "/v1/uploads/m",
+     {{"Content-Length", "5"}, {"Repr-Digest", "sha-256=:" FAKE_SHA_BASE64 ":"}},
+     "hello",
+     201,
+     0},
     {METHOD_PUT, "/v1/uploads/m%20n", {{"Content-Encoding", "gzip"}}, "hello", 415, 0},
     GET("/v1/uploads", 200),
     GET("/v1/uploads/" ID_UPLOAD, 200),
@@ -112,8 +117,9 @@ static const struct kind {
         is_sparing = false;                                                                                            \
         return result;                                                                                                 \
     }
-SPARED(submit, int, (struct backend * b, const struct submission *s, struct job *job, struct error *err),
-       (b, s, job, err))
+SPARED(submit, int,
+       (struct backend * b, const struct submission *s, struct job *job, bool *is_replay, struct error *err),
+       (b, s, job, is_replay, err))
 SPARED(get, int, (struct backend * b, const char *id, struct job *job, struct error *err), (b, id, job, err))
 SPARED(list, int,
        (struct backend * b, const struct job_filter *f, uint64_t at, size_t most, struct job_list *list,
@@ -124,9 +130,8 @@ SPARED(open_result, int,
        (struct backend * b, const char *id, enum representation r, struct blob *blob, struct error *err),
        (b, id, r, blob, err))
 SPARED(upload_begin, int,
-       (struct backend * b, const char *owner, const char *name, int64_t bytes, struct upload_sink **sink,
-        struct error *err),
-       (b, owner, name, bytes, sink, err))
+       (struct backend * b, const struct upload_wish *wish, struct upload_sink **sink, struct error *err),
+       (b, wish, sink, err))
 SPARED(upload_commit, int, (struct upload_sink * sink, struct upload *upload, struct error *err), (sink, upload, err))
 SPARED(upload_get, int, (struct backend * b, const char *id, struct upload *upload, struct error *err),
        (b, id, upload, err))
@@ -161,7 +166,7 @@ static struct backend_ops spared_ops(void)
 
 static void run_stream(const struct request *request, struct response *response)
 {
-    const struct route_stream *stream = request->route->stream;
+    const struct route_stream *stream = route_stream_of(request);
     void *state = NULL;
 
     if (route_begin(request, &fake.backend, &state, response))
@@ -181,7 +186,7 @@ static void handle(const struct request *request, const struct route_match *matc
         return;
     if (!match->route)
         route_reply_unmatched(&asked, match, response);
-    else if (match->route->stream)
+    else if (route_stream_of(&asked))
         run_stream(&asked, response);
     else if (access_owns(&asked, &fake.backend, response))
         match->route->handle(&asked, &fake.backend, response);

@@ -14,7 +14,9 @@ within 10 state_is "$job" succeeded
 
 # Announced or not, an upload that does not fit is refused and leaves nothing.
 [ "$(status_of -T "$scratch/large" "$url/v1/uploads/large")" = 507 ] || fail "announced: $(cat "$scratch/body")"
-[ "$(status_of -T - "$url/v1/uploads/large" <"$scratch/large")" = 507 ] || fail "chunked: $(cat "$scratch/body")"
+# (Refused amid its body, a client that goes on sending may find the connection closed after it has read the refusal.)
+status_of -T - "$url/v1/uploads/large" <"$scratch/large" >/dev/null 2>&1 || true
+grep -q '"status":507' "$scratch/body" || fail "chunked: $(cat "$scratch/body")"
 [ -z "$(ls "$state/uploads")" ] || fail "files are left: $(ls "$state/uploads")"
 
 # To the last block, while a job is under way.

@@ -182,8 +182,8 @@ static int backend_upload_begin(struct backend *backend, const struct upload_wis
     struct service_backend *service = service_of(backend);
 
     if (atomic_load(&service->is_draining))
-        return error_set(err, ERROR_BUSY, "the service is ending");
-    return upload_begin(&service->uploads, wish, ret, err);
+        return refuse(service, REFUSED_ENDING, error_set(err, ERROR_BUSY, "the service is ending"));
+    return count_refusal(service, upload_begin(&service->uploads, wish, ret, err));
 }
 
 static void backend_upload_discard(struct backend *backend, const char *id)
@@ -197,8 +197,8 @@ static int backend_upload_create(struct backend *backend, const struct upload_wi
     struct service_backend *service = service_of(backend);
 
     if (atomic_load(&service->is_draining))
-        return error_set(err, ERROR_BUSY, "the service is ending");
-    return partial_create(&service->uploads, wish, ret, err);
+        return refuse(service, REFUSED_ENDING, error_set(err, ERROR_BUSY, "the service is ending"));
+    return count_refusal(service, partial_create(&service->uploads, wish, ret, err));
 }
 
 static int backend_upload_resume(struct backend *backend, const char *id, uint64_t offset, int64_t length,

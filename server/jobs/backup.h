@@ -10,8 +10,8 @@ struct backup_counts {
     uint64_t jobs, uploads, files, file_bytes;
 };
 
-/* Makes the directory `to`, a whole state directory that a service starts on: it holds every job and upload that had
- * been acknowledged when the call began, unless it was deleted meanwhile. Appears whole or not at all.
+/* Makes the directory `to`, a whole state directory that a service starts on: it holds every job and complete
+ * upload that had been acknowledged when the call began, unless it was deleted meanwhile. Appears whole or not at all.
  * ERROR_NOT_FOUND: `from` holds no job store; ERROR_REQUEST: `to` is there already; ERROR_CONFLICT: a newer program's;
  * ERROR_NO_SPACE, ERROR_WRITE, ERROR_READ. */
 int backup_make(const char *from, const char *to, struct backup_counts *ret, struct error *err);

@@ -29,6 +29,11 @@ get "/v1/jobs/$wide/result" >"$scratch/wide.json"
 [ "$(status_of -T "$models/a.safetensors" "$url/v1/uploads/mine")" = 201 ] || fail "upload: $(cat "$scratch/body")"
 upload=$(member id <"$scratch/body")
 
+# One that is under way is not part of a backup.
+partial=$(curl -sS --fail-with-body -X POST -H 'Upload-Complete: ?0' --data-binary half -D "$scratch/headers" \
+    -H 'Content-Disposition: attachment; filename="half"' "$url/v1/uploads" | member id)
+[ -n "$partial" ] || fail "no partial upload: $(cat "$scratch/headers")"
+
 # Two clients submit without a pause, a third deletes what it made; none of them outlives this script.
 goes_on() { [ ! -e "$scratch/enough" ] && [ -d "$scratch" ] && kill -0 $$ 2>/dev/null; }
 : >"$scratch/acknowledged"
@@ -71,6 +76,7 @@ for round in 1 2; do
     [ "$(get "/v1/uploads/$upload" | member sha256)" = "$(sha256sum <"$models/a.safetensors" | cut -d' ' -f1)" ] ||
         fail "copy $round: the upload's row"
     cmp -s "$state/uploads/$upload" "$models/a.safetensors" || fail "copy $round: the upload's bytes"
+    [ "$(status_of "$url/v1/uploads/$partial")" = 404 ] || fail "copy $round: a partial upload: $(cat "$scratch/body")"
     end_service TERM
 done
 

@@ -24,7 +24,7 @@ head -c 15000 /dev/zero >"$scratch/large"
 head -c 30000 /dev/zero >"$scratch/larger"
 [ "$(status_of -T "$scratch/larger" "$url/v1/uploads/x")" = 413 ] || fail "the limit: $(cat "$scratch/body")"
 get /v1/status >"$scratch/status"
-for part in '"busy":1' '"queued":2' '"queue_full":1'; do
+for part in '"busy":1' '"queued":2' '"queue_full":1' '"no_space":1' '"too_large":1'; do
     grep -qF "$part" "$scratch/status" || fail "no $part in $(cat "$scratch/status")"
 done
 get /metrics >"$scratch/metrics"

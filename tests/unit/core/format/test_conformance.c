@@ -96,7 +96,8 @@ static bool ends_with(const char *text, const char *end)
 
 static bool is_read_here(const char *path)
 {
-    static const char *const suffixes[] = {".safetensors", ".gguf", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz"};
+    static const char *const suffixes[] = {".safetensors", ".gguf", ".pt",  ".pth", ".ckpt",
+                                           ".bin",         ".npy",  ".npz", ".onnx"};
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (ends_with(path, suffixes[i]))

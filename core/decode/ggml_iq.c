@@ -34,7 +34,7 @@ static void block_iq2_xs(const uint8_t *b, float *y)
     const float d = half_at(b);
 
     for (int t = 0; t < 32; t++, y += 8) {
-        const unsigned q = le16(b + 2 + 2 * t), n = b[66 + t / 4] >> (4 * (t / 2 & 1)) & 15u;
+        const unsigned q = le16(b + 2 + 2 * t), n = (unsigned)b[66 + t / 4] >> (4 * (t / 2 & 1)) & 15u;
         const float db = d * (0.5f + (float)n) * 0.25f;
 
         signed_points(iq2_xs_points[q & 511], 8, db, with_parity(q >> 9), y);
@@ -46,8 +46,8 @@ static void block_iq2_s(const uint8_t *b, float *y)
     const float d = half_at(b);
 
     for (int t = 0; t < 32; t++, y += 8) {
-        const unsigned index = b[2 + t] | (b[66 + t / 4] >> (2 * (t % 4)) & 3u) << 8;
-        const unsigned n = b[74 + t / 4] >> (4 * (t / 2 & 1)) & 15u;
+        const unsigned index = b[2 + t] | ((unsigned)b[66 + t / 4] >> (2 * (t % 4)) & 3u) << 8;
+        const unsigned n = (unsigned)b[74 + t / 4] >> (4 * (t / 2 & 1)) & 15u;
         const float db = d * (0.5f + (float)n) * 0.25f;
 
         signed_points(iq2_s_points[index], 8, db, b[34 + t], y);
@@ -72,8 +72,8 @@ static void block_iq3_s(const uint8_t *b, float *y)
     const float d = half_at(b);
 
     for (int t = 0; t < 64; t++, y += 4) {
-        const unsigned index = b[2 + t] | (b[66 + t / 8] >> (t % 8) & 1u) << 8;
-        const unsigned n = b[106 + t / 16] >> (4 * (t / 8 & 1)) & 15u;
+        const unsigned index = b[2 + t] | ((unsigned)b[66 + t / 8] >> (t % 8) & 1u) << 8;
+        const unsigned n = (unsigned)b[106 + t / 16] >> (4 * (t / 8 & 1)) & 15u;
         const float db = d * (float)(1 + 2 * n);
 
         signed_points(iq3_s_points[index], 4, db, (unsigned)b[74 + t / 2] >> (4 * (t & 1)), y);
@@ -105,7 +105,7 @@ static void block_iq1_m(const uint8_t *b, float *y)
     const float d = half_value((uint16_t)(s[0] >> 12 | (s[1] >> 8 & 0xf0) | (s[2] >> 4 & 0xf00) | (s[3] & 0xf000)));
 
     for (int t = 0; t < 32; t++, y += 8) {
-        const unsigned u = (unsigned)t / 2, n = b[32 + t / 2] >> (4 * (t & 1)) & 15u;
+        const unsigned u = (unsigned)t / 2, n = (unsigned)b[32 + t / 2] >> (4 * (t & 1)) & 15u;
         const float dl = d * (float)(2 * (s[u / 4] >> (3 * (u % 4)) & 7) + 1);
 
         shifted_points(iq1_s_points[b[t] | (n & 7) << 8], dl, n & 8 ? -0.125f : 0.125f, y);

@@ -139,7 +139,7 @@ static void block_iq4_xs(const uint8_t *b, float *y)
     const unsigned high = le16(b + 2);
 
     for (int g = 0; g < 8; g++) {
-        const unsigned scale = (b[4 + g / 2] >> (4 * (g & 1)) & 15u) | (high >> (2 * g) & 3) << 4;
+        const unsigned scale = ((unsigned)b[4 + g / 2] >> (4 * (g & 1)) & 15u) | (high >> (2 * g) & 3) << 4;
         const float dl = d * (float)((int)scale - 32);
 
         for (int j = 0; j < 16; j++) {

@@ -7,16 +7,15 @@ mount -t tmpfs -o size=48m tmpfs "$scratch/small" 2>/dev/null || { echo "skipped
 state=$scratch/small/state
 make_model "$models/a.safetensors" 1000
 make_model "$models/b.safetensors" 1000
-head -c 60000000 /dev/zero >"$scratch/large"
+# Not much more than fits: of a refused body 8 MB are read for the client's sake, so that it sees the refusal.
+head -c 36000000 /dev/zero >"$scratch/large"
 start_service --workers 1
 job=$(submit a.safetensors b.safetensors)
 within 10 state_is "$job" succeeded
 
 # Announced or not, an upload that does not fit is refused and leaves nothing.
 [ "$(status_of -T "$scratch/large" "$url/v1/uploads/large")" = 507 ] || fail "announced: $(cat "$scratch/body")"
-# (Refused amid its body, a client that goes on sending may find the connection closed after it has read the refusal.)
-status_of -T - "$url/v1/uploads/large" <"$scratch/large" >/dev/null 2>&1 || true
-grep -q '"status":507' "$scratch/body" || fail "chunked: $(cat "$scratch/body")"
+[ "$(status_of -T - "$url/v1/uploads/large" <"$scratch/large")" = 507 ] || fail "chunked: $(cat "$scratch/body")"
 [ -z "$(ls "$state/uploads")" ] || fail "files are left: $(ls "$state/uploads")"
 
 # To the last block, while a job is under way.

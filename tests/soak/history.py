@@ -37,7 +37,7 @@ class Upload:
 class History:
     def __init__(self, path):
         self.lock, self.file, self.begin = threading.Lock(), open(path, "w"), time.monotonic()
-        self.jobs, self.uploads = {}, {}
+        self.jobs, self.uploads, self.pieces = {}, {}, set()
         self.counts, self.violations = collections.Counter(), []
         self.unanswered = collections.Counter()  # submits and uploads that may have happened or not
         self.excused = ()  # statuses in the 500s that the fault at work explains
@@ -69,6 +69,12 @@ class History:
     def unanswered_one(self, table):
         with self.lock:
             self.unanswered[table] += 1
+
+    def begun(self, upload_id):
+        """An upload that comes in pieces; it may stay without its end."""
+        self.note("begun", upload=upload_id)
+        with self.lock:
+            self.pieces.add(upload_id)
 
     def uploaded(self, upload_id, sha256):
         self.note("uploaded", upload=upload_id)
@@ -164,7 +170,7 @@ def is_queue_empty(service):
 
 def check_unknown(history, service):
     """Rows that nobody was told of are the work of requests without an answer, one of each at most."""
-    for table, known in (("job", history.jobs), ("upload", history.uploads)):
+    for table, known in (("job", history.jobs.keys()), ("upload", history.uploads.keys() | history.pieces)):
         unknown = [row[0] for row in rows_of(service, f"SELECT id FROM {table}") if row[0] not in known]
         if len(unknown) > history.unanswered[table]:
             history.violate(f"ended: {len(unknown)} rows of {table} that nobody was told of, "
@@ -177,6 +183,7 @@ def untidy(service):
     wrong = []
     in_files = {row[0] for row in rows_of(service, "SELECT id FROM job JOIN result ON job = seq WHERE NOT is_inline")}
     uploads = dict(rows_of(service, "SELECT id, bytes FROM upload"))
+    whole = {row[0] for row in rows_of(service, "SELECT id FROM upload WHERE is_complete")}
     results = collections.defaultdict(set)
     for name in os.listdir(service.state / "results"):
         results[name.partition(".")[0]].add(name.partition(".")[2])
@@ -188,7 +195,7 @@ def untidy(service):
     stored = set(os.listdir(service.state / "uploads"))
     wrong += [f"tidy: uploads/{name} has no row" for name in stored - uploads.keys()]
     wrong += [f"tidy: the file of upload {name} is missing" for name in uploads.keys() - stored]
-    for name in stored & uploads.keys():
+    for name in stored & whole:
         size = os.stat(service.state / "uploads" / name).st_size
         if size != uploads[name]:
             wrong.append(f"tidy: upload {name} has {size} bytes, its row says {uploads[name]}")

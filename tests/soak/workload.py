@@ -63,7 +63,7 @@ class Workload:
     def run(self, rng):
         client = self.service.client(timeout=40)
         acts = {self.submit: 40, self.look: 25, self.list: 3, self.result: 10, self.cancel: 6, self.delete: 8,
-                self.put: 8, self.delete_upload: 4, self.leave: 2}
+                self.put: 6, self.put_in_pieces: 2, self.delete_upload: 4, self.leave: 2}
         while not self.stopping.is_set():
             act = rng.choices(list(acts), acts.values())[0]
             try:
@@ -75,6 +75,21 @@ class Workload:
                 self.history.violate(f"a client's {act.__name__}: {why!r}")
             time.sleep(rng.uniform(0, 2 * self.pause))
         client.close()
+
+    def until_answered(self, client, seconds=20):
+        """client.call, again and again while the service is away or says 503, or 409 of the same request in flight."""
+        def ask(*request):
+            end = time.monotonic() + seconds
+            while True:
+                try:
+                    reply = client.call(*request)
+                    if reply.status not in (409, 503) or time.monotonic() > end:
+                        return reply
+                except NO_REPLY:
+                    if time.monotonic() > end:
+                        raise
+                time.sleep(0.02)
+        return ask
 
     @staticmethod
     def body(models):
@@ -94,8 +109,12 @@ class Workload:
                 return
             models = [self.kinds["small"][0], {"upload": upload}]
         headers = {"Prefer": "wait=2"} if rng.random() < 0.3 else {}
+        ask = client.call
+        if rng.random() < 0.3:  # asked again with the same key until it is answered, and one job all the same
+            headers["Idempotency-Key"] = f"{rng.getrandbits(64):016x}"
+            ask = self.until_answered(client)
         try:
-            reply = client.call("POST", "/v1/jobs", self.body(models), headers)
+            reply = ask("POST", "/v1/jobs", self.body(models), headers)
         except NO_REPLY:
             self.history.unanswered_one("job")
             raise
@@ -163,6 +182,42 @@ class Workload:
             self.history.uploaded(upload["id"], self.sha256)
             with self.lock:
                 self.uploads.append(upload["id"])
+
+    def put_in_pieces(self, client, rng):
+        """An upload that goes on from wherever the service says that it is, also after a kill."""
+        try:
+            reply = client.call("POST", "/v1/uploads", b"", {"Upload-Complete": "?0", "Content-Disposition": 'attachment; filename="b"'})
+        except NO_REPLY:
+            self.history.unanswered_one("upload")
+            raise
+        if reply.status == 503:
+            self.history.unanswered_one("upload")
+        if not self.history.answered("create upload", reply, 201):
+            return
+        path, size, offset, kept = reply.headers["Location"], len(self.upload), 0, 0
+        upload_id = path.rpartition("/")[2]
+        self.history.begun(upload_id)
+        is_complete = False
+        while not is_complete:
+            end = min(size, offset + rng.randrange(1, size))
+            headers = {"Content-Type": "application/partial-upload", "Upload-Offset": str(offset),
+                       "Upload-Complete": "?1" if end == size else "?0"}
+            try:
+                reply = client.call("PATCH", path, self.upload[offset:end], headers)
+                if self.history.answered("piece", reply, 200, 204):
+                    offset, kept, is_complete = end, end, reply.status == 200
+                    continue
+            except NO_REPLY:
+                self.history.note("no answer", act="piece")
+            reply = self.until_answered(client)("HEAD", path)
+            if not self.history.answered("offset", reply, 200, 204):
+                return
+            offset, is_complete = int(reply.headers["Upload-Offset"]), reply.headers["Upload-Complete"] == "?1"
+            if not kept <= offset <= size:
+                self.history.violate(f"kept: upload {upload_id} is at {offset}, and {kept} bytes were acknowledged")
+        self.history.uploaded(upload_id, self.sha256)
+        with self.lock:
+            self.uploads.append(upload_id)
 
     def delete_upload(self, client, rng):
         with self.lock:

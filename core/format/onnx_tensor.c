@@ -319,7 +319,7 @@ static bool open_external(struct onnx *onnx, const struct said *said, uint32_t *
 static bool place_external(struct onnx *onnx, const struct said *said, struct tensor *tensor)
 {
     uint64_t size;
-    uint32_t file;
+    uint32_t file = 0;
 
     if (!open_external(onnx, said, &file))
         return false;

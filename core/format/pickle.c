@@ -118,7 +118,7 @@ static bool append(struct machine *m, struct node *to, struct node *const *items
 static struct node *take_marked(struct machine *m, enum node_kind kind)
 {
     struct node *node;
-    size_t mark;
+    size_t mark = 0;
 
     if (!find_mark(m, &mark))
         return NULL;
@@ -447,7 +447,7 @@ static bool pop_any(struct machine *m)
 
 static bool pop_mark(struct machine *m)
 {
-    size_t mark;
+    size_t mark = 0;
 
     if (!find_mark(m, &mark))
         return false;

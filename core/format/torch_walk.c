@@ -12,7 +12,7 @@
 
 enum {
     DEPTH_MAX = 200,
-    STEPS_A_TENSOR = 64, /* values that are looked at, for each tensor that a model may have */
+    STEPS_A_TENSOR = 16, /* values that are looked at, for each tensor that a model may have */
     LISTED_MAX = 16,     /* scalars of a list that are told */
     TEXT_MAX = 16384,
     LEFT_OUT_TOLD = 20,

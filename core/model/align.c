@@ -173,7 +173,7 @@ static bool strip(struct name *name, struct name prefix)
 
 static struct name without_known(struct name name)
 {
-    static const char *const known[] = {"model.", "module.", "_orig_mod."};
+    static const char *const known[] = {"model.", "module.", "_orig_mod.", "state_dict.", "model_state_dict."};
     bool is_stripped = true;
 
     while (is_stripped) {

@@ -237,6 +237,38 @@ START_TEST(a_pickle_that_grows_without_end_meets_the_limit)
 }
 END_TEST
 
+/* Forty lists, each of which holds the one before it twice: 2^40 values from 300 bytes. */
+START_TEST(values_that_lead_to_one_another_are_walked_a_limited_number_of_times)
+{
+    static const uint8_t magic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
+                                    0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
+    struct limits limits = limits_default;
+    const struct opener opener = {.limits = &limits};
+    uint8_t bytes[512];
+    size_t count = sizeof(magic);
+    struct source *source;
+    struct model *model;
+    struct error err = {0};
+
+    limits.tensors = 1000;
+    memcpy(bytes, magic, sizeof(magic));
+    memcpy(bytes + count, "I1001\n.}.]q\0", 12);
+    count += 12;
+    for (uint8_t i = 0; i < 40; i++) {
+        const uint8_t level[] = {']', '(', 'h', i, 'h', i, 'e', 'q', (uint8_t)(i + 1)};
+
+        memcpy(bytes + count, level, sizeof(level));
+        count += sizeof(level);
+    }
+    memcpy(bytes + count, ".].", 3);
+    count += 3;
+    ck_assert_int_eq(memory_open(bytes, count, "x.pt", &source, NULL), 0);
+    ck_assert_int_eq(model_open_source(&opener, source, &model, &err), ERROR_LIMIT);
+    ck_assert_msg(strstr(err.text, "lead to one another too often"), "%s", err.text);
+    source_close(source);
+}
+END_TEST
+
 /* The file's bytes with each of some places changed. */
 static uint8_t *read_file(const char *name, size_t *ret_bytes)
 {
@@ -348,6 +380,7 @@ int main(void)
     tcase_add_test(tcase, classes_that_are_not_known_are_told_of);
     tcase_add_loop_test(tcase, a_pickle_is_read_or_refused_in_words, 0, COUNT(pickles));
     tcase_add_test(tcase, a_pickle_that_grows_without_end_meets_the_limit);
+    tcase_add_test(tcase, values_that_lead_to_one_another_are_walked_a_limited_number_of_times);
     tcase_add_loop_test(tcase, a_file_that_was_tampered_with_is_refused, 0, COUNT(lies));
     tcase_add_loop_test(tcase, a_file_cut_anywhere_is_refused, 0, 4);
     suite_add_tcase(suite, tcase);

@@ -232,6 +232,8 @@ static const struct {
     {{"model.a model.b", "a b"}, 2, "model.a>a model.b>b", 2},
     {{"a b", "module.a module.b"}, 2, "a>module.a b>module.b", 2},
     {{"_orig_mod.module.a", "model.a"}, 2, "_orig_mod.module.a>model.a", 1},
+    {{"state_dict.model.a x.b", "a"}, 2, "state_dict.model.a>a", 2}, /* Lightning's checkpoints */
+    {{"model_state_dict.a", "a"}, 2, "model_state_dict.a>a", 1},
     {{"a model.a", "a"}, 2, "", 2},          /* a has its partner */
     {{"model.a module.a", "a b"}, 2, "", 4}, /* two that become one: neither */
     {{"a", "model.a module.a"}, 2, "", 3},

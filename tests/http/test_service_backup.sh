@@ -88,7 +88,12 @@ grep -q 'removed 0 jobs, 0 uploads and 1 files' "$scratch/told" || fail "gc: $(c
 [ ! -e "$state/results/$stray.json" ] || fail "the stray file is still there"
 "$diffaid" jobs gc --state-dir "$state" --retention 1s >"$scratch/told"
 grep -q 'removed [1-9][0-9]* jobs, 1 uploads' "$scratch/told" || fail "gc: $(cat "$scratch/told")"
-[ -z "$(find "$state/results" "$state/uploads" -type f)" ] || fail "files outlive their rows: $(ls -R "$state")"
+# A job that ended within the last second goes with the next gc.
+is_swept() {
+    "$diffaid" jobs gc --state-dir "$state" --retention 1s >"$scratch/told"
+    [ -z "$(find "$state/results" "$state/uploads" -type f)" ]
+}
+within 10 is_swept
 status=0
 "$diffaid" jobs gc --state-dir "$scratch/nowhere" 2>"$scratch/message" || status=$?
 [ $status = 2 ] || fail "gc of nothing: $status"

@@ -137,16 +137,52 @@ static enum MHD_Result answer_and_close(struct exchange *exchange, enum problem 
     return reply_queue(exchange, &exchange->response);
 }
 
+/* Hands the exchange to the pool and suspends its connection. */
+static enum MHD_Result dispatch(struct exchange *exchange, enum work work)
+{
+    struct http *http = exchange->http;
+    enum lane lane = exchange->request.route->where == RUN_ROOTS && work != WORK_APPEND ? LANE_ROOTS : LANE_STORE;
+    /* A file's end on disk takes as long as it takes. */
+    int64_t deadline = work == WORK_HANDLE ? clock_steady_ms() + http->config.pool_timeout_ms : INT64_MAX;
+
+    exchange->work = work;
+    /* Before anybody can settle it: what is resumed first stays suspended for ever. */
+    MHD_suspend_connection(exchange->mhd);
+    atomic_fetch_add(&exchange->holders, 1);
+    if (!flight_add(exchange, deadline)) {
+        atomic_store(&exchange->outcome, OUTCOME_TIMED_OUT);
+        MHD_resume_connection(exchange->mhd);
+        exchange_release(exchange);
+    } else if (!pool_submit(http->pool, lane, &exchange->task, work != WORK_HANDLE)) {
+        problem_reply(&exchange->response, &exchange->request, PROBLEM_BUSY, "too many requests are being handled");
+        response_finish(&exchange->request, &exchange->response);
+        flight_settle(exchange, OUTCOME_DONE);
+        exchange_release(exchange);
+    }
+    return MHD_YES;
+}
+
+/* The stream has begun, or the request is refused. */
+static enum MHD_Result enter_stream(struct exchange *exchange)
+{
+    if (!exchange->stream)
+        return answer_early(exchange);
+    if (has_body(exchange))
+        connection_enter(exchange->connection, PHASE_ACTIVE, PHASE_STREAM);
+    return MHD_YES;
+}
+
 static enum MHD_Result prepare_body(struct exchange *exchange)
 {
     const struct http_config *config = &exchange->http->config;
 
     if (route_stream_of(&exchange->request)) {
-        if (route_begin(&exchange->request, exchange->http->backend, &exchange->stream, &exchange->response))
-            return answer_early(exchange);
-        if (has_body(exchange))
-            connection_enter(exchange->connection, PHASE_ACTIVE, PHASE_STREAM);
-        return MHD_YES;
+        /* It may wait for the store or the disk, which the upload daemon's threads can afford. */
+        exchange->is_opening = !exchange->connection->is_upload;
+        if (exchange->is_opening)
+            return dispatch(exchange, WORK_BEGIN);
+        route_begin(&exchange->request, exchange->http->backend, &exchange->stream, &exchange->response);
+        return enter_stream(exchange);
     }
     if (exchange->framing.length > config->body_bytes) {
         problem_reply(&exchange->response, &exchange->request, PROBLEM_TOO_LARGE, "the body may have %zu bytes",
@@ -209,31 +245,6 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
         return answer_early(exchange);
     }
     return prepare_body(exchange);
-}
-
-/* Hands the exchange to the pool and suspends its connection. */
-static enum MHD_Result dispatch(struct exchange *exchange, enum work work)
-{
-    struct http *http = exchange->http;
-    enum lane lane = exchange->request.route->where == RUN_ROOTS && work != WORK_APPEND ? LANE_ROOTS : LANE_STORE;
-    /* A file's end on disk takes as long as it takes. */
-    int64_t deadline = work == WORK_HANDLE ? clock_steady_ms() + http->config.pool_timeout_ms : INT64_MAX;
-
-    exchange->work = work;
-    /* Before anybody can settle it: what is resumed first stays suspended for ever. */
-    MHD_suspend_connection(exchange->mhd);
-    atomic_fetch_add(&exchange->holders, 1);
-    if (!flight_add(exchange, deadline)) {
-        atomic_store(&exchange->outcome, OUTCOME_TIMED_OUT);
-        MHD_resume_connection(exchange->mhd);
-        exchange_release(exchange);
-    } else if (!pool_submit(http->pool, lane, &exchange->task, work != WORK_HANDLE)) {
-        problem_reply(&exchange->response, &exchange->request, PROBLEM_BUSY, "too many requests are being handled");
-        response_finish(&exchange->request, &exchange->response);
-        flight_settle(exchange, OUTCOME_DONE);
-        exchange_release(exchange);
-    }
-    return MHD_YES;
 }
 
 /* A piece of a body that is refused. */
@@ -426,6 +437,10 @@ enum MHD_Result exchange_handle(void *context, struct MHD_Connection *mhd, const
     if (!exchange->is_begun) {
         exchange->is_begun = true;
         return begin(exchange, url, method, version);
+    }
+    if (exchange->is_opening) { /* called anew after the suspension, before any of the body */
+        exchange->is_opening = false;
+        return atomic_exchange(&exchange->outcome, OUTCOME_NONE) == OUTCOME_DONE ? enter_stream(exchange) : MHD_NO;
     }
     if (*upload_data_size > 0)
         return piece(exchange, upload_data, upload_data_size);

@@ -67,7 +67,7 @@ enum outcome {
     OUTCOME_GONE,
 };
 
-enum work { WORK_HANDLE, WORK_APPEND, WORK_FINISH, WORK_ABANDON };
+enum work { WORK_HANDLE, WORK_BEGIN, WORK_APPEND, WORK_FINISH, WORK_ABANDON };
 
 /* One request on its way. Two may hold it: the connection, and the pool. */
 struct exchange {
@@ -88,6 +88,7 @@ struct exchange {
     size_t body_capacity;
     uint64_t dropped_bytes;
     bool is_begun;    /* the first call has been */
+    bool is_opening;  /* the pool begins its stream */
     bool is_answered; /* response is what it will be; a body still under way is dropped */
     bool is_queued;   /* libmicrohttpd has the response */
     int status;       /* for the log */

@@ -160,6 +160,9 @@ void exchange_run(struct task *task)
         if (!await(exchange))
             return;
         break;
+    case WORK_BEGIN:
+        route_begin(&exchange->request, exchange->http->backend, &exchange->stream, &exchange->response);
+        break;
     case WORK_APPEND:
         if (stream->append(&exchange->request, state, exchange->body, exchange->piece_bytes, &exchange->response)) {
             response_finish(&exchange->request, &exchange->response);

@@ -5,7 +5,7 @@
 
 #include "core/decode/decoder.h"
 
-enum { SPAN_BYTES = 32 << 20, RANK_MAX = 64, TILE = 16 };
+enum { SPAN_BYTES = 32 << 20, RANK_MAX = 64, TILE = 32 };
 
 /* What is the same for every box of one read. */
 struct gathering {
@@ -26,7 +26,7 @@ struct part {
     uint8_t *out;
 };
 
-static void copy_element(uint8_t *to, const uint8_t *from, size_t size)
+static inline void copy_element(uint8_t *to, const uint8_t *from, size_t size)
 {
     switch (size) {
     case 2:
@@ -43,38 +43,68 @@ static void copy_element(uint8_t *to, const uint8_t *from, size_t size)
     }
 }
 
-static void copy_line(uint8_t *to, const uint8_t *from, uint64_t count, uint64_t step, size_t size)
+static inline void copy_apart(uint8_t *to, const uint8_t *from, uint64_t count, uint64_t step, size_t size)
 {
-    if (step == 1) {
-        memcpy(to, from, count * size);
-        return;
-    }
     for (uint64_t i = 0; i < count; i++)
         copy_element(to + i * size, from + i * step * size, size);
 }
 
-/* rows × columns; in tiles where columns lie further apart than rows, so that both sides' cache lines are used up. */
-static void copy_plane(const struct part *part, uint32_t d, uint8_t *to, const uint8_t *from, size_t size)
+/* The compiler makes a loop of its own for each size. */
+static void copy_line(uint8_t *to, const uint8_t *from, uint64_t count, uint64_t step, size_t size)
 {
-    const uint64_t rows = part->counts[d], columns = part->counts[d + 1], row_step = part->steps[d];
-    const uint64_t column_step = part->steps[d + 1], out_row = part->out_steps[d];
+    if (step == 1)
+        memcpy(to, from, count * size);
+    else if (size == 4)
+        copy_apart(to, from, count, step, 4);
+    else if (size == 2)
+        copy_apart(to, from, count, step, 2);
+    else
+        copy_apart(to, from, count, step, size);
+}
 
-    if (column_step <= row_step) {
-        for (uint64_t r = 0; r < rows; r++)
-            copy_line(to + r * out_row * size, from + r * row_step * size, columns, column_step, size);
-        return;
-    }
+/* A tile of a transposed plane, by way of a copy: rows and columns of a large matrix lie a power of two apart and put
+ * each other out of the cache, so that each line is touched once only. */
+static inline void copy_tile(uint8_t *to, const uint8_t *from, uint64_t rows, uint64_t columns, uint64_t column_step,
+                             uint64_t out_row, size_t size)
+{
+    uint8_t tile[TILE * TILE * 8];
+
+    for (uint64_t c = 0; c < columns; c++)
+        memcpy(tile + c * TILE * size, from + c * column_step * size, rows * size);
+    for (uint64_t r = 0; r < rows; r++)
+        copy_apart(to + r * out_row * size, tile + r * size, columns, TILE, size);
+}
+
+static void copy_transposed(const struct part *part, uint32_t d, uint8_t *to, const uint8_t *from, size_t size)
+{
+    const uint64_t rows = part->counts[d], columns = part->counts[d + 1], step = part->steps[d + 1];
+    const uint64_t out_row = part->out_steps[d];
+
     for (uint64_t r = 0; r < rows; r += TILE) {
-        const uint64_t r_end = rows - r < TILE ? rows : r + TILE;
-
         for (uint64_t c = 0; c < columns; c += TILE) {
-            const uint64_t c_end = columns - c < TILE ? columns : c + TILE;
+            const uint64_t tall = rows - r < TILE ? rows - r : TILE, wide = columns - c < TILE ? columns - c : TILE;
+            uint8_t *out = to + (r * out_row + c) * size;
+            const uint8_t *in = from + (r + c * step) * size;
 
-            for (uint64_t i = r; i < r_end; i++)
-                copy_line(to + (i * out_row + c) * size, from + (i * row_step + c * column_step) * size, c_end - c,
-                          column_step, size);
+            if (size == 4)
+                copy_tile(out, in, tall, wide, step, out_row, 4);
+            else if (size == 2)
+                copy_tile(out, in, tall, wide, step, out_row, 2);
+            else
+                copy_tile(out, in, tall, wide, step, out_row, size);
         }
     }
+}
+
+static void copy_plane(const struct part *part, uint32_t d, uint8_t *to, const uint8_t *from, size_t size)
+{
+    if (part->steps[d] == 1 && part->steps[d + 1] > 1) {
+        copy_transposed(part, d, to, from, size);
+        return;
+    }
+    for (uint64_t r = 0; r < part->counts[d]; r++)
+        copy_line(to + r * part->out_steps[d] * size, from + r * part->steps[d] * size, part->counts[d + 1],
+                  part->steps[d + 1], size);
 }
 
 static void copy_part(const struct part *part, uint32_t d, uint8_t *to, const uint8_t *from, size_t size)

@@ -158,7 +158,7 @@ START_TEST(a_long_body_is_compressed_as_it_is_read)
     size_t used = 0, bytes = 0;
     ssize_t got;
 
-    for (int i = 0; i < LONG_BYTES; i++)
+    for (unsigned i = 0; i < LONG_BYTES; i++)
         text[i] = (char)('a' + (i * 7919 / 64 + i / 1000) % 26);
     memcpy(copy, text, LONG_BYTES);
     response_init(&response);

@@ -267,8 +267,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("conformance");
-    TCase *tcase = tcase_create("conformance");
+    Suite *suite;
+    TCase *tcase;
     SRunner *runner;
     int failed;
 
@@ -278,6 +278,8 @@ int main(void)
         return 0;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
+    suite = suite_create("conformance");
+    tcase = tcase_create("conformance");
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, twins_hold_the_canonical_values);
     tcase_add_loop_test(tcase, files_of_many_projects_are_read_or_refused_with_a_reason, 0, 5);

@@ -144,9 +144,9 @@ static void *receive(void *argument)
         snprintf(answer, sizeof(answer),
                  "HTTP/1.1 %d Whatever\r\nContent-Length: 2\r\nLocation: http://127.0.0.1:%u/again\r\n\r\nok", status,
                  receiver.port);
+        atomic_fetch_add(&receiver.requests, 1); /* before anybody can know of the answer */
         client_send_bytes(fd, answer, strlen(answer));
         close(fd);
-        atomic_fetch_add(&receiver.requests, 1);
     }
 }
 

@@ -111,23 +111,11 @@ int sqlite_upload_resume(struct job_store *base, const char *id, struct upload *
     struct reader *reader;
     sqlite3_stmt *row;
     uint64_t seq;
-    int rc, step;
+    int rc;
 
-    rc = sqlite_reader_take(store, &reader, err);
+    rc = sqlite_reader_row(store, SQL_UPLOAD_RESUME, id, "no such upload", &reader, &row, err);
     if (rc)
         return rc;
-    row = connection_statement(&reader->connection, SQL_UPLOAD_RESUME, err);
-    if (!row) {
-        rc = ERROR_BUSY;
-        goto out;
-    }
-    bind_text(row, 1, id);
-    step = sqlite3_step(row);
-    if (step != SQLITE_ROW) {
-        rc = step == SQLITE_DONE ? error_set(err, ERROR_NOT_FOUND, "no such upload")
-                                 : connection_error(&reader->connection, err);
-        goto out;
-    }
     rc = sqlite_read_upload(store, row, ret, &seq, err);
     if (rc)
         goto out;

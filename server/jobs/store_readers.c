@@ -56,6 +56,34 @@ void sqlite_reader_put(struct sqlite_store *store, struct reader *reader)
         reader_free(reader);
 }
 
+int sqlite_reader_row(struct sqlite_store *store, enum statement statement, const char *id, const char *missing,
+                      struct reader **ret_reader, sqlite3_stmt **ret_row, struct error *err)
+{
+    struct reader *reader;
+    sqlite3_stmt *row;
+    int rc, step;
+
+    rc = sqlite_reader_take(store, &reader, err);
+    if (rc)
+        return rc;
+    row = connection_statement(&reader->connection, statement, err);
+    if (!row) {
+        sqlite_reader_put(store, reader);
+        return ERROR_BUSY;
+    }
+    bind_text(row, 1, id);
+    step = sqlite3_step(row);
+    if (step != SQLITE_ROW) {
+        rc = step == SQLITE_DONE ? error_set(err, ERROR_NOT_FOUND, "%s", missing)
+                                 : connection_error(&reader->connection, err);
+        sqlite_reader_put(store, reader);
+        return rc;
+    }
+    *ret_reader = reader;
+    *ret_row = row;
+    return 0;
+}
+
 void sqlite_readers_close(struct sqlite_store *store)
 {
     while (store->readers) {

@@ -131,25 +131,14 @@ static int sqlite_owner(struct job_store *base, const char *id, char ret_name[CA
     struct sqlite_store *store = sqlite_store_of(base);
     struct reader *reader;
     sqlite3_stmt *row;
-    int rc, step;
+    int rc;
 
-    rc = sqlite_reader_take(store, &reader, err);
+    rc = sqlite_reader_row(store, SQL_OWNER, id, "neither a job nor an upload", &reader, &row, err);
     if (rc)
         return rc;
-    row = connection_statement(&reader->connection, SQL_OWNER, err);
-    if (!row) {
-        rc = ERROR_BUSY;
-    } else {
-        bind_text(row, 1, id);
-        step = sqlite3_step(row);
-        if (step == SQLITE_ROW)
-            column_text(row, 0, ret_name, CALLER_NAME_BYTES);
-        else
-            rc = step == SQLITE_DONE ? error_set(err, ERROR_NOT_FOUND, "neither a job nor an upload")
-                                     : connection_error(&reader->connection, err);
-    }
+    column_text(row, 0, ret_name, CALLER_NAME_BYTES);
     sqlite_reader_put(store, reader);
-    return rc;
+    return 0;
 }
 
 static int sqlite_list(struct job_store *base, const struct job_filter *filter, uint64_t cursor, size_t limit,
@@ -321,23 +310,11 @@ static int sqlite_result(struct job_store *base, const char *id, enum representa
     struct reader *reader;
     sqlite3_stmt *row;
     enum job_state state;
-    int rc, step;
+    int rc;
 
-    rc = sqlite_reader_take(store, &reader, err);
+    rc = sqlite_reader_row(store, SQL_JOB_RESULT, id, "no such job", &reader, &row, err);
     if (rc)
         return rc;
-    row = connection_statement(&reader->connection, SQL_JOB_RESULT, err);
-    if (!row) {
-        rc = ERROR_BUSY;
-        goto out;
-    }
-    bind_text(row, 1, id);
-    step = sqlite3_step(row);
-    if (step != SQLITE_ROW) {
-        rc = step == SQLITE_DONE ? error_set(err, ERROR_NOT_FOUND, "no such job")
-                                 : connection_error(&reader->connection, err);
-        goto out;
-    }
     state = (enum job_state)sqlite3_column_int(row, 0);
     if (state != JOB_SUCCEEDED) {
         rc = error_set(err, ERROR_CONFLICT, "the job is %s", job_state_names[state]);

@@ -82,6 +82,10 @@ int sqlite_schema_open(struct connection *connection, struct error *err);
 /* store_readers.c: a read connection of one's own until it is put back. */
 int sqlite_reader_take(struct sqlite_store *store, struct reader **ret, struct error *err);
 void sqlite_reader_put(struct sqlite_store *store, struct reader *reader);
+/* The one row of a statement about an id, in a read connection that is the caller's to put back on success.
+ * ERROR_NOT_FOUND says missing ("no such job"). */
+int sqlite_reader_row(struct sqlite_store *store, enum statement statement, const char *id, const char *missing,
+                      struct reader **ret_reader, sqlite3_stmt **ret_row, struct error *err);
 void sqlite_readers_close(struct sqlite_store *store); /* the idle ones: all there are, when nobody asks any more */
 
 static inline struct sqlite_store *sqlite_store_of(struct job_store *base)

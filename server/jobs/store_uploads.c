@@ -72,24 +72,12 @@ int sqlite_upload_get(struct job_store *base, const char *id, struct upload *ret
     struct reader *reader;
     sqlite3_stmt *row;
     uint64_t seq;
-    int rc, step;
+    int rc;
 
-    rc = sqlite_reader_take(store, &reader, err);
+    rc = sqlite_reader_row(store, SQL_UPLOAD_GET, id, "no such upload", &reader, &row, err);
     if (rc)
         return rc;
-    row = connection_statement(&reader->connection, SQL_UPLOAD_GET, err);
-    if (!row) {
-        rc = ERROR_BUSY;
-    } else {
-        bind_text(row, 1, id);
-        step = sqlite3_step(row);
-        if (step == SQLITE_ROW)
-            rc = sqlite_read_upload(store, row, ret, &seq, err);
-        else if (step == SQLITE_DONE)
-            rc = error_set(err, ERROR_NOT_FOUND, "no such upload");
-        else
-            rc = connection_error(&reader->connection, err);
-    }
+    rc = sqlite_read_upload(store, row, ret, &seq, err);
     sqlite_reader_put(store, reader);
     return rc;
 }

@@ -265,23 +265,6 @@ int partial_append(struct upload_sink *sink, const void *data, size_t bytes, str
     return rc;
 }
 
-int partial_pause(struct upload_sink *sink, struct upload *ret, struct error *err)
-{
-    int rc;
-
-    must(pthread_mutex_lock(&sink->lock));
-    rc = sink->is_cut ? error_set(err, ERROR_CONFLICT, "another request continues this upload, or it was deleted")
-                      : checkpoint(sink, err);
-    sink->is_cut = true;
-    if (!rc) {
-        *ret = sink->upload;
-        sink->upload.name = NULL; /* handed over */
-    }
-    must(pthread_mutex_unlock(&sink->lock));
-    let_go(sink);
-    return rc;
-}
-
 /* The end of an upload; under the sink's lock. */
 static int complete(struct upload_sink *sink, struct error *err)
 {
@@ -303,13 +286,15 @@ static int complete(struct upload_sink *sink, struct error *err)
     return rc ? rc : uploads->store->ops->upload_complete(uploads->store, &sink->upload, err);
 }
 
-int partial_commit(struct upload_sink *sink, struct upload *ret, struct error *err)
+/* The sink's last use: what it has is made durable by end, and handed over. */
+static int part_with(struct upload_sink *sink, int (*end)(struct upload_sink *, struct error *), struct upload *ret,
+                     struct error *err)
 {
     int rc;
 
     must(pthread_mutex_lock(&sink->lock));
     rc = sink->is_cut ? error_set(err, ERROR_CONFLICT, "another request continues this upload, or it was deleted")
-                      : complete(sink, err);
+                      : end(sink, err);
     sink->is_cut = true;
     if (!rc) {
         *ret = sink->upload;
@@ -318,6 +303,16 @@ int partial_commit(struct upload_sink *sink, struct upload *ret, struct error *e
     must(pthread_mutex_unlock(&sink->lock));
     let_go(sink);
     return rc;
+}
+
+int partial_pause(struct upload_sink *sink, struct upload *ret, struct error *err)
+{
+    return part_with(sink, checkpoint, ret, err);
+}
+
+int partial_commit(struct upload_sink *sink, struct upload *ret, struct error *err)
+{
+    return part_with(sink, complete, ret, err);
 }
 
 void partial_abandon(struct upload_sink *sink)

@@ -51,15 +51,16 @@ static int directory_commit(struct blob_store *store, const struct blob_move *mo
 static int open_file(struct blob_store *store, const char *name, int mode, int *ret_fd, uint64_t *ret_bytes,
                      struct error *err)
 {
+    const enum error_code trouble = mode == O_RDONLY ? ERROR_READ : ERROR_WRITE;
     int fd = openat(store->dir_fd, name, mode | O_NOFOLLOW | O_CLOEXEC);
     struct stat file;
 
     if (fd < 0)
-        return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_READ,
+        return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : trouble,
                          "a file of the state directory cannot be opened: %s", strerrordesc_np(errno));
     if (fstat(fd, &file) != 0 || !S_ISREG(file.st_mode)) {
         close(fd);
-        return error_set(err, ERROR_READ, "a file of the state directory is not what was written");
+        return error_set(err, trouble, "a file of the state directory is not what was written");
     }
     *ret_fd = fd;
     *ret_bytes = (uint64_t)file.st_size;

@@ -36,7 +36,7 @@ struct http_config {
     struct access *access;               /* who may do what; NULL: anybody, anything */
     const char *const *cors_origins;     /* of pages that may ask from elsewhere; NULL-terminated, or NULL */
     unsigned max_connections;            /* beyond: 503, but /livez and /readyz are answered */
-    unsigned max_refusals;               /* connections being refused at once; more are closed without a word */
+    unsigned max_refusals;               /* connections being refused at once; for more, the oldest are let go */
     unsigned max_uploads;                /* connections that began with PUT or PATCH */
     unsigned header_timeout_ms;          /* absolute, from accept or from a later request's first byte */
     unsigned body_timeout_ms;            /* absolute, for a JSON body */

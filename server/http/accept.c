@@ -21,29 +21,33 @@ enum {
     PEEK_BYTES = 8192, /* of a header, to see whether a POST brings files */
 };
 
-struct greeting {
-    struct greeting *previous, *next;
-    int fd;
-    int64_t deadline_ms;
-    bool is_shed, is_lingering;
-    bool is_talking; /* a header is on its way */
-};
-
 struct list {
     struct greeting *first, *last;
 };
 
+struct greeting {
+    struct list *list; /* it is in one of the acceptor's */
+    struct greeting *previous, *next;
+    int fd;
+    int64_t deadline_ms;
+    bool is_shed;
+    bool is_talking; /* a header is on its way */
+};
+
 struct acceptor {
     struct http *http;
-    int epoll;                      /* borrowed */
-    struct list waiting, lingering; /* for first bytes; for the end after a refusal */
-    unsigned shed;                  /* of both: being refused */
+    int epoll;             /* borrowed */
+    struct list waiting;   /* for first bytes */
+    struct list unheard;   /* shed, and not a byte yet */
+    struct list lingering; /* shed and answered, until the peer ends */
+    unsigned shed;         /* of the latter two */
     bool is_paused;
     int64_t resume_ms;
 };
 
 static void list_add(struct list *list, struct greeting *g)
 {
+    g->list = list;
     g->previous = list->last;
     g->next = NULL;
     if (list->last)
@@ -53,21 +57,21 @@ static void list_add(struct list *list, struct greeting *g)
     list->last = g;
 }
 
-static void list_remove(struct list *list, struct greeting *g)
+static void list_remove(struct greeting *g)
 {
     if (g->previous)
         g->previous->next = g->next;
     else
-        list->first = g->next;
+        g->list->first = g->next;
     if (g->next)
         g->next->previous = g->previous;
     else
-        list->last = g->previous;
+        g->list->last = g->previous;
 }
 
 static void forget(struct acceptor *a, struct greeting *g)
 {
-    list_remove(g->is_lingering ? &a->lingering : &a->waiting, g);
+    list_remove(g);
     if (g->is_shed)
         a->shed--;
     else
@@ -147,8 +151,7 @@ static void refuse(struct acceptor *a, struct greeting *g)
         atomic_fetch_add_explicit(&a->http->shed, 1, memory_order_relaxed);
     (void)!send(g->fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
     shutdown(g->fd, SHUT_WR);
-    list_remove(&a->waiting, g);
-    g->is_lingering = true;
+    list_remove(g);
     g->deadline_ms = clock_steady_ms() + LINGER_MS;
     list_add(&a->lingering, g);
 }
@@ -273,6 +276,18 @@ static void pause_listening(struct acceptor *a, bool is_paused)
     epoll_ctl(a->epoll, EPOLL_CTL_MOD, a->http->listener, &event);
 }
 
+/* Of those being refused: who has been answered goes before who has not, it may be a probe; who has waited longest
+ * without a word goes before who has just come. */
+static void make_room(struct acceptor *a)
+{
+    if (a->lingering.first) {
+        drop(a, a->lingering.first);
+    } else if (a->unheard.first) {
+        atomic_fetch_add_explicit(&a->http->shed, 1, memory_order_relaxed);
+        drop(a, a->unheard.first);
+    }
+}
+
 static void accept_all(struct acceptor *a)
 {
     struct http *http = a->http;
@@ -299,24 +314,24 @@ static void accept_all(struct acceptor *a)
         g->is_shed = atomic_load(&http->greetings) + atomic_load(&http->registry.count) >= http->config.max_connections;
         g->deadline_ms = clock_steady_ms() + (g->is_shed ? LINGER_MS : http->config.header_timeout_ms);
         event.data.ptr = g;
-        /* Who has been answered makes room for who has not: it may be a probe. */
-        if (g->is_shed && a->shed >= http->config.max_refusals && a->lingering.first)
-            drop(a, a->lingering.first);
-        if ((g->is_shed && a->shed >= http->config.max_refusals) ||
-            epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+        if (g->is_shed && a->shed >= http->config.max_refusals)
+            make_room(a);
+        if (epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
             close(fd);
             free(g);
             continue;
         }
-        if (g->is_shed)
+        list_add(g->is_shed ? &a->unheard : &a->waiting, g);
+        if (g->is_shed) {
             a->shed++;
-        else
+            refuse(a, g); /* what it wants has mostly come by now; in a burst, it then makes room for the next */
+        } else {
             atomic_fetch_add(&http->greetings, 1);
-        list_add(&a->waiting, g);
+        }
     }
 }
 
-static void drop_overdue(struct acceptor *a, struct list *list, int64_t now)
+static void drop_overdue(struct acceptor *a, const struct list *list, int64_t now)
 {
     struct greeting *next;
 
@@ -331,7 +346,7 @@ static void drop_overdue(struct acceptor *a, struct list *list, int64_t now)
 
 static void event_on(struct acceptor *a, struct greeting *g)
 {
-    if (g->is_lingering)
+    if (g->list == &a->lingering)
         linger(a, g);
     else if (g->is_shed)
         refuse(a, g);
@@ -350,8 +365,7 @@ void *acceptor_run(void *context)
 
     tick = tick < 5 ? 5 : tick > 250 ? 250 : tick;
     while (!is_ending) {
-        int count =
-            epoll_wait(a.epoll, events, 128, a.waiting.first || a.lingering.first || a.is_paused ? (int)tick : -1);
+        int count = epoll_wait(a.epoll, events, 128, a.waiting.first || a.shed || a.is_paused ? (int)tick : -1);
         int64_t now = clock_steady_ms();
         bool has_new = false;
 
@@ -367,6 +381,7 @@ void *acceptor_run(void *context)
             accept_all(&a);
         if (now - checked >= tick) {
             drop_overdue(&a, &a.waiting, now);
+            drop_overdue(&a, &a.unheard, now);
             drop_overdue(&a, &a.lingering, now);
             checked = now;
         }
@@ -383,6 +398,8 @@ void *acceptor_run(void *context)
     http->listener = -1;
     while (a.waiting.first)
         drop(&a, a.waiting.first);
+    while (a.unheard.first)
+        drop(&a, a.unheard.first);
     while (a.lingering.first)
         drop(&a, a.lingering.first);
     return NULL;

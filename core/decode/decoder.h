@@ -41,11 +41,31 @@ uint64_t decoder_reach(const struct tensor *tensor);
 /* Bytes of every element turned round, in granules of one element of that dtype. */
 const struct decoder *decoder_swapped(enum dtype dtype);
 
+/* int4 in the low half of a byte each, as I8. */
+extern const struct decoder decoder_int4;
+
 /* Elements at strides: parameters point to a struct strides. */
 struct strides {
     const uint64_t *steps; /* in elements, one a dimension */
     bool is_swapped;
 };
 extern const struct decoder decoder_strided;
+
+/* Elements in pieces, one behind the other in the tensor but not in the file: parameters point to a struct pieces. */
+struct piece {
+    uint64_t first;  /* element; the first piece's is 0 */
+    uint64_t offset; /* in its source */
+    uint32_t source; /* counted from the extent's */
+};
+struct pieces {
+    const struct piece *list; /* by first, none empty */
+    size_t count;
+    uint64_t reach; /* from the extent's offset, of those in the extent's source */
+};
+
+/* Gives pieces its list, whose sources are still those of the model, and tensor the extent's source and offset. */
+void pieces_settle(struct pieces *pieces, struct piece *list, struct tensor *tensor);
+
+extern const struct decoder decoder_pieces;
 
 #endif

@@ -262,6 +262,8 @@ uint64_t decoder_reach(const struct tensor *tensor)
     const struct strides *strides = tensor->storage ? tensor->storage->parameters : NULL;
     uint64_t last = 0;
 
+    if (tensor->storage && tensor->storage->decoder == &decoder_pieces)
+        return ((const struct pieces *)tensor->storage->parameters)->reach;
     if (!tensor->storage || tensor->storage->decoder != &decoder_strided || tensor->shape.elements == 0)
         return tensor->extent.bytes;
     for (uint32_t d = 0; d < tensor->shape.rank; d++)

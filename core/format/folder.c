@@ -68,17 +68,37 @@ void folder_done(struct folder *folder)
     free(folder->uri);
 }
 
-int folder_open_file(const struct folder *folder, struct name file, struct source **ret_source, struct error *err)
+int folder_place(const struct folder *folder, struct name file, struct place *ret_place, struct error *err)
 {
     struct place place = *folder->opener->place;
     char *path = join(folder->path, file), *uri = join(folder->uri, file);
-    int rc;
 
+    if (!path || !uri) {
+        free(path);
+        free(uri);
+        return no_memory(err);
+    }
     place.path = path;
     place.uri = uri;
-    rc = path && uri ? file_open(&place, ret_source, err) : no_memory(err);
-    free(path);
-    free(uri);
+    *ret_place = place;
+    return 0;
+}
+
+void folder_place_done(struct place *place)
+{
+    free((char *)place->path);
+    free((char *)place->uri);
+}
+
+int folder_open_file(const struct folder *folder, struct name file, struct source **ret_source, struct error *err)
+{
+    struct place place;
+    int rc = folder_place(folder, file, &place, err);
+
+    if (rc)
+        return rc;
+    rc = file_open(&place, ret_source, err);
+    folder_place_done(&place);
     return rc;
 }
 

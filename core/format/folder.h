@@ -13,6 +13,10 @@ struct folder {
 int folder_open(struct folder *folder, const struct opener *opener, bool is_file, struct error *err);
 void folder_done(struct folder *folder);
 
+/* The place of a file there; its path and uri are freed by folder_place_done. ERROR_NO_MEMORY. */
+int folder_place(const struct folder *folder, struct name file, struct place *ret_place, struct error *err);
+void folder_place_done(struct place *place);
+
 int folder_open_file(const struct folder *folder, struct name file, struct source **ret_source, struct error *err);
 
 /* Reads all of source into a block of its own, a NUL behind it. ERROR_LIMIT says what it is. */

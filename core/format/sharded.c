@@ -79,6 +79,21 @@ static int check_place(const struct shard *shard, size_t at, size_t count, const
                      shard->number, shard->total, at + 1, count);
 }
 
+/* A format looks for what belongs to a file beside that file. Takes source on success. */
+static int open_part(const struct folder *folder, struct name file, struct source *source, struct model **ret_part,
+                     struct error *err)
+{
+    struct place place;
+    struct opener opener = {.place = &place, .limits = folder->opener->limits};
+    int rc = folder_place(folder, file, &place, err);
+
+    if (rc)
+        return rc;
+    rc = format_open(&opener, source, ret_part, err);
+    folder_place_done(&place);
+    return rc;
+}
+
 static int open_shard(const struct folder *folder, struct name file, size_t at, size_t count, struct model *model,
                       struct error *err)
 {
@@ -93,7 +108,7 @@ static int open_shard(const struct folder *folder, struct name file, size_t at, 
                          name_printable(name_of(folder->opener->place->uri), uri), name_printable(file, shard));
     if (rc)
         return rc;
-    rc = format_open(folder->opener, source, &part, err);
+    rc = open_part(folder, file, source, &part, err);
     if (rc) {
         source_close(source);
         return rc;

@@ -36,6 +36,8 @@ static const struct kind {
     {"PyTorch", ".pt", NULL, {"model"}, false},
     {"PyTorch", ".pth", NULL, {"model"}, false},
     {"PyTorch", ".ckpt", NULL, {"model"}, false},
+    {"Flax", ".msgpack", ".msgpack.index.json", {"flax_model", "model", "params"}, false},
+    {"TensorFlow", ".index", NULL, {"variables", "model.ckpt"}, false},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
@@ -47,7 +49,8 @@ struct list {
 
 struct listing {
     struct list weights[KINDS], indexes[KINDS];
-    char *foreign; /* a weight file of another format, for the message */
+    char *foreign;       /* a weight file of another format, for the message */
+    bool is_saved_model; /* of TensorFlow: its variables lie a directory below */
 };
 
 static void list_done(struct list *list)
@@ -105,7 +108,7 @@ static int compare_names(const void *a, const void *b)
 
 static bool is_foreign(const char *name)
 {
-    static const char *const suffixes[] = {".bin", ".onnx", ".h5", ".msgpack", ".npz"};
+    static const char *const suffixes[] = {".bin", ".onnx", ".h5", ".npz"};
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (has_suffix(name, suffixes[i]))
@@ -134,6 +137,7 @@ static int sort_in(struct listing *listing, const char *name, const struct limit
         if (kinds[k].index && has_suffix(name, kinds[k].index))
             return list_add(&listing->indexes[k], name, limits, err);
     }
+    listing->is_saved_model |= strcmp(name, "saved_model.pb") == 0;
     if (is_foreign(name) && (!listing->foreign || strcmp(name, listing->foreign) < 0)) {
         char *copy = strdup(name);
 
@@ -285,6 +289,16 @@ static int take(struct directory_choice *choice, struct list *list, size_t first
     return 0;
 }
 
+static int choose_variables(struct directory_choice *choice, struct error *err)
+{
+    choice->files = calloc(1, sizeof(*choice->files));
+    if (!choice->files)
+        return no_memory(err);
+    choice->files[0] = strdup("variables/variables.index");
+    choice->file_count = 1;
+    return choice->files[0] ? 0 : no_memory(err);
+}
+
 static int choose_index(struct list *indexes, const struct kind *kind, struct directory_choice *choice,
                         struct error *err)
 {
@@ -345,6 +359,8 @@ int directory_choose(int dir_fd, const struct limits *limits, struct directory_c
     if (k < KINDS)
         rc = listing.indexes[k].count > 0 ? choose_index(&listing.indexes[k], &kinds[k], &choice, err)
                                           : choose_weights(&listing.weights[k], &kinds[k], &choice, err);
+    else if (listing.is_saved_model)
+        rc = choose_variables(&choice, err);
     else if (listing.foreign)
         rc = error_set(
             err, ERROR_NO_MODEL,

@@ -52,10 +52,16 @@ static int open_quietly(const char *path, struct model **ret_model, struct error
 static const struct tensor *find(const struct model *model, const char *name)
 {
     static const char *const above[] = {"", "model.", "state_dict.", "params."};
-    char text[PATH_BYTES];
+    char text[PATH_BYTES], dotted[PATH_BYTES];
 
     if (strcmp(name, "-") == 0) /* an array alone has no name */
         name = "array";
+    if (model->format == &flax_format) { /* whose keys truth joins by slashes */
+        snprintf(dotted, sizeof(dotted), "%s", name);
+        for (char *slash = strchr(dotted, '/'); slash; slash = strchr(slash, '/'))
+            *slash = '.';
+        name = dotted;
+    }
     for (size_t i = 0; i < sizeof(above) / sizeof(above[0]); i++) {
         const struct tensor *tensor;
 
@@ -96,8 +102,8 @@ static bool ends_with(const char *text, const char *end)
 
 static bool is_read_here(const char *path)
 {
-    static const char *const suffixes[] = {".safetensors", ".gguf", ".pt",  ".pth", ".ckpt",
-                                           ".bin",         ".npy",  ".npz", ".onnx"};
+    static const char *const suffixes[] = {".safetensors", ".gguf", ".pt",   ".pth",     ".ckpt", ".bin",
+                                           ".npy",         ".npz",  ".onnx", ".msgpack", ".index"};
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (ends_with(path, suffixes[i]))

@@ -1,0 +1,60 @@
+/* The inside of TensorFlow's reader: for tensorflow.c and tensorflow_slices.c. Functions that return false have
+ * recorded a fault. */
+#ifndef CORE_FORMAT_TENSORFLOW_H
+#define CORE_FORMAT_TENSORFLOW_H
+
+#include "core/decode/decoder.h"
+#include "core/format/folder.h"
+#include "core/format/sstable.h"
+#include "core/format/wire.h"
+
+/* What BundleEntryProto says. */
+struct tensorflow_entry {
+    struct name key;
+    uint64_t dtype, shard, offset, bytes;
+    uint64_t *dims, elements;
+    uint32_t rank;
+    bool is_sliced; /* holds no bytes itself */
+};
+
+struct tensorflow {
+    const struct opener *opener;
+    struct source *source;
+    struct error *err;
+    struct model *model;
+    struct arena arena;
+    struct sstable table;
+    struct source *values;
+    struct byte_reader reader;
+    uint64_t shards;
+    bool is_swapped;
+    struct tensorflow_entry *entries;
+    size_t entry_count, slice; /* slice: the next that no variable has asked for */
+    struct folder folder;
+    bool has_folder;
+    uint32_t *file_of; /* [shards]: the model's file; 0: not open */
+    struct storage *swapped[DTYPE_COUNT];
+};
+
+bool tensorflow_no_memory(struct tensorflow *tf);
+bool tensorflow_wrong(struct tensorflow *tf, struct name key, const char *what);
+
+/* Where an entry's bytes lie: the model's file, opened where it was not. */
+bool tensorflow_place(struct tensorflow *tf, const struct tensorflow_entry *entry, uint32_t *ret_file);
+
+/* A variable's name from its key, text by the dots between its components. */
+bool tensorflow_name(struct tensorflow *tf, struct name key, struct name *ret_name);
+
+/* Adds the tensor that an entry with bytes is; room is the caller's business. */
+bool tensorflow_add(struct tensorflow *tf, const struct tensorflow_entry *entry, struct name name);
+
+/* Whether the entry's values are little-endian elements of a known dtype. */
+bool tensorflow_is_plain(const struct tensorflow *tf, const struct tensorflow_entry *entry);
+
+/* Whether a key is a slice's, and not a variable's. */
+bool tensorflow_is_slice(struct name key);
+
+/* Adds the variable that entry says was saved in slices. */
+bool tensorflow_add_sliced(struct tensorflow *tf, const struct tensorflow_entry *entry, struct name name);
+
+#endif

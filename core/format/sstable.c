@@ -204,7 +204,7 @@ static int keep_entry(struct reading *r, const struct run *value)
 static int read_data_block(struct reading *r, uint64_t offset, uint64_t bytes)
 {
     uint8_t *owned = NULL;
-    struct run block, value;
+    struct run block = {0}, value = {0}; /* gcc does not see that they are set */
     int rc;
 
     if (offset < r->taken)
@@ -253,7 +253,7 @@ static int read_blocks(struct reading *r)
     if (rc == 0)
         rc = cut_restarts(r, &index, offset);
     while (rc == 0 && index.at < index.count) {
-        uint64_t block_offset, block_bytes;
+        uint64_t block_offset = 0, block_bytes = 0; /* as above */
 
         rc = next_handle(r, &index, offset, &block_offset, &block_bytes);
         if (rc == 0)

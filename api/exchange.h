@@ -44,6 +44,7 @@ struct request {
     size_t header_count;
     const char *body;
     size_t body_bytes;
+    size_t body_bytes_max; /* of JSON, also of JSON within a form */
     char id[REQUEST_ID_BYTES];
     struct caller caller;
     char traceparent[TRACEPARENT_BYTES]; /* for whatever is done because of this request; "": the caller traces nothing

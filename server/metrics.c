@@ -16,6 +16,7 @@
 struct reading {
     const struct job_counters *jobs;
     struct http *http;               /* NULL: not there yet */
+    struct webhooks *webhooks;       /* NULL: none are sent */
     const _Atomic uint64_t *refused; /* by enum refusal */
     struct store_status store;
     struct store_counts counts;
@@ -49,6 +50,7 @@ static void take_jobs(struct service_backend *backend, struct reading *r)
     r->has_walls = dispatcher_walls(backend->dispatcher, &r->walls);
     r->jobs = jobs;
     r->refused = backend->refused;
+    r->webhooks = backend->webhooks;
     r->queued = (double)r->store.queued;
     r->queue_limit = (double)backend->metrics.queue_limit;
     r->queue_age = !r->has_counts ? NAN : age_ms > 0 ? (double)age_ms / 1000 : 0;
@@ -137,6 +139,14 @@ static void read_failures(const struct reading *r, struct exposition *out)
     for (size_t i = 0; i < PROBLEM_COUNT; i++)
         if (value_of(&r->jobs->failures[i]) > 0)
             exposition_value(out, value_of(&r->jobs->failures[i]), "problem", problem_types[i].slug, NULL);
+}
+
+/* Nothing where none are sent. */
+static void read_callbacks(const struct reading *r, struct exposition *out)
+{
+    for (enum callback_state state = CALLBACK_DUE; r->webhooks && state < CALLBACK_STATE_COUNT; state++)
+        exposition_value(out, (double)webhooks_attempts(r->webhooks, state), "state", callback_state_names[state],
+                         NULL);
 }
 
 static void write_histogram(const struct histogram *histogram, struct exposition *out)
@@ -263,6 +273,11 @@ static const struct family {
      AT(queue_age)},
     {"diffaid_scanned_bytes_total", METRIC_COUNTER, "Bytes of models read by attempts.", AT(scanned_bytes)},
     {"diffaid_scanned_tensors_total", METRIC_COUNTER, "Tensors compared by attempts.", AT(scanned_tensors)},
+
+    {"diffaid_callback_attempts_total", METRIC_COUNTER,
+     "Attempts to tell a callback_url of a job's end, by the state that they left: pending is tried again, failed is "
+     "not.",
+     READ(read_callbacks)},
 
     {"diffaid_workers", METRIC_GAUGE, "Worker processes.", READ(read_workers)},
     {"diffaid_worker_walls", METRIC_GAUGE, "1 for each wall around worker processes that is in force.",

@@ -9,8 +9,6 @@
 #include "api/resources/resources.h"
 #include "api/resources/submit.h"
 
-enum { REQUEST_PART_BYTES_MAX = 1024 * 1024 };
-
 struct form {
     struct backend *backend;
     struct caller caller;
@@ -104,8 +102,14 @@ static int part_begin(void *context, const struct multipart_part *part)
 
 static int keep_json(struct form *form, const char *data, size_t bytes)
 {
-    if (bytes > REQUEST_PART_BYTES_MAX - form->json_bytes)
-        return refuse(form, PROBLEM_TOO_LARGE, "the part \"request\" may have 1 MiB");
+    size_t most = form->request->body_bytes_max;
+
+    if (bytes > most - form->json_bytes) {
+        problem_reply(form->response, form->request, PROBLEM_TOO_LARGE, "the part \"request\" may have %zu bytes",
+                      most);
+        form->is_refused = true;
+        return ERROR_REQUEST;
+    }
     if (form->json_bytes + bytes > form->json_capacity) {
         size_t capacity = 2 * (form->json_bytes + bytes);
         char *grown = realloc(form->json, capacity);

@@ -212,6 +212,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
     request->method = method_by_name(method);
     request->is_ready = atomic_load(&http->is_ready);
     request->cors_origins = http->config.cors_origins;
+    request->body_bytes_max = http->config.body_bytes;
     fault =
         framing_check(exchange->mhd, url, method, version, exchange->raw_target, headers, &exchange->framing, &target);
 

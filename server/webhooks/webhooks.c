@@ -45,7 +45,8 @@ struct webhooks {
     pthread_t thread;
     bool has_thread;
     atomic_bool is_stopping, is_woken;
-    struct delivery deliveries[DELIVERIES_MAX]; /* the thread's */
+    _Atomic uint64_t attempts[CALLBACK_STATE_COUNT]; /* by the state that they left */
+    struct delivery deliveries[DELIVERIES_MAX];      /* the thread's */
 };
 
 void webhook_settings_init(struct webhook_settings *settings)
@@ -256,6 +257,7 @@ static void delivery_end(struct delivery *delivery, const char *trouble, long st
 
     if (outcome.state == CALLBACK_DUE)
         outcome.next_ms += webhooks->settings.delays_ms[attempts - 1];
+    atomic_fetch_add_explicit(&webhooks->attempts[outcome.state], 1, memory_order_relaxed);
     if (store->ops->callback_note(store, delivery->due.job, &outcome, NULL) == 0 && webhooks->settings.changed)
         webhooks->settings.changed(webhooks->settings.context, delivery->due.job);
     LOG_LINE(is_good ? LEVEL_INFO : LEVEL_WARNING, "callback", log_text("job", delivery->due.job),
@@ -379,6 +381,11 @@ void webhooks_wake(struct webhooks *webhooks)
 {
     if (!atomic_exchange(&webhooks->is_woken, true))
         webhooks->curl.curl_multi_wakeup(webhooks->multi);
+}
+
+uint64_t webhooks_attempts(struct webhooks *webhooks, enum callback_state state)
+{
+    return atomic_load_explicit(&webhooks->attempts[state], memory_order_relaxed);
 }
 
 void webhooks_stop(struct webhooks *webhooks)

@@ -34,6 +34,8 @@ int webhooks_start(const struct webhook_settings *settings, struct webhooks **re
 void webhooks_wake(struct webhooks *webhooks);
 /* Whether a job may ask for this. ERROR_REQUEST with what is wrong with it. */
 int webhooks_check_url(struct webhooks *webhooks, const char *url, struct error *err);
+/* Attempts that left a delivery in that state since the start: delivered, failed for good, or due again. Any thread. */
+uint64_t webhooks_attempts(struct webhooks *webhooks, enum callback_state state);
 /* Cuts off what is under way. NULL is fine. */
 void webhooks_stop(struct webhooks *webhooks);
 

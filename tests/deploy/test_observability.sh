@@ -3,7 +3,8 @@
 # has its test and its page, and Prometheus' own tool takes the rules.
 . "$(dirname "$0")/../http/service_steps.sh"
 rules=deploy/prometheus/diffaid.rules.yml
-start_service --workers 1 --quota 1G
+echo "whsec_$(head -c 32 /dev/urandom | base64)" >"$scratch/secret" # callbacks have series too
+start_service --workers 1 --quota 1G --webhook-secret-file "$scratch/secret"
 get /metrics >"$scratch/metrics"
 end_service TERM
 

@@ -25,6 +25,12 @@ curl -sS --max-time 60 "$url/livez" -o /dev/null --next -sS --max-time 60 -o "$s
 get "/v1/jobs/$(member id <"$scratch/body")/result" | grep -q "upload:ä ö.bin" || fail "another filename"
 [ "$(files)" = 3 ] || fail "$(files) files"
 
+# The request within a form is held to the same bound as one alone.
+head -c 3000000 /dev/zero >"$scratch/long"
+[ "$(form -F "models=@$scratch/a.safetensors" -F "request=<$scratch/long")" = 413 ] ||
+    fail "a request of 3 MB in a form: $(cat "$scratch/body")"
+[ "$(files)" = 3 ] || fail "a refused form left files"
+
 # A refused form leaves nothing; nor does one that is cut, or one whose service is killed.
 [ "$(form -F "models=@$scratch/a.safetensors" -F 'request={"models":["none"]};type=application/json')" = 404 ] || fail "$(cat "$scratch/body")"
 [ "$(form -F "models=@$scratch/a.safetensors" -F 'request=nonsense')" = 422 ] || fail "$(cat "$scratch/body")"

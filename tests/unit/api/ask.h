@@ -61,7 +61,8 @@ static inline struct answer ask_waited(struct fake *fake, const char *method, co
 {
     static const struct guard guard = {.is_loopback = true};
     struct field fields[16];
-    struct request request = {.headers = fields, .is_ready = true, .cors_origins = ask_cors_origins};
+    struct request request = {
+        .headers = fields, .is_ready = true, .cors_origins = ask_cors_origins, .body_bytes_max = 1 << 20};
     struct answer answer = {.operation = ""};
     struct target target = {.path = NULL};
     struct route_match match;

@@ -1,6 +1,7 @@
 /* Requests of every kind while the nth allocation fails, for every n: the right answer or a 503, no crash, and nothing
  * left behind. The backend behind them is a fake whose own allocations do not fail. */
 #include <check.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,14 @@ static struct fake fake;
         METHOD_POST, "/v1/jobs", {{"Content-Type", "application/json"}, {"Prefer", "wait=5, respond-async"}}, body,    \
             status, 0                                                                                                  \
     }
+#define FILE_PART(name)                                                                                                \
+    "--XyZ\r\nContent-Disposition: form-data; name=\"models\"; filename=\"" name "\"\r\n\r\nhello\r\n"
+#define REQUEST_PART "--XyZ\r\nContent-Disposition: form-data; name=\"request\"\r\n\r\n{\"labels\":{\"a\":\"b\"}}\r\n"
+#define POST_FORM(body, status)                                                                                        \
+    {                                                                                                                  \
+        METHOD_POST, "/v1/jobs", {{"Content-Type", "multipart/form-data; boundary=XyZ"}, {"Idempotency-Key", "new"}},  \
+            body, status, 0                                                                                            \
+    }
 #define CALL(method, target, status)                                                                                   \
     {                                                                                                                  \
         METHOD_##method, target, {{NULL, NULL}}, NULL, status, 0                                                       \
@@ -62,6 +71,21 @@ static const struct kind {
     POST_JOB("{\"models\":[\"a\",\"missing\"]}", 404),
     POST_JOB("{\"models\":[\"a\",", 422),
     POST_JOB("null", 422),
+    {METHOD_POST,
+     "/v1/jobs",
+     {{"Content-Type", "application/json"}, {"Idempotency-Key", "done"}},
+     "{\"models\":[\"a\",\"b\"]}",
+     202,
+     0},
+    {METHOD_POST,
+     "/v1/jobs",
+     {{"Content-Type", "application/json"}, {"Idempotency-Key", "other"}},
+     "{\"models\":[\"a\",\"b\"]}",
+     422,
+     0},
+    POST_FORM(FILE_PART("a") FILE_PART("b") REQUEST_PART "--XyZ--\r\n", 202),
+    POST_FORM(FILE_PART("a") "--XyZ", 400),
+    POST_FORM("--XyZ\r\nContent-Disposition: form-data; name=\"models\"\r\n\r\na\r\n--XyZ--\r\n", 422),
     GET(JOB(ID_QUEUED), 200),
     GET_WITH("Prefer", "wait=5", JOB(ID_RUNNING), 200),
     GET_WITH("If-None-Match", "\"another\", W/\"x\"", JOB(ID_DONE), 200),
@@ -77,6 +101,8 @@ static const struct kind {
     GET_WITH("Accept", "image/png", JOB(ID_DONE) "/result", 406),
     GET(JOB(ID_RUNNING) "/result", 409),
     GET(JOB(ID_FAILED) "/result", 409),
+    GET(JOB(ID_RUNNING) "/events", 200),
+    GET_WITH("Last-Event-ID", "3", JOB(ID_DONE) "/events", 200),
     GET(JOB(ID_DONE) "/tensors", 200),
     GET(JOB(ID_DONE) "/tensors?sort=change_magnitude&order=descending&page_size=2&status=changed&include=weight", 200),
     GET(JOB(ID_DONE) "/tensors?include=%28", 400),
@@ -89,6 +115,26 @@ static const struct kind {
      201,
      0},
     {METHOD_PUT, "/v1/uploads/m%20n", {{"Content-Encoding", "gzip"}}, "hello", 415, 0},
+    {METHOD_POST, "/v1/uploads", {{"Upload-Complete", "?0"}, {"Upload-Length", "10"}}, NULL, 201, 0},
+    {METHOD_POST,
+     "/v1/uploads",
+     {{"Upload-Complete", "?1"}, {"Content-Length", "5"}, {"Content-Disposition", "attachment; filename=\"m.bin\""}},
+     "hello",
+     201,
+     0},
+    CALL(HEAD, "/v1/uploads/" ID_PART, 200),
+    {METHOD_PATCH,
+     "/v1/uploads/" ID_PART,
+     {{"Content-Type", "application/partial-upload"}, {"Upload-Offset", "5"}, {"Upload-Complete", "?1"}},
+     "hello",
+     200,
+     0},
+    {METHOD_PATCH,
+     "/v1/uploads/" ID_PART,
+     {{"Content-Type", "application/partial-upload"}, {"Upload-Offset", "4"}},
+     "hello",
+     409,
+     0},
     GET("/v1/uploads", 200),
     GET("/v1/uploads/" ID_UPLOAD, 200),
     CALL(DELETE, "/v1/uploads/" ID_UPLOAD, 204),
@@ -98,6 +144,9 @@ static const struct kind {
     GET("/v1/models/inspect?path=missing", 404),
     GET("/v1/analyses", 200),
     GET("/v1/formats", 200),
+    GET("/v1/status", 200),
+    GET("/metrics", 200),
+    GET("/problems/too-large", 200),
     GET("/version", 200),
     GET("/openapi.yaml", 200),
     GET("/livez", 200),
@@ -138,6 +187,18 @@ SPARED(upload_get, int, (struct backend * b, const char *id, struct upload *uplo
 SPARED(upload_list, int,
        (struct backend * b, const char *owner, uint64_t at, size_t most, struct upload_list *list, struct error *err),
        (b, owner, at, most, list, err))
+SPARED(find_submitted, int, (struct backend * b, const struct submission *s, struct job *job, struct error *err),
+       (b, s, job, err))
+SPARED(upload_seal, int, (struct upload_sink * sink, struct upload *upload, struct error *err), (sink, upload, err))
+SPARED(upload_create, int,
+       (struct backend * b, const struct upload_wish *wish, struct upload *upload, struct error *err),
+       (b, wish, upload, err))
+SPARED(upload_resume, int,
+       (struct backend * b, const char *id, uint64_t offset, int64_t length, struct upload *now,
+        struct upload_sink **sink, struct error *err),
+       (b, id, offset, length, now, sink, err))
+SPARED(upload_pause, int, (struct upload_sink * sink, struct upload *upload, struct error *err), (sink, upload, err))
+SPARED(status, int, (struct backend * b, char **json, size_t *bytes, struct error *err), (b, json, bytes, err))
 SPARED(list_models, int,
        (struct backend * b, const char *path, size_t most, struct model_list *list, struct error *err),
        (b, path, most, list, err))
@@ -155,7 +216,13 @@ static struct backend_ops spared_ops(void)
     ops.open_result = spared_open_result;
     ops.upload_begin = spared_upload_begin;
     ops.upload_commit = spared_upload_commit;
-    ops.upload_get = spared_upload_get;
+    ops.find_submitted = spared_find_submitted;
+    ops.upload_seal = spared_upload_seal;
+    ops.upload_create = spared_upload_create;
+    ops.upload_resume = spared_upload_resume;
+    ops.upload_pause = spared_upload_pause;
+    ops.upload_offset = ops.upload_get = spared_upload_get;
+    ops.status = spared_status;
     ops.upload_list = spared_upload_list;
     ops.list_models = spared_list_models;
     ops.inspect_model = spared_inspect_model;
@@ -196,7 +263,8 @@ static void handle(const struct request *request, const struct route_match *matc
 static int ask(const struct kind *kind, char *body, size_t *ret_bytes)
 {
     struct field fields[HEADERS_MAX + 1] = {{"Host", "localhost:8080"}};
-    struct request request = {.method = kind->method, .headers = fields, .header_count = 1, .is_ready = true};
+    struct request request = {
+        .method = kind->method, .headers = fields, .header_count = 1, .is_ready = true, .body_bytes_max = 1 << 20};
     struct target target = {.path = NULL};
     struct response response;
     struct route_match match;
@@ -247,12 +315,14 @@ START_TEST(every_kind_of_request_is_answered_rightly_or_by_503)
 
     fake_init(&fake);
     fake.backend.ops = &ops;
+    ERR_clear_error(); /* makes libcrypto's record of this thread's errors */
     ck_assert_int_eq(ask(kind, undisturbed, &expected), kind->status); /* and what is made once is made */
     do {
         live = 0;
         countdown = n;
         is_counting = true;
         status = ask(kind, body, &bytes);
+        ERR_clear_error(); /* libcrypto keeps each thread's latest errors */
         is_counting = false;
         ck_assert_msg(live == 0, "%s: %ld blocks are left when allocation %ld fails", kind->target, live, n);
         ck_assert_msg(status == kind->status || status == 503 || status == kind->also,

@@ -131,16 +131,13 @@ const char *plain_reply(int status, char out[256])
 }
 
 /* Under the lock, or in the connection's own callbacks. */
-static void say_and_shut(const struct connection *connection, int status)
+static void say(const struct connection *connection, int status)
 {
     char text[256];
 
-    if (status) {
-        plain_reply(status, text);
-        /* Lost when the peer does not read: it would not have read anything else either. */
-        (void)!send(connection->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
-    shutdown(connection->fd, SHUT_RDWR);
+    plain_reply(status, text);
+    /* Lost when the peer does not read: it would not have read anything else either. */
+    (void)!send(connection->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 bool connection_cut(struct http *http, struct connection *connection, enum phase phase, int status)
@@ -148,8 +145,17 @@ bool connection_cut(struct http *http, struct connection *connection, enum phase
     if (!connection_enter(connection, phase, PHASE_CUT))
         return false;
     atomic_fetch_add_explicit(&http->cut, 1, memory_order_relaxed);
-    say_and_shut(connection, status);
+    if (status)
+        say(connection, status);
+    shutdown(connection->fd, SHUT_RDWR);
     return true;
+}
+
+void connection_tell(struct connection *connection, int status)
+{
+    atomic_store(&connection->farewell, 0); /* this is it */
+    say(connection, status);
+    shutdown(connection->fd, SHUT_WR);
 }
 
 void connections_close_idle(struct http *http)

@@ -248,16 +248,18 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
     return prepare_body(exchange);
 }
 
-/* A piece of a body that is refused. */
+/* A piece of a body that is refused. A client that will not come to an end is told before it has; what it sends until
+ * it has read that, or until the deadline, is still taken: its kernel would throw the refusal away otherwise. */
 static enum MHD_Result drop(struct exchange *exchange, size_t *bytes)
 {
     exchange->dropped_bytes += *bytes;
     *bytes = 0;
-    if (exchange->dropped_bytes <= exchange->http->config.drop_bytes)
-        return MHD_YES;
-    exchange->status = exchange->response.status;
-    connection_cut(exchange->http, exchange->connection, PHASE_BODY, exchange->response.status);
-    return MHD_NO;
+    if (exchange->dropped_bytes > exchange->http->config.drop_bytes && !exchange->is_told) {
+        exchange->is_told = true;
+        exchange->status = exchange->response.status;
+        connection_tell(exchange->connection, exchange->response.status);
+    }
+    return MHD_YES;
 }
 
 static enum MHD_Result refuse_rest(struct exchange *exchange)
@@ -402,6 +404,8 @@ static enum MHD_Result finish(struct exchange *exchange)
     /* PHASE_ACTIVE already, when there was no body or after a suspension. */
     if (!connection_enter(c, PHASE_BODY, PHASE_ACTIVE) && !connection_enter(c, PHASE_STREAM, PHASE_ACTIVE) &&
         atomic_load(&c->phase) != PHASE_ACTIVE)
+        return MHD_NO;
+    if (exchange->is_told)
         return MHD_NO;
     if (exchange->is_queued)
         return MHD_YES;

@@ -90,6 +90,7 @@ struct exchange {
     bool is_begun;    /* the first call has been */
     bool is_opening;  /* the pool begins its stream */
     bool is_answered; /* response is what it will be; a body still under way is dropped */
+    bool is_told;     /* … and the client was told of it while it still sends */
     bool is_queued;   /* libmicrohttpd has the response */
     int status;       /* for the log */
     uint64_t bytes;
@@ -169,6 +170,8 @@ void connection_notify(void *http, struct MHD_Connection *mhd, void **socket_con
 bool connection_enter(struct connection *connection, enum phase from, enum phase to);
 /* Says status in as few bytes as possible and ends the connection, when it still is in phase. */
 bool connection_cut(struct http *http, struct connection *connection, enum phase phase, int status);
+/* Says it and ends our side alone. */
+void connection_tell(struct connection *connection, int status);
 void connections_close_idle(struct http *http);
 void connections_close_all(struct http *http);
 const char *plain_reply(int status, char out[256]); /* a whole response without a body, which closes */

@@ -199,12 +199,14 @@ START_TEST(a_body_that_is_not_wanted_is_dropped_and_the_refusal_is_read)
     ck_assert(client_send_bytes(fd, block, sizeof(block)));
     ck_assert_int_eq(client_read_response(fd, text, sizeof(text), true), 404);
     close(fd);
-    /* Beyond it: cut, after a few bytes of farewell. */
+    /* Beyond it: told in a few bytes, which are read though the client went on for a while; cut when it does not end.
+     */
     fd = client();
     client_send(fd, "POST /v1/jobs HTTP/1.1\r\n" HOST
-                    "Content-Type: application/json\r\nContent-Length: 100000000\r\n\r\n");
+                    "Content-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n");
     for (int i = 0; i < 24 && client_send_bytes(fd, block, sizeof(block)); i++)
         ;
+    ck_assert_int_eq(client_read_response(fd, text, sizeof(text), false), 413);
     AWAIT(counters().connections == 0);
     ck_assert_uint_eq(counters().cut, 1);
     close(fd);

@@ -4,17 +4,24 @@
 #include "server/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/utf8.h"
 #include "server/clock.h"
+#include "server/must.h"
 
-enum { LINE_BYTES = 8192 };
+enum {
+    LINE_BYTES = 8192,
+    GATHER_BYTES = 65536,
+    GATHER_MS = 10, /* at least, before what is gathered is written */
+};
 
 static enum log_format chosen = LOG_AUTO; /* written before threads start */
 
@@ -201,15 +208,140 @@ void log_start(enum log_format format)
     chosen = format;
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields, unsigned count)
+static unsigned render_now(enum log_level level, const char *event, const struct log_field *fields, unsigned count,
+                           char line[LINE_BYTES])
 {
     enum log_format format = chosen;
-    char line[LINE_BYTES];
-    unsigned bytes;
 
     if (format == LOG_AUTO)
         format = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_JSON;
-    bytes = log_render(format, clock_wall_ms(), level, event, fields, count, line, sizeof(line));
-    while (write(STDERR_FILENO, line, bytes) < 0 && errno == EINTR)
-        continue;
+    return log_render(format, clock_wall_ms(), level, event, fields, count, line, LINE_BYTES);
+}
+
+static void write_whole(const char *text, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t written = write(STDERR_FILENO, text, bytes);
+
+        if (written < 0 && errno != EINTR)
+            return; /* nobody to tell */
+        text += written > 0 ? written : 0;
+        bytes -= written > 0 ? (size_t)written : 0;
+    }
+}
+
+/* Lines that may be a little late. The thread sleeps until there is one, and then lets others come. */
+static struct {
+    pthread_mutex_t writing; /* held by whoever writes to standard error; taken before lock */
+    pthread_mutex_t lock;    /* of what follows */
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool has_thread, is_ending;
+    char *filling, *spare; /* GATHER_BYTES each */
+    size_t bytes;          /* in filling */
+} gathered = {
+    .writing = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+/* writing is held. */
+static void write_gathered(void)
+{
+    size_t bytes;
+    char *lines;
+
+    must(pthread_mutex_lock(&gathered.lock));
+    lines = gathered.filling;
+    bytes = gathered.bytes;
+    gathered.filling = gathered.spare;
+    gathered.spare = lines;
+    gathered.bytes = 0;
+    must(pthread_mutex_unlock(&gathered.lock));
+    write_whole(lines, bytes);
+}
+
+static void *write_in_turn(void *argument)
+{
+    const struct timespec pause = {.tv_nsec = GATHER_MS * 1000000L};
+    bool is_ending = false;
+
+    (void)argument;
+    while (!is_ending) {
+        must(pthread_mutex_lock(&gathered.lock));
+        while (gathered.bytes == 0 && !gathered.is_ending)
+            must(pthread_cond_wait(&gathered.changed, &gathered.lock));
+        is_ending = gathered.is_ending;
+        must(pthread_mutex_unlock(&gathered.lock));
+        if (!is_ending)
+            nanosleep(&pause, NULL);
+        must(pthread_mutex_lock(&gathered.writing));
+        write_gathered();
+        must(pthread_mutex_unlock(&gathered.writing));
+    }
+    return NULL;
+}
+
+void log_gather_start(void)
+{
+    gathered.is_ending = false;
+    gathered.filling = malloc(GATHER_BYTES);
+    gathered.spare = malloc(GATHER_BYTES);
+    gathered.has_thread =
+        gathered.filling && gathered.spare && pthread_create(&gathered.thread, NULL, write_in_turn, NULL) == 0;
+    if (!gathered.has_thread)
+        log_gather_stop(); /* every line is written at once, then */
+}
+
+void log_gather_stop(void)
+{
+    if (gathered.has_thread) {
+        must(pthread_mutex_lock(&gathered.lock));
+        gathered.is_ending = true;
+        must(pthread_cond_signal(&gathered.changed));
+        must(pthread_mutex_unlock(&gathered.lock));
+        must(pthread_join(gathered.thread, NULL));
+    }
+    free(gathered.filling);
+    free(gathered.spare);
+    gathered.filling = gathered.spare = NULL;
+    gathered.has_thread = false;
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields, unsigned count)
+{
+    char line[LINE_BYTES];
+    unsigned bytes = render_now(level, event, fields, count, line);
+
+    must(pthread_mutex_lock(&gathered.writing));
+    write_gathered(); /* what came before comes first */
+    write_whole(line, bytes);
+    must(pthread_mutex_unlock(&gathered.writing));
+}
+
+/* Room for a line in what is gathered; false: there is none. */
+static bool gather(const char *line, unsigned bytes)
+{
+    bool has_room;
+
+    must(pthread_mutex_lock(&gathered.lock));
+    has_room = gathered.filling && bytes <= GATHER_BYTES - gathered.bytes;
+    if (has_room) {
+        if (gathered.bytes == 0)
+            must(pthread_cond_signal(&gathered.changed));
+        memcpy(gathered.filling + gathered.bytes, line, bytes);
+        gathered.bytes += bytes;
+    }
+    must(pthread_mutex_unlock(&gathered.lock));
+    return has_room;
+}
+
+void log_write_soon(enum log_level level, const char *event, const struct log_field *fields, unsigned count)
+{
+    char line[LINE_BYTES];
+    unsigned bytes = render_now(level, event, fields, count, line);
+
+    if (gather(line, bytes))
+        return;
+    must(pthread_mutex_lock(&gathered.writing));
+    write_gathered();
+    write_whole(line, bytes);
+    must(pthread_mutex_unlock(&gathered.writing));
 }

@@ -65,14 +65,24 @@ static void warn_of_setting(void *context, const char *text)
 
 static void log_request(void *context, const struct http_access *access)
 {
+    const struct log_field fields[] = {
+        log_text("method", access->method),
+        log_text("route", access->route),
+        log_i64("status", access->status),
+        log_u64("bytes", access->bytes),
+        log_seconds("seconds", access->seconds),
+        log_text("request_id", access->request_id),
+        log_text("key", access->key && *access->key ? access->key : NULL),
+        log_text("job", *access->job_id ? access->job_id : NULL),
+        log_text("trace_id", *access->trace_id ? access->trace_id : NULL),
+        log_text("cause", access->cause && *access->cause ? access->cause : NULL),
+    };
+
     (void)context;
-    LOG_LINE(access->status >= 500 ? LEVEL_WARNING : LEVEL_INFO, "request", log_text("method", access->method),
-             log_text("route", access->route), log_i64("status", access->status), log_u64("bytes", access->bytes),
-             log_seconds("seconds", access->seconds), log_text("request_id", access->request_id),
-             log_text("key", access->key && *access->key ? access->key : NULL),
-             log_text("job", *access->job_id ? access->job_id : NULL),
-             log_text("trace_id", *access->trace_id ? access->trace_id : NULL),
-             log_text("cause", access->cause && *access->cause ? access->cause : NULL));
+    if (access->status >= 500)
+        log_write(LEVEL_WARNING, "request", fields, sizeof(fields) / sizeof(fields[0]));
+    else
+        log_write_soon(LEVEL_INFO, "request", fields, sizeof(fields) / sizeof(fields[0]));
 }
 
 /* A job's caller was called, or could not be. */
@@ -409,8 +419,10 @@ static int start(struct service *service, const char *const *roots, struct error
         rc = start_webhooks(service, err);
     if (!rc)
         rc = start_dispatcher(service, err);
-    if (!rc)
+    if (!rc) {
+        log_gather_start();
         rc = start_front(service, err);
+    }
     if (!rc)
         rc = start_admin(service, err);
     if (!rc)
@@ -521,6 +533,7 @@ static void stop(struct service *service)
     free(service->allowed_hosts);
     free(service->cors_origins);
     config_done(&service->config);
+    log_gather_stop();
 }
 
 static int exit_status_of(int code)

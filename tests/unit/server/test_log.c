@@ -1,7 +1,10 @@
 #include <check.h>
 #include <json-c/json.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/log.h"
 
@@ -98,6 +101,55 @@ START_TEST(a_field_that_is_too_long_leaves_a_whole_line)
 }
 END_TEST
 
+enum { WRITERS = 4, LINES = 20000, URGENT = 1000 };
+
+static void *write_lines(void *number)
+{
+    for (unsigned i = 0; i < LINES; i++) {
+        const struct log_field fields[] = {log_u64("writer", *(const unsigned *)number), log_u64("line", i)};
+
+        (i % URGENT ? log_write_soon : log_write)(LEVEL_INFO, "line", fields, 2);
+    }
+    return NULL;
+}
+
+START_TEST(gathered_lines_come_whole_and_in_order)
+{
+    char path[] = "/tmp/diffaid-log-XXXXXX", line[512];
+    int file = mkstemp(path), kept = dup(STDERR_FILENO);
+    unsigned numbers[WRITERS] = {0, 1, 2, 3}, next[WRITERS] = {0}, count = 0;
+    pthread_t writers[WRITERS];
+    FILE *written;
+
+    unlink(path);
+    ck_assert(file >= 0 && dup2(file, STDERR_FILENO) >= 0);
+    log_start(LOG_TEXT);
+    log_gather_start();
+    for (unsigned i = 0; i < WRITERS; i++)
+        ck_assert_int_eq(pthread_create(&writers[i], NULL, write_lines, &numbers[i]), 0);
+    for (unsigned i = 0; i < WRITERS; i++)
+        pthread_join(writers[i], NULL);
+    log_gather_stop();
+    LOG_LINE(LEVEL_INFO, "last");
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    written = fdopen(file, "r");
+    rewind(written);
+    while (fgets(line, sizeof(line), written) && !strstr(line, " last\n")) {
+        unsigned writer, i;
+        char end;
+
+        ck_assert_msg(sscanf(line, "%*s line writer=%u line=%u%c", &writer, &i, &end) == 3 && end == '\n', "%s", line);
+        ck_assert_uint_lt(writer, WRITERS);
+        ck_assert_uint_eq(i, next[writer]++);
+        count++;
+    }
+    ck_assert_uint_eq(count, WRITERS * LINES);
+    ck_assert_ptr_nonnull(strstr(line, " last\n"));
+    fclose(written);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("log");
@@ -110,6 +162,7 @@ int main(void)
     tcase_add_loop_test(tcase, nothing_reaches_the_terminal_that_acts_on_it, 0, sizeof(dangers) / sizeof(dangers[0]));
     tcase_add_test(tcase, letters_of_other_scripts_pass);
     tcase_add_test(tcase, a_field_that_is_too_long_leaves_a_whole_line);
+    tcase_add_test(tcase, gathered_lines_come_whole_and_in_order);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

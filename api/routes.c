@@ -109,12 +109,19 @@ static bool match_path(const struct route *route, const struct target *target, s
     return index == target->segment_count;
 }
 
-static void allow(struct route_match *match, enum http_method method)
-{
-    size_t used = strlen(match->allow);
+enum { ALLOW_BYTES = 64 };
 
-    snprintf(match->allow + used, sizeof(match->allow) - used, "%s%s%s", used ? ", " : "", method_names[method],
-             method == METHOD_GET ? ", HEAD" : "");
+/* The value of Allow. */
+static void write_methods(unsigned methods, char out[ALLOW_BYTES])
+{
+    size_t used = 0;
+
+    if (methods & 1U << METHOD_GET)
+        methods |= 1U << METHOD_HEAD;
+    methods |= 1U << METHOD_OPTIONS;
+    for (unsigned method = 0; method < METHOD_COUNT; method++)
+        if (methods & 1U << method)
+            used += (size_t)snprintf(out + used, ALLOW_BYTES - used, "%s%s", used ? ", " : "", method_names[method]);
 }
 
 void route_find(enum http_method method, const struct target *target, struct route_match *ret_match)
@@ -134,7 +141,7 @@ void route_find(enum http_method method, const struct target *target, struct rou
         one.text[0] = '\0';
         if (!match_path(&routes[i], target, &one, &is_slash_refused))
             continue;
-        allow(match, routes[i].method);
+        match->methods |= 1U << routes[i].method;
         if (routes[i].method != (method == METHOD_HEAD ? METHOD_GET : method))
             continue;
         match->is_slash_refused = is_slash_refused;
@@ -142,14 +149,10 @@ void route_find(enum http_method method, const struct target *target, struct rou
         memcpy(match->text, one.text, sizeof(one.text));
         for (size_t p = 0; p < PATH_PARAMETERS_MAX; p++)
             match->parameters[p] = one.parameters[p] == one.text ? match->text : one.parameters[p];
+        break;
     }
     if (match->is_slash_refused)
         match->route = NULL;
-    if (match->allow[0]) {
-        size_t used = strlen(match->allow);
-
-        snprintf(match->allow + used, sizeof(match->allow) - used, ", OPTIONS");
-    }
 }
 
 const struct route_stream *route_stream_of(const struct request *request)
@@ -163,16 +166,19 @@ const struct route_stream *route_stream_of(const struct request *request)
 
 void route_reply_unmatched(const struct request *request, const struct route_match *match, struct response *response)
 {
+    char allowed[ALLOW_BYTES];
+
+    write_methods(match->methods, allowed);
     if (match->is_slash_refused) {
         problem_reply(response, request, PROBLEM_BAD_REQUEST, "%%2F may stand in the name of an upload only");
-    } else if (!match->allow[0]) {
+    } else if (match->methods == 0) {
         problem_reply(response, request, PROBLEM_NOT_FOUND, "there is nothing at this address");
     } else if (request->method == METHOD_OPTIONS) {
         response->status = 204;
-        response_header(response, "Allow", match->allow);
+        response_header(response, "Allow", allowed);
     } else {
-        problem_reply(response, request, PROBLEM_METHOD_NOT_ALLOWED, "this address takes %s", match->allow);
-        response_header(response, "Allow", match->allow);
+        problem_reply(response, request, PROBLEM_METHOD_NOT_ALLOWED, "this address takes %s", allowed);
+        response_header(response, "Allow", allowed);
     }
 }
 

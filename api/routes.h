@@ -57,13 +57,13 @@ struct route {
 extern const struct route routes[];
 extern const size_t route_count;
 
-enum { ROUTE_TEXT_BYTES = 64, ALLOW_BYTES = 64 };
+enum { ROUTE_TEXT_BYTES = 64 };
 
 struct route_match {
-    const struct route *route; /* NULL: none; see allow */
+    const struct route *route; /* NULL: none; see methods */
     const char *parameters[PATH_PARAMETERS_MAX];
     char text[ROUTE_TEXT_BYTES]; /* of a parameter before a verb */
-    char allow[ALLOW_BYTES];     /* methods of this address, "" when there is none */
+    unsigned methods;            /* without a route: 1 << METHOD_… of those that this address has */
     bool is_slash_refused;       /* %2F where it may not be */
 };
 

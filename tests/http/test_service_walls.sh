@@ -42,8 +42,22 @@ end_service TERM
 if $has_landlock; then
     start_service --workers 1 --sandbox require
     within 10 state_is "$(submit a.safetensors b.safetensors)" succeeded
+    get /v1/status | grep -q '"landlock":[1-9]' || fail "the status does not tell of Landlock: $(get /v1/status)"
     end_service TERM
-else
-    "$diffaid" serve --listen 127.0.0.1:0 --state-dir "$state" --sandbox require 2>"$scratch/out" && fail "started without Landlock"
-    grep -q 'no Landlock here' "$scratch/out" || fail "$(cat "$scratch/out")"
 fi
+
+# A kernel without Landlock: said at the start and in the status, the other walls stand, and who requires it gets it or nothing.
+program=$diffaid
+diffaid=$scratch/older
+printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$(dirname "$program")/tests/without_landlock" "$program" >"$diffaid"
+chmod +x "$diffaid"
+start_service --workers 1
+grep -q 'no Landlock here' "$scratch/log" || fail "no word of the wall that is missing"
+within 10 state_is "$(submit a.safetensors b.safetensors)" succeeded
+get /v1/status | grep -q '"landlock":0' || fail "the status tells of Landlock: $(get /v1/status)"
+for worker in $(workers); do
+    [ "$(of "$worker" Seccomp)" = 2 ] || fail "a worker has no filter of system calls"
+done
+end_service TERM
+"$diffaid" serve --listen 127.0.0.1:0 --state-dir "$state" --sandbox require 2>"$scratch/out" && fail "started without Landlock"
+grep -q 'no Landlock here' "$scratch/out" || fail "$(cat "$scratch/out")"

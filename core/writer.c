@@ -34,6 +34,20 @@ void write_figure(struct writer *w, const char *key, double value, const char *r
         w->ops->null(w, reason);
 }
 
+bool write_row(struct writer *w, const double *values, size_t count)
+{
+    bool has_null = false;
+
+    for (size_t i = 0; i < count; i++) {
+        if (isfinite(values[i]))
+            w->ops->f64(w, values[i]);
+        else
+            w->ops->null(w, NULL);
+        has_null = has_null || !isfinite(values[i]);
+    }
+    return has_null;
+}
+
 void write_u64(struct writer *w, const char *key, uint64_t value)
 {
     write_key(w, key);

@@ -47,6 +47,8 @@ void write_name(struct writer *w, struct name name);
 void write_object(struct writer *w, const char *key);
 void write_array(struct writer *w, const char *key);
 void write_figure(struct writer *w, const char *key, double value, const char *reason);
+/* Writes count figures as an array's items, null where one is not finite; whether there was such a one. */
+bool write_row(struct writer *w, const double *values, size_t count);
 void write_u64(struct writer *w, const char *key, uint64_t value);
 void write_i64(struct writer *w, const char *key, int64_t value);
 void write_text(struct writer *w, const char *key, const char *text);

@@ -161,23 +161,14 @@ static void add_pair(const struct comparison *c, size_t pair, struct change_figu
 }
 
 struct keyed {
-    struct name layer;
-    uint32_t pair;
+    struct layered at; /* first: keyed are sorted by it */
     bool is_copy;
 };
-
-static int compare_keyed(const void *left, const void *right)
-{
-    const struct keyed *a = left, *b = right;
-    int order = name_compare_natural(a->layer, b->layer);
-
-    return order ? order : a->pair < b->pair ? -1 : a->pair > b->pair;
-}
 
 static void add_to_layer(const struct comparison *c, struct change_layer *layer, const struct keyed *keyed)
 {
     layer->tensors++;
-    switch ((enum tensor_status)c->status[keyed->pair]) {
+    switch ((enum tensor_status)c->status[keyed->at.index]) {
     case STATUS_BIT_EQUAL:
     case STATUS_VALUE_EQUAL:
         layer->equal++;
@@ -224,20 +215,20 @@ static int gather_layers(const struct comparison *c, size_t model, struct change
         if (source != PAIRING_NONE)
             is_taken[source] = true;
         if (tensor && (model > 0 || !is_copy))
-            keyed[used++] = (struct keyed){layer_of(tensor->name), (uint32_t)pair, is_copy};
+            keyed[used++] = (struct keyed){{layer_of(tensor->name), (uint32_t)pair}, is_copy};
     }
-    qsort(keyed, used, sizeof(*keyed), compare_keyed);
+    qsort(keyed, used, sizeof(*keyed), layered_compare);
     for (size_t i = 0; i < used; i++)
-        count += i == 0 || !name_equal(keyed[i].layer, keyed[i - 1].layer);
+        count += i == 0 || !name_equal(keyed[i].at.layer, keyed[i - 1].at.layer);
     layers->items = calloc(count + 1, sizeof(*layers->items));
     if (!layers->items) {
         rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
         goto out;
     }
     for (size_t i = 0; i < used; i++) {
-        if (i == 0 || !name_equal(keyed[i].layer, keyed[i - 1].layer))
+        if (i == 0 || !name_equal(keyed[i].at.layer, keyed[i - 1].at.layer))
             layers->items[layers->count++] =
-                (struct change_layer){.name = keyed[i].layer, .is_numbered = is_numbered(keyed[i].layer)};
+                (struct change_layer){.name = keyed[i].at.layer, .is_numbered = is_numbered(keyed[i].at.layer)};
         add_to_layer(c, &layers->items[layers->count - 1], &keyed[i]);
     }
 out:

@@ -162,16 +162,10 @@ static const char *first_reason(const struct couples *couples, size_t group)
 static void write_figures(struct writer *w, const char *key, const char *reason_key, const double *values, size_t count,
                           const char *reason)
 {
-    bool has_null = false;
+    bool has_null;
 
     write_array(w, key);
-    for (size_t i = 0; i < count; i++) {
-        if (isfinite(values[i]))
-            w->ops->f64(w, values[i]);
-        else
-            w->ops->null(w, NULL);
-        has_null = has_null || !isfinite(values[i]);
-    }
+    has_null = write_row(w, values, count);
     write_end(w);
     if (has_null)
         write_text(w, reason_key, reason ? reason : nothing);

@@ -89,30 +89,17 @@ static bool is_weight(const struct pairing *pairing, const struct model *const *
     return is_float;
 }
 
-struct keyed {
-    struct name layer;
-    uint32_t pair;
-};
-
-static int compare_keyed(const void *left, const void *right)
-{
-    const struct keyed *a = left, *b = right;
-    int order = name_compare_natural(a->layer, b->layer);
-
-    return order ? order : a->pair < b->pair ? -1 : a->pair > b->pair;
-}
-
 int couple_layers_of(const struct pairing *pairing, const struct model *const *models, struct couple_layers *ret_layers,
                      struct error *err)
 {
     const size_t pairs = pairing->pairs;
-    struct keyed *keyed = calloc(pairs + 1, sizeof(*keyed));
+    struct layered *layered = calloc(pairs + 1, sizeof(*layered));
     struct couple_layers layers = {.groups = calloc(pairs + 1, sizeof(*layers.groups)),
                                    .names = calloc(pairs + 1, sizeof(*layers.names)),
                                    .pairs = calloc(pairs + 1, sizeof(*layers.pairs)),
                                    .first = calloc(pairs + 1, sizeof(*layers.first))};
     size_t kept = 0;
-    int rc = keyed && layers.groups && layers.names && layers.pairs && layers.first ? 0 : no_memory(err);
+    int rc = layered && layers.groups && layers.names && layers.pairs && layers.first ? 0 : no_memory(err);
 
     if (rc == 0)
         rc = copy_pairing(pairing, models, &layers.pairing, err);
@@ -121,22 +108,22 @@ int couple_layers_of(const struct pairing *pairing, const struct model *const *m
     for (size_t pair = 0; pair < pairs; pair++) {
         layers.groups[pair] = GROUP_NONE;
         if (is_weight(layers.pairing, models, pair))
-            keyed[kept++] = (struct keyed){layer_of(pairing_name(pairing, models, pair)), (uint32_t)pair};
+            layered[kept++] = (struct layered){layer_of(pairing_name(pairing, models, pair)), (uint32_t)pair};
     }
-    qsort(keyed, kept, sizeof(*keyed), compare_keyed);
+    qsort(layered, kept, sizeof(*layered), layered_compare);
     for (size_t i = 0; i < kept; i++) {
-        if (i == 0 || !name_equal(keyed[i].layer, keyed[i - 1].layer)) {
+        if (i == 0 || !name_equal(layered[i].layer, layered[i - 1].layer)) {
             layers.first[layers.count] = i;
-            layers.names[layers.count++] = keyed[i].layer;
+            layers.names[layers.count++] = layered[i].layer;
         }
-        layers.pairs[i] = keyed[i].pair;
-        layers.groups[keyed[i].pair] = (uint32_t)(layers.count - 1);
+        layers.pairs[i] = layered[i].index;
+        layers.groups[layered[i].index] = (uint32_t)(layers.count - 1);
     }
     layers.first[layers.count] = kept;
     *ret_layers = layers;
     layers = (struct couple_layers){0};
 out:
-    free(keyed);
+    free(layered);
     couple_layers_done(&layers);
     return rc;
 }

@@ -25,44 +25,31 @@ static void group_start(struct group *group, struct name name)
     delta_record_init(&group->delta);
 }
 
-struct keyed {
-    struct name layer;
-    uint32_t pair;
-};
-
-static int compare_keyed(const void *left, const void *right)
-{
-    const struct keyed *a = left, *b = right;
-    int order = name_compare_natural(a->layer, b->layer);
-
-    return order ? order : a->pair < b->pair ? -1 : a->pair > b->pair;
-}
-
 int groups_by_layer(const struct comparison *c, struct groups *ret_groups, struct error *err)
 {
     size_t pairs = c->pairing->pairs, count = 0;
-    struct keyed *keyed = calloc(pairs + 1, sizeof(*keyed));
+    struct layered *layered = calloc(pairs + 1, sizeof(*layered));
     struct group *items;
 
-    if (!keyed)
+    if (!layered)
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     for (size_t pair = 0; pair < pairs; pair++)
-        keyed[pair] = (struct keyed){layer_of(name_at(c, pair)), (uint32_t)pair};
-    qsort(keyed, pairs, sizeof(*keyed), compare_keyed);
+        layered[pair] = (struct layered){layer_of(name_at(c, pair)), (uint32_t)pair};
+    qsort(layered, pairs, sizeof(*layered), layered_compare);
     for (size_t i = 0; i < pairs; i++)
-        count += i == 0 || !name_equal(keyed[i].layer, keyed[i - 1].layer);
+        count += i == 0 || !name_equal(layered[i].layer, layered[i - 1].layer);
     items = calloc(count + 1, sizeof(*items));
     if (!items) {
-        free(keyed);
+        free(layered);
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     }
     count = 0;
     for (size_t i = 0; i < pairs; i++) {
-        if (i == 0 || !name_equal(keyed[i].layer, keyed[i - 1].layer))
-            group_start(&items[count++], keyed[i].layer);
-        group_add(c, &items[count - 1], keyed[i].pair);
+        if (i == 0 || !name_equal(layered[i].layer, layered[i - 1].layer))
+            group_start(&items[count++], layered[i].layer);
+        group_add(c, &items[count - 1], layered[i].index);
     }
-    free(keyed);
+    free(layered);
     *ret_groups = (struct groups){items, count};
     return 0;
 }

@@ -88,11 +88,7 @@ static void write_matrix(struct writer *w, const struct couples *couples, size_t
         for (size_t j = 0; j < couples->models; j++) {
             double value = figure_of(couples, group, figure, i, j);
 
-            if (isfinite(value))
-                w->ops->f64(w, value);
-            else
-                w->ops->null(w, NULL);
-            has_null = has_null || !isfinite(value);
+            has_null = write_row(w, &value, 1) || has_null;
         }
         write_end(w);
     }

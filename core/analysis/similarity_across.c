@@ -78,19 +78,6 @@ static bool same_kind(const struct layer *a, const struct layer *b)
     return true;
 }
 
-struct keyed {
-    struct name layer;
-    uint32_t pair;
-};
-
-static int compare_keyed(const void *left, const void *right)
-{
-    const struct keyed *a = left, *b = right;
-    int order = name_compare_natural(a->layer, b->layer);
-
-    return order ? order : a->pair < b->pair ? -1 : a->pair > b->pair;
-}
-
 static void add_tensor(struct layer *layer, const struct comparison *c, size_t pair)
 {
     const struct tensor *tensor = comparison_tensor(c, pair, layer->model);
@@ -115,36 +102,36 @@ static double scale_of(double abs_max)
 /* The layers of one model's weights, in natural order. */
 static int gather(const struct comparison *c, size_t model, struct across *across, size_t *used, struct error *err)
 {
-    struct keyed *keyed = calloc(c->pairing->pairs + 1, sizeof(*keyed));
+    struct layered *layered = calloc(c->pairing->pairs + 1, sizeof(*layered));
     size_t kept = 0, before = across->layer_count;
 
-    if (!keyed)
+    if (!layered)
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     for (size_t pair = 0; pair < c->pairing->pairs; pair++) {
         const struct tensor *tensor = comparison_tensor(c, pair, model);
 
         if (tensor && dtype_is_parameter(tensor->dtype) &&
             gradient_role_of(c->models[model], tensor, NULL) == ROLE_WEIGHT)
-            keyed[kept++] = (struct keyed){layer_of(tensor->name), (uint32_t)pair};
+            layered[kept++] = (struct layered){layer_of(tensor->name), (uint32_t)pair};
     }
-    qsort(keyed, kept, sizeof(*keyed), compare_keyed);
+    qsort(layered, kept, sizeof(*layered), layered_compare);
     for (size_t i = 0; i < kept; i++) {
-        bool is_next = i == 0 || !name_equal(keyed[i].layer, keyed[i - 1].layer);
+        bool is_next = i == 0 || !name_equal(layered[i].layer, layered[i - 1].layer);
 
         if (is_next && across->layer_count - before == ACROSS_LAYERS_LISTED_MAX) {
             across->is_cut = true;
             break;
         }
         if (is_next)
-            across->layers[across->layer_count++] = (struct layer){.name = keyed[i].layer,
+            across->layers[across->layer_count++] = (struct layer){.name = layered[i].layer,
                                                                    .model = model,
                                                                    .tensors = across->tensors + *used,
                                                                    .is_readable = true,
                                                                    .scale = 1};
-        add_tensor(&across->layers[across->layer_count - 1], c, keyed[i].pair);
+        add_tensor(&across->layers[across->layer_count - 1], c, layered[i].index);
         (*used)++;
     }
-    free(keyed);
+    free(layered);
     for (size_t i = before; i < across->layer_count; i++)
         across->layers[i].scale = scale_of(across->layers[i].abs_max);
     return 0;
@@ -406,15 +393,7 @@ void across_write(const struct across *across, struct writer *w)
         write_array(w, "cosine");
         for (size_t r = 0; r < kind->row_count; r++) {
             write_begin_array(w);
-            for (size_t k = 0; k < kind->column_count; k++) {
-                double value = kind->cosine[r * kind->column_count + k];
-
-                if (isfinite(value))
-                    w->ops->f64(w, value);
-                else
-                    w->ops->null(w, NULL);
-                has_null = has_null || !isfinite(value);
-            }
+            has_null = write_row(w, kind->cosine + r * kind->column_count, kind->column_count) || has_null;
             write_end(w);
         }
         write_end(w);

@@ -288,6 +288,14 @@ struct name layer_of(struct name name)
     return before(name, last_component(name));
 }
 
+int layered_compare(const void *left, const void *right)
+{
+    const struct layered *a = left, *b = right;
+    int order = name_compare_natural(a->layer, b->layer);
+
+    return order ? order : a->index < b->index ? -1 : a->index > b->index;
+}
+
 struct name module_of(struct name name)
 {
     uint32_t layer = layer_of(name).bytes;

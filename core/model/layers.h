@@ -2,11 +2,21 @@
 #ifndef CORE_MODEL_LAYERS_H
 #define CORE_MODEL_LAYERS_H
 
+#include <stdint.h>
+
 #include "core/name.h"
 
 /* The name up to and including its first numeric path component ("model.layers.12", "blk.3"), else the name without
  * its last component; "" for a name of one component. Borrowed from name. */
 struct name layer_of(struct name name);
+
+/* Something whose name lies in a layer: qsort by layered_compare brings layers together, in natural order, and keeps
+ * the order of indices within each. */
+struct layered {
+    struct name layer;
+    uint32_t index;
+};
+int layered_compare(const void *left, const void *right);
 
 /* The rest after the layer, without the parameter's own name: "self_attn.q_proj" of
  * "model.layers.0.self_attn.q_proj.weight"; "" when nothing is left. */

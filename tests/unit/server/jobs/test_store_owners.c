@@ -1,46 +1,9 @@
 /* Owners of jobs and uploads in the store. */
-#include <check.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "server/jobs/store.h"
 #include "server/jobs/uuid.h"
-#include "tests/unit/server/scratch.h"
-
-static char *state_dir;
-static int state_fd;
-static struct job_store *store;
-
-static void open_store(void)
-{
-    struct store_settings settings = {
-        .state_fd = state_fd, .state_dir = state_dir, .queue_limit = 100, .retention_ms = 1000};
-    struct error err = {0};
-
-    ck_assert_msg(sqlite_store_open(&settings, &store, &err) == 0, "%s", err.text);
-}
-
-static void setup(void)
-{
-    state_dir = scratch_new();
-    state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    open_store();
-}
-
-static void teardown(void)
-{
-    store->ops->close(store);
-    close(state_fd);
-    scratch_remove(state_dir);
-}
-
-static void reopen(void)
-{
-    store->ops->close(store);
-    open_store();
-}
+#include "tests/unit/server/jobs/scratch_store.h"
 
 static int submit_as(const char *name, unsigned scopes, uint64_t queued_max, const char *upload,
                      char out_id[JOB_ID_BYTES])

@@ -1,43 +1,10 @@
 /* Keys and labels of submissions on SQLite. */
-#include <check.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "server/jobs/store.h"
-#include "tests/unit/server/scratch.h"
+#include "tests/unit/server/jobs/scratch_store.h"
 
 static bool is_replay; /* of the last insert */
-
-static char *state_dir;
-static int state_fd;
-static struct job_store *store;
-
-static struct job_store *open_store(uint64_t queue_limit)
-{
-    struct store_settings settings = {
-        .state_fd = state_fd, .state_dir = state_dir, .queue_limit = queue_limit, .retention_ms = 1000};
-    struct job_store *opened = NULL;
-    struct error err = {0};
-
-    ck_assert_msg(sqlite_store_open(&settings, &opened, &err) == 0, "%s", err.text);
-    return opened;
-}
-
-static void setup(void)
-{
-    state_dir = scratch_new();
-    state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    store = open_store(100);
-}
-
-static void teardown(void)
-{
-    store->ops->close(store);
-    close(state_fd);
-    scratch_remove(state_dir);
-}
 
 static void submit(const char *labels, char out_id[JOB_ID_BYTES])
 {

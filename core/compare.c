@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/align/layouts.h"
 #include "core/analysis/analysis.h"
 #include "core/listing.h"
 #include "core/patterns.h"
@@ -57,7 +58,8 @@ bool comparison_is_summed(const struct comparison *c, size_t pair)
     const struct tensor *b = comparison_tensor(c, pair, c->model_count - 1);
 
     return c->model_count > 1 && comparison_delta(c, pair) && dtype_is_parameter(a->dtype) &&
-           dtype_is_parameter(b->dtype) && c->pairing->rule[pair] != PAIRED_AS_COPY;
+           dtype_is_parameter(b->dtype) && c->pairing->rule[pair] != PAIRED_AS_COPY &&
+           c->pairing->rule[pair] != PAIRED_AS_TIED;
 }
 
 bool comparison_is_within_epsilon(const struct comparison *c, size_t pair)
@@ -163,6 +165,8 @@ static int align(struct comparison *c, struct error *err)
         rc = selector.error.code;
     }
     selector_close(&selector);
+    if (rc == 0 && options->align == ALIGN_AUTO)
+        rc = layouts_align((const struct model *const *)c->models, c->pairing, NULL, !options->headers_only, err);
     if (rc == 0 && options->align == ALIGN_AUTO)
         rc = pairing_add_prefixed((const struct model *const *)c->models, c->pairing, err);
     return rc;

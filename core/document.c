@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/analysis/analysis.h"
+#include "core/decode/view.h"
 #include "core/format/format.h"
 #include "core/model/layers.h"
 #include "core/type_totals.h"
@@ -27,6 +28,7 @@ const char *side_null_reason(const struct side_record *side)
     return side->elements == 0 ? "empty" : "no finite elements";
 }
 
+/* Coordinates in the shape. */
 static void write_index(struct writer *w, const char *key, uint64_t flat, const struct shape *shape)
 {
     uint64_t stride = shape->elements;
@@ -94,6 +96,7 @@ static void write_side(const struct comparison *c, size_t pair, size_t model, st
     for (uint32_t d = 0; d < tensor->shape.rank; d++)
         w->ops->u64(w, tensor->shape.dims[d]);
     write_end(w);
+    comparison_write_part(c, pair, model, w);
     write_u64(w, "elements", tensor->shape.elements);
     write_u64(w, "bytes", tensor->extent.bytes);
     if (c->request->options.digest) {
@@ -121,6 +124,22 @@ static void write_common_rows(const struct comparison *c, size_t pair, struct wr
     write_end(w);
 }
 
+/* The largest difference is told where it lies in the baseline's own tensor. */
+static void write_pair_delta(const struct comparison *c, size_t pair, struct writer *w)
+{
+    const struct tensor *baseline = comparison_tensor(c, pair, 0);
+    const struct paired_view *view = pairing_view(c->pairing, pair, 0);
+    struct delta_record delta = *comparison_delta(c, pair);
+
+    if (view && delta.finite && delta.max_abs > 0) {
+        const struct tensor *whole = &c->models[0]->tensors[view->of];
+
+        delta.max_abs_at = view_origin(&view->tensor, whole, delta.max_abs_at);
+        baseline = whole;
+    }
+    write_delta(w, &delta, &baseline->shape, c->request->options.epsilon);
+}
+
 void comparison_write_tensor(const struct comparison *c, size_t pair, struct writer *w)
 {
     struct name name = pairing_name(c->pairing, (const struct model *const *)c->models, pair);
@@ -138,6 +157,8 @@ void comparison_write_tensor(const struct comparison *c, size_t pair, struct wri
     write_named(w, "layer", layer_of(name));
     write_named(w, "module", module_of(name));
     write_text(w, "module_type", module_type_of(name));
+    if (pairing_link(c->pairing, pair))
+        comparison_write_link(c, pair, w);
     if (comparison_tensor(c, pair, 0)) {
         write_object(w, last ? "baseline" : "stats");
         write_side(c, pair, 0, w);
@@ -150,7 +171,7 @@ void comparison_write_tensor(const struct comparison *c, size_t pair, struct wri
     }
     if (last > 0 && comparison_delta(c, pair)) {
         write_object(w, "delta");
-        write_delta(w, comparison_delta(c, pair), &comparison_tensor(c, pair, 0)->shape, c->request->options.epsilon);
+        write_pair_delta(c, pair, w);
         write_end(w);
     }
     if (last > 0)
@@ -374,56 +395,6 @@ void comparison_write_summary(const struct comparison *c, struct writer *w)
     write_end(w);
 }
 
-/* A pair of other names, and by which rule. Returns whether that was a prefix. */
-static bool write_renamed(const struct comparison *c, size_t pair, struct writer *w)
-{
-    const struct tensor *a = comparison_tensor(c, pair, 0);
-    const struct tensor *b = comparison_tensor(c, pair, c->model_count - 1);
-    const uint16_t rule = c->pairing->rule[pair];
-
-    if (rule == PAIRED_BY_NAME || !a || !b)
-        return false;
-    write_begin_object(w);
-    write_named(w, "baseline", a->name);
-    write_named(w, "candidate", b->name);
-    write_text(w, "rule", pairing_rule_names[rule]);
-    write_end(w);
-    return rule == PAIRED_BY_PREFIX;
-}
-
-static void write_ambiguity(const struct comparison *c, const struct ambiguity *ambiguity, struct writer *w)
-{
-    write_begin_object(w);
-    write_named(w, "candidate", c->models[c->model_count - 1]->tensors[ambiguity->tensor].name);
-    write_array(w, "baseline");
-    for (size_t i = 0; i < ambiguity->candidate_count; i++)
-        write_name(w, c->models[0]->tensors[ambiguity->candidates[i]].name);
-    write_end(w);
-    write_end(w);
-}
-
-static void write_alignment(const struct comparison *c, struct writer *w)
-{
-    uint64_t matched = 0;
-    bool has_prefix = false;
-
-    for (int s = 0; s < STATUS_COUNT; s++)
-        if (s != STATUS_ADDED && s != STATUS_REMOVED)
-            matched += c->status_counts[s];
-    write_object(w, "alignment");
-    write_u64(w, "matched", matched);
-    write_array(w, "renamed");
-    for (size_t pair = 0; pair < c->pairing->pairs; pair++)
-        has_prefix |= write_renamed(c, pair, w);
-    write_end(w);
-    write_text(w, "mapping", has_prefix ? "prefix" : "none");
-    write_array(w, "ambiguous");
-    for (size_t i = 0; c->settlement && i < c->settlement->ambiguity_count; i++)
-        write_ambiguity(c, &c->settlement->ambiguities[i], w);
-    write_end(w);
-    write_end(w);
-}
-
 static void write_warning(struct writer *w, const char *code, const char *message, struct name tensor)
 {
     write_begin_object(w);
@@ -457,7 +428,7 @@ void comparison_write(const struct comparison *c, struct writer *w, void (*extra
     write_models(c, w);
     if (c->model_count > 1) {
         comparison_write_summary(c, w);
-        write_alignment(c, w);
+        comparison_write_alignment(c, w);
     }
     write_object(w, "analyses");
     for (size_t i = 0; i < analysis_count; i++)

@@ -16,4 +16,13 @@ void write_delta(struct writer *w, const struct delta_record *delta, const struc
 /* Why the pair is not_compared; NULL when it is. */
 const char *comparison_status_reason(const struct comparison *comparison, size_t pair);
 
+/* The member alignment: what was paired by another rule than by name, and what remains. */
+void comparison_write_alignment(const struct comparison *comparison, struct writer *w);
+
+/* The member alignment of a pair's record, which has a link. */
+void comparison_write_link(const struct comparison *comparison, size_t pair, struct writer *w);
+
+/* part, and what belongs to it, where model's side of the pair is a part of its tensor. */
+void comparison_write_part(const struct comparison *comparison, size_t pair, size_t model, struct writer *w);
+
 #endif

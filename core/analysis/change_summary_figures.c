@@ -210,9 +210,10 @@ static int gather_layers(const struct comparison *c, size_t model, struct change
     for (size_t pair = 0; pair < pairs; pair++) {
         const struct tensor *tensor = comparison_tensor(c, pair, model);
         uint32_t source = c->pairing->side[pair * c->model_count];
-        bool is_copy = source != PAIRING_NONE && is_taken[source];
+        const bool is_whole = source != PAIRING_NONE && !(source & PAIRING_VIEW);
+        bool is_copy = is_whole && is_taken[source];
 
-        if (source != PAIRING_NONE)
+        if (is_whole)
             is_taken[source] = true;
         if (tensor && (model > 0 || !is_copy))
             keyed[used++] = (struct keyed){{layer_of(tensor->name), (uint32_t)pair}, is_copy};

@@ -30,13 +30,14 @@ static void leave_out_sources(struct pairing *pairing, size_t m, bool *is_paired
     for (size_t pair = 0; pair < pairing->pairs; pair++) {
         uint32_t tensor = pairing->side[pair * pairing->models + m];
 
-        if (tensor != PAIRING_NONE && pairing->rule[pair] != PAIRED_AS_COPY)
+        if (tensor != PAIRING_NONE && !(tensor & PAIRING_VIEW) && pairing->rule[pair] != PAIRED_AS_COPY)
             is_paired[tensor] = true;
     }
     for (size_t pair = 0; pair < pairing->pairs; pair++) {
         uint32_t *tensor = &pairing->side[pair * pairing->models + m];
 
-        if (*tensor != PAIRING_NONE && pairing->rule[pair] == PAIRED_AS_COPY && is_paired[*tensor])
+        if (*tensor != PAIRING_NONE && !(*tensor & PAIRING_VIEW) && pairing->rule[pair] == PAIRED_AS_COPY &&
+            is_paired[*tensor])
             *tensor = PAIRING_NONE;
     }
 }
@@ -49,7 +50,7 @@ static int copy_pairing(const struct pairing *from, const struct model *const *m
 
     if (!pairing)
         return no_memory(err);
-    *pairing = (struct pairing){.pairs = from->pairs, .models = from->models};
+    *pairing = (struct pairing){.pairs = from->pairs, .models = from->models, .views = from->views};
     pairing->side = calloc(sides + 1, sizeof(*pairing->side));
     pairing->rule = calloc(from->pairs + 1, sizeof(*pairing->rule));
     if (!pairing->side || !pairing->rule)
@@ -197,7 +198,7 @@ static int measure_unkept(const struct scan_plan *plan, const struct scan_env *e
                           const uint32_t *kept, struct scan_result **ret_result, struct error *err)
 {
     const size_t pairs = now->pairing->pairs;
-    struct pairing pairing = {.models = now->pairing->models};
+    struct pairing pairing = {.models = now->pairing->models, .views = now->pairing->views};
     struct scan_env quiet = *env; /* the progress was told to its end */
     struct scan_plan again = *plan;
     uint32_t *groups = calloc(pairs + 1, sizeof(*groups));

@@ -23,8 +23,10 @@ bool *memory_first_uses(const struct comparison *c, size_t model)
         for (size_t pair = 0; pair < c->pairing->pairs; pair++) {
             uint32_t tensor = c->pairing->side[pair * c->model_count + model];
 
-            is_first[pair] = tensor != PAIRING_NONE && !is_taken[tensor];
-            if (tensor != PAIRING_NONE)
+            const bool is_whole = tensor != PAIRING_NONE && !(tensor & PAIRING_VIEW);
+
+            is_first[pair] = tensor != PAIRING_NONE && (!is_whole || !is_taken[tensor]);
+            if (is_whole)
                 is_taken[tensor] = true;
         }
     if (!is_taken) {

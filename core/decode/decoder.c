@@ -9,6 +9,11 @@ bool tensor_is_encoded(const struct tensor *tensor)
     return tensor->storage && tensor->storage->decoder && tensor->storage->decoder->is_encoding;
 }
 
+bool tensor_is_computed(const struct tensor *tensor)
+{
+    return tensor->storage && tensor->storage->decoder && tensor->storage->decoder->is_computed;
+}
+
 static size_t element_bytes(const struct tensor *tensor)
 {
     return dtype_traits(tensor->dtype)->bits / 8;

@@ -10,6 +10,8 @@ struct decoder {
     /* The values take another form than the stored bytes, which are what is held against each other and digested. Else
      * elements only lie elsewhere or the other way round, and the tensor's bytes are those of its plain elements. */
     bool is_encoding;
+    /* No file holds the values, so that no bytes are equal: they are computed, or other decoders' moved about. */
+    bool is_computed;
     /* Either: granule elements lie in granule_bytes bytes, one granule behind the other from the extent's start. */
     uint32_t granule, granule_bytes;
     void (*decode)(const struct storage *storage, const uint8_t *stored, size_t granules, void *out);
@@ -21,6 +23,7 @@ struct decoder {
 enum { DECODER_GRANULE_MAX = 256 };
 
 bool tensor_is_encoded(const struct tensor *tensor);
+bool tensor_is_computed(const struct tensor *tensor);
 
 /* Elements [first, first + elements) as plain elements of tensor->dtype, which has whole bytes where the tensor has a
  * storage; without one, the range starts at a byte. */
@@ -67,5 +70,10 @@ struct pieces {
 void pieces_settle(struct pieces *pieces, struct piece *list, struct tensor *tensor);
 
 extern const struct decoder decoder_pieces;
+
+/* Elements [first, first + elements) of a box whose element 0 is element base of `of`, which may be decoded itself;
+ * dims and steps count the elements of `of` in row-major order. */
+int strided_read(const struct model *model, const struct tensor *of, uint32_t rank, const uint64_t *dims,
+                 const uint64_t *steps, uint64_t base, uint64_t first, uint64_t elements, void *out, struct error *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* Views: transposed, cut out of a larger storage, repeated. A range of the logical order falls into boxes; a box whose
  * elements lie far apart is halved until it can be looked at in one piece of the file, so that memory stays flat. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,9 @@ enum { SPAN_BYTES = 32 << 20, RANK_MAX = 64, TILE = 32 };
 struct gathering {
     struct source *source;
     uint64_t offset; /* of element 0 */
-    size_t size;     /* bytes of an element */
+    const struct model *model;
+    const struct tensor *of; /* whose plain elements are gathered, by its own decoder; NULL: the source's bytes */
+    size_t size;             /* bytes of an element */
     uint32_t rank;
     uint64_t dims[RANK_MAX], steps[RANK_MAX]; /* without what can be merged */
     uint8_t *out;
@@ -144,6 +147,51 @@ static int look_and_copy(const struct gathering *g, const struct part *part, siz
     return rc;
 }
 
+/* The dimension whose elements lie side by side, where there is one: it is read in runs. */
+static uint32_t run_dimension(const struct part *part)
+{
+    uint32_t best = part->rank - 1;
+
+    for (uint32_t d = 0; d < part->rank; d++)
+        if (part->steps[d] == 1 && (part->steps[best] != 1 || part->counts[d] > part->counts[best]))
+            best = d;
+    return best;
+}
+
+/* Elements that another decoder yields, run by run. */
+static int decode_and_copy(const struct gathering *g, const struct part *part)
+{
+    const uint32_t along = run_dimension(part);
+    const uint64_t run = part->steps[along] == 1 ? part->counts[along] : 1;
+    uint64_t index[RANK_MAX] = {0};
+    uint8_t *buffer = calloc(run, g->size);
+    int rc = 0;
+
+    if (!buffer)
+        return error_set(g->err, ERROR_NO_MEMORY, "no memory for a run of %" PRIu64 " elements", run);
+    for (bool is_done = false; rc == 0 && !is_done;) {
+        uint64_t from = part->first, to = 0;
+        uint32_t d = part->rank;
+
+        for (uint32_t i = 0; i < part->rank; i++) {
+            from += index[i] * part->steps[i];
+            to += index[i] * part->out_steps[i];
+        }
+        rc = decoder_read(g->model, g->of, from, run, buffer, g->err);
+        for (uint64_t i = 0; rc == 0 && i < run; i++)
+            copy_element(part->out + (to + i * part->out_steps[along]) * g->size, buffer + i * g->size, g->size);
+        is_done = true;
+        while (is_done && d-- > 0) {
+            index[d] += d == along ? run : 1;
+            is_done = index[d] >= part->counts[d];
+            if (is_done)
+                index[d] = 0;
+        }
+    }
+    free(buffer);
+    return rc;
+}
+
 static int gather_part(const struct gathering *g, const struct part *part)
 {
     uint64_t reach = 1, widest = 0;
@@ -151,6 +199,8 @@ static int gather_part(const struct gathering *g, const struct part *part)
     uint32_t at = 0;
     int rc;
 
+    if (g->of)
+        return decode_and_copy(g, part);
     for (uint32_t d = 0; d < part->rank; d++) {
         uint64_t extent = (part->counts[d] - 1) * part->steps[d];
 
@@ -215,11 +265,11 @@ static int gather_range(const struct gathering *g, uint32_t d, uint64_t base, ui
 }
 
 /* Dimensions of one element say nothing, and neighbours that lie like one are one. */
-static void merge_dimensions(const struct tensor *tensor, const uint64_t *steps, struct gathering *g)
+static void merge_dimensions(uint32_t rank, const uint64_t *dims, const uint64_t *steps, struct gathering *g)
 {
     g->rank = 0;
-    for (uint32_t d = 0; d < tensor->shape.rank; d++) {
-        const uint64_t dim = tensor->shape.dims[d];
+    for (uint32_t d = 0; d < rank; d++) {
+        const uint64_t dim = dims[d];
 
         if (dim == 1)
             continue;
@@ -250,11 +300,29 @@ static int read_strided(const struct model *model, const struct tensor *tensor, 
 
     if (elements == 0)
         return 0;
-    merge_dimensions(tensor, strides->steps, &g);
+    merge_dimensions(tensor->shape.rank, tensor->shape.dims, strides->steps, &g);
     rc = gather_range(&g, 0, 0, first, elements, out);
     if (rc == 0 && strides->is_swapped)
         decoder_swapped(tensor->dtype)->decode(NULL, out, elements, out);
     return rc;
+}
+
+int strided_read(const struct model *model, const struct tensor *of, uint32_t rank, const uint64_t *dims,
+                 const uint64_t *steps, uint64_t base, uint64_t first, uint64_t elements, void *out, struct error *err)
+{
+    struct gathering g = {.source = model->files[of->extent.source].source,
+                          .size = dtype_traits(of->dtype)->bits / 8,
+                          .model = model,
+                          .of = of->storage ? of : NULL,
+                          .out = out,
+                          .err = err};
+
+    if (elements == 0)
+        return 0;
+    if (!of->storage)
+        g.offset = of->extent.offset;
+    merge_dimensions(rank, dims, steps, &g);
+    return gather_range(&g, 0, base, first, elements, out);
 }
 
 uint64_t decoder_reach(const struct tensor *tensor)

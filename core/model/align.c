@@ -9,11 +9,18 @@
 #include "core/model/name_index.h"
 
 const char *const pairing_rule_names[] = {
-    [PAIRED_BY_NAME] = "name",
-    [PAIRED_BY_PREFIX] = "prefix",
-    [PAIRED_BY_CONTENT] = "content",
-    [PAIRED_AS_COPY] = "copy",
+    [PAIRED_BY_NAME] = "name", [PAIRED_BY_PREFIX] = "prefix", [PAIRED_BY_CONTENT] = "content",
+    [PAIRED_AS_COPY] = "copy", [PAIRED_BY_LAYOUT] = "layout", [PAIRED_AS_TIED] = "tied",
 };
+
+const char *const link_evidence_names[] = {
+    [LINK_UNREAD] = "not read",
+    [LINK_CONFIRMED] = "confirmed",
+    [LINK_AMBIGUOUS] = "ambiguous",
+    [LINK_UNLIKE] = "unlike",
+};
+
+enum { VIEWS_BYTES_MAX = 1 << 30 };
 
 void pairing_free(struct pairing *pairing)
 {
@@ -21,6 +28,8 @@ void pairing_free(struct pairing *pairing)
         return;
     free(pairing->side);
     free(pairing->rule);
+    free(pairing->link);
+    arena_done(&pairing->arena);
     free(pairing);
 }
 
@@ -84,6 +93,7 @@ int pairing_align(const struct model *const *models, size_t model_count, const s
         goto out;
     }
     pairing->models = model_count;
+    pairing->arena.limit = VIEWS_BYTES_MAX;
     for (size_t m = 0; m < model_count; m++)
         if (models[m]->tensor_count > most)
             most = models[m]->tensor_count;
@@ -328,6 +338,8 @@ static void drop_empty(struct pairing *pairing)
         if (first_model(pairing, pair) == models)
             continue;
         memmove(pairing->side + kept * models, pairing->side + pair * models, models * sizeof(*pairing->side));
+        if (pairing->link)
+            pairing->link[kept] = pairing->link[pair];
         pairing->rule[kept++] = pairing->rule[pair];
     }
     pairing->pairs = kept;
@@ -366,7 +378,27 @@ const struct tensor *pairing_tensor(const struct pairing *pairing, const struct 
 {
     uint32_t at = pairing->side[pair * pairing->models + m];
 
-    return at == PAIRING_NONE ? NULL : &models[m]->tensors[at];
+    return at == PAIRING_NONE ? NULL : pairing_side(pairing, models, m, at);
+}
+
+const struct tensor *pairing_side(const struct pairing *pairing, const struct model *const *models, size_t m,
+                                  uint32_t side)
+{
+    return side & PAIRING_VIEW ? &pairing->views[side & ~PAIRING_VIEW].tensor : &models[m]->tensors[side];
+}
+
+const struct paired_view *pairing_view(const struct pairing *pairing, size_t pair, size_t m)
+{
+    uint32_t at = pairing->side[pair * pairing->models + m];
+
+    return at == PAIRING_NONE || !(at & PAIRING_VIEW) ? NULL : &pairing->views[at & ~PAIRING_VIEW];
+}
+
+const struct pairing_link *pairing_link(const struct pairing *pairing, size_t pair)
+{
+    if (!pairing->link || (pairing->rule[pair] != PAIRED_BY_LAYOUT && pairing->rule[pair] != PAIRED_AS_TIED))
+        return NULL;
+    return &pairing->links[pairing->link[pair]];
 }
 
 struct name pairing_name(const struct pairing *pairing, const struct model *const *models, size_t pair)

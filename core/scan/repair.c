@@ -105,7 +105,7 @@ static struct name row_name(const struct rows *rows, const struct row *row)
         uint32_t tensor = row_tensor(rows, row, m);
 
         if (tensor != PAIRING_NONE)
-            return rows->plan->models[m]->tensors[tensor].name;
+            return pairing_side(rows->pairing, rows->plan->models, m, tensor)->name;
     }
     return (struct name){"", 0};
 }
@@ -188,7 +188,8 @@ int pairs_rewrite(const struct scan_plan *plan, const struct repair *repairs, st
     fresh.pairs = rows.count;
     fresh.side = calloc(rows.count * fresh.models + 1, sizeof(*fresh.side));
     fresh.rule = calloc(rows.count + 1, sizeof(*fresh.rule));
-    if (!order || !scratch || !fresh.side || !fresh.rule) {
+    fresh.link = calloc(rows.count + 1, sizeof(*fresh.link));
+    if (!order || !scratch || !fresh.side || !fresh.rule || !fresh.link) {
         rc = no_memory(err);
         goto out;
     }
@@ -204,6 +205,8 @@ int pairs_rewrite(const struct scan_plan *plan, const struct repair *repairs, st
         for (size_t m = 0; m < fresh.models; m++)
             fresh.side[i * fresh.models + m] = row_tensor(&rows, row, m);
         fresh.rule[i] = row->rule;
+        if (pairing->link && row->base != PAIRING_NONE)
+            fresh.link[i] = pairing->link[row->base];
         row_figures(&rows, row, i, fresh_result);
     }
     scan_result_swap(result, fresh_result);
@@ -213,6 +216,7 @@ int pairs_rewrite(const struct scan_plan *plan, const struct repair *repairs, st
 out:
     free(fresh.side);
     free(fresh.rule);
+    free(fresh.link);
     free(order);
     free(scratch);
     free(rows.items);

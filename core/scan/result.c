@@ -1,6 +1,7 @@
 /* The records of a pass: made, begun, added to, freed. */
 #include <stdlib.h>
 
+#include "core/decode/decoder.h"
 #include "core/scan/couple.h"
 #include "core/scan/flips.h"
 #include "core/scan/quantile.h"
@@ -149,7 +150,8 @@ void scan_result_begin(struct scan_result *result, const struct layout *layout, 
     delta->has_row_fit = layout->is_row_fit;
     if (layout->coverage == COVERED_VALUES)
         delta->is_bytes_equal =
-            name_equal(tensor_dtype_name(layout->tensor[0]), tensor_dtype_name(layout->tensor[layout->models - 1]));
+            name_equal(tensor_dtype_name(layout->tensor[0]), tensor_dtype_name(layout->tensor[layout->models - 1])) &&
+            !tensor_is_computed(layout->tensor[0]) && !tensor_is_computed(layout->tensor[layout->models - 1]);
     else
         delta->is_bytes_equal = layout->coverage == COVERED_BYTES;
 }

@@ -130,8 +130,8 @@ static int list_items(struct settling *s, bool *ret_has_open, struct error *err)
 
             *item = (struct item){.pair = (uint32_t)pair, .side = side, .partner = PAIRING_NONE};
             item->tensor = s->pairing->side[pair * models + (side ? s->last : 0)];
-            if (item->tensor == PAIRING_NONE)
-                continue;
+            if (item->tensor == PAIRING_NONE || (item->tensor & PAIRING_VIEW))
+                continue; /* a view has been paired by a rule, or is what that left over */
             tensor = tensor_of(s, item);
             if (record_of(s, item)->elements != tensor->shape.elements || is_constant(record_of(s, item)))
                 continue; /* not decodable, or constant */

@@ -1,0 +1,200 @@
+/* What transformations need to know of a model: from a GGUF file's metadata, and from config.json where that is silent.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/align/layouts.h"
+#include "core/align/pattern.h"
+#include "core/model/config.h"
+
+enum { FACTS = 7 };
+
+/* Where a figure is written: the key of a GGUF file behind its architecture, or whole; paths of config.json. */
+static const struct fact {
+    const char *symbol, *key;
+    const char *paths[5];
+} facts_table[FACTS] = {
+    {"heads",
+     ".attention.head_count",
+     {"num_attention_heads", "n_head", "num_heads", "n_heads", "encoder_attention_heads"}},
+    {"kv_heads", ".attention.head_count_kv", {"num_key_value_heads", "num_kv_heads", "n_head_kv"}},
+    {"head_size", ".attention.key_length", {"head_dim", "d_kv"}},
+    {"width", ".embedding_length", {"hidden_size", "n_embd", "d_model"}},
+    {"linear_groups", ".ssm.group_count", {"linear_num_key_heads"}},
+    {"linear_key", ".ssm.state_size", {"linear_key_head_dim"}},
+    {"linear_inner", ".ssm.inner_size", {NULL}},
+};
+
+struct layout_facts {
+    const struct model *files[2]; /* GGUF files */
+    size_t file_count;
+    struct config *configs[2];
+    size_t config_count;
+    struct name architecture;
+};
+
+static struct name metadata_of(const struct model *model, const char *key)
+{
+    const struct name wanted = name_of(key);
+
+    for (size_t i = 0; i < model->metadata_count; i++)
+        if (name_equal(model->metadata[i].key, wanted))
+            return model->metadata[i].value;
+    return (struct name){NULL, 0};
+}
+
+int layout_facts_new(const struct model *const *models, struct layout_facts **ret_facts, struct error *err)
+{
+    struct layout_facts *facts = calloc(1, sizeof(*facts));
+
+    if (!facts)
+        return error_set(err, ERROR_NO_MEMORY, "no memory for what is known of the models");
+    for (size_t m = 0; m < 2; m++) {
+        const struct name architecture = metadata_of(models[m], "general.architecture");
+
+        if (architecture.text) {
+            facts->files[facts->file_count++] = models[m];
+            facts->architecture = architecture;
+        }
+        if (models[m]->config) {
+            struct error why;
+            int rc =
+                config_parse(models[m]->config, models[m]->config_bytes, &facts->configs[facts->config_count], &why);
+
+            if (rc == ERROR_NO_MEMORY) {
+                layout_facts_free(facts);
+                return error_set(err, rc, "%s", why.text);
+            }
+            facts->config_count += rc == 0; /* a malformed one is a warning of the model's */
+        }
+    }
+    *ret_facts = facts;
+    return 0;
+}
+
+void layout_facts_free(struct layout_facts *facts)
+{
+    if (!facts)
+        return;
+    for (size_t i = 0; i < facts->config_count; i++)
+        config_free(facts->configs[i]);
+    free(facts);
+}
+
+bool layout_facts_vary(const struct layout_facts *facts)
+{
+    for (size_t i = 0; i < facts->file_count; i++)
+        for (size_t k = 0; k < facts->files[i]->metadata_count; k++) {
+            const struct metadata_entry *entry = &facts->files[i]->metadata[k];
+
+            if (entry->value.bytes && entry->value.text[0] == '[' &&
+                memmem(entry->key.text, entry->key.bytes, ".attention.head_count", 21))
+                return true;
+        }
+    return false;
+}
+
+bool layout_is_listed(const char *list, struct name name)
+{
+    struct name rest = list ? name_of(list) : (struct name){NULL, 0}, item;
+
+    while (pattern_next(&rest, "|", &item))
+        if (name_equal(item, name))
+            return true;
+    return false;
+}
+
+struct name layout_facts_architecture(const struct layout_facts *facts)
+{
+    return facts->architecture;
+}
+
+/* "32", or the layer's in "[32, 32, 16]". */
+static bool number_of(struct name text, uint64_t layer, uint64_t *ret)
+{
+    uint64_t at = 0, value = 0;
+    bool is_list = text.bytes > 0 && text.text[0] == '[', has_digits = false;
+
+    for (uint32_t i = is_list; i < text.bytes; i++) {
+        const char c = text.text[i];
+
+        if (c >= '0' && c <= '9' && value < UINT32_MAX) {
+            value = value * 10 + (uint64_t)(c - '0');
+            has_digits = true;
+        } else if (is_list && (c == ',' || c == ']')) {
+            if (at++ == layer)
+                break;
+            value = 0;
+            has_digits = false;
+        } else if (c != ' ') {
+            return false;
+        }
+    }
+    *ret = value;
+    return has_digits;
+}
+
+static bool fact_in_file(const struct layout_facts *facts, const struct model *model, const struct fact *fact,
+                         uint64_t layer, uint64_t *ret)
+{
+    char key[128];
+
+    snprintf(key, sizeof(key), "%.*s%s", (int)(facts->architecture.bytes < 64 ? facts->architecture.bytes : 64),
+             facts->architecture.text, fact->key);
+    return number_of(metadata_of(model, key), layer, ret);
+}
+
+static bool fact_in_config(const struct config *config, const struct fact *fact, uint64_t *ret)
+{
+    for (size_t i = 0; i < sizeof(fact->paths) / sizeof(fact->paths[0]) && fact->paths[i]; i++) {
+        char nested[64];
+
+        snprintf(nested, sizeof(nested), "text_config.%s", fact->paths[i]);
+        if (config_u64(config, fact->paths[i], ret) || config_u64(config, nested, ret))
+            return true;
+    }
+    return false;
+}
+
+static bool vision_heads(const struct layout_facts *facts, uint64_t *ret)
+{
+    for (size_t i = 0; i < facts->file_count; i++)
+        if (number_of(metadata_of(facts->files[i], "clip.vision.attention.head_count"), 0, ret))
+            return true;
+    for (size_t i = 0; i < facts->config_count; i++)
+        if (config_u64(facts->configs[i], "vision_config.num_attention_heads", ret) ||
+            config_u64(facts->configs[i], "vision_config.num_heads", ret))
+            return true;
+    return false;
+}
+
+void layout_facts_symbols(const struct layout_facts *facts, uint64_t layer, struct symbols *ret_symbols)
+{
+    uint64_t values[FACTS] = {0}, vision;
+
+    for (size_t f = 0; f < FACTS; f++) {
+        bool is_known = false;
+
+        for (size_t i = 0; !is_known && i < facts->file_count; i++)
+            is_known = fact_in_file(facts, facts->files[i], &facts_table[f], layer, &values[f]);
+        for (size_t i = 0; !is_known && i < facts->config_count; i++)
+            is_known = fact_in_config(facts->configs[i], &facts_table[f], &values[f]);
+        if (f == 1 && !is_known)
+            values[f] = values[0]; /* without a figure of their own, as many as heads */
+        if (f == 2 && !is_known && values[0])
+            values[f] = 0;
+        if (values[f])
+            symbols_set(ret_symbols, facts_table[f].symbol, values[f]);
+    }
+    if (values[0] && values[1] && values[0] % values[1] == 0)
+        symbols_set(ret_symbols, "group", values[0] / values[1]);
+    if (values[2] == 0 && values[0] && values[3])
+        values[2] = values[3] / values[0];
+    if (values[0] && values[2])
+        symbols_set(ret_symbols, "q_rows", values[0] * values[2]);
+    if (values[4] && values[6] && values[6] % values[4] == 0)
+        symbols_set(ret_symbols, "linear_value", values[6] / values[4]);
+    if (vision_heads(facts, &vision))
+        symbols_set(ret_symbols, "vision_heads", vision);
+}

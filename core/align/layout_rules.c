@@ -1,0 +1,143 @@
+/* The tables of layouts. A row is one fact; what a row claims is held against values before it is believed. */
+#include "core/align/layouts.h"
+
+/* Converters for these architectures interleave the halves of each head's rows, as ggml's rotary embedding wants it. */
+#define INTERLEAVED                                                                                                    \
+    "llama|arcee|afmoe|deci|minicpm|llada|internlm2|olmo|arctic|deepseek|granite|granitemoe|granitehybrid|smollm3|"    \
+    "bailingmoe|chameleon|baichuan|xverse|orion|mistral3"
+/* These hold norms as x, and files as 1 + x. */
+#define NORMS_PLUS_ONE "gemma|gemma2|gemma3|gemma-embedding|nemotron|qwen3next|qwen35|qwen35moe|plamo3"
+
+const struct layout_reading layout_readings[] = {
+    {INTERLEAVED, "blk.{n}.attn_q.{s}", "rope_permute(heads)"},
+    {INTERLEAVED, "blk.{n}.attn_k.{s}", "rope_permute(kv_heads)"},
+    {NULL, "blk.{n}.attn_k.{s}", "rope_permute(heads)"},
+    {NULL, "v.blk.{n}.attn_q.{s}", "rope_permute(vision_heads)"},
+    {NULL, "v.blk.{n}.attn_k.{s}", "rope_permute(vision_heads)"},
+    {NORMS_PLUS_ONE, "{p}norm.weight", "plus_one"},
+    {"mamba|mamba2|jamba|falcon-h1|plamo2|granitehybrid|nemotron_h|nemotron_h_moe|qwen3next|qwen35|qwen35moe|kimi-"
+     "linear",
+     "blk.{n}.ssm_a", "neg_exp"},
+    {NULL, "blk.{n}.ssm_a", "reshape|neg_exp"},
+    {"bloom|gptneox", "blk.{n}.attn_qkv.{s}", "regroup(heads:1,1,1)"},
+    {"falcon", "blk.{n}.attn_qkv.{s}", "regroup(kv_heads:group,1,1)"},
+    {"gpt2|jais|llama4|gpt-oss", "{p}.weight", "transpose"},
+    {NULL, "blk.{n}.ssm_conv1d.weight", "reshape"},
+    {NULL, "{p}ssm_{p}", "reshape"},
+};
+const size_t layout_reading_count = sizeof(layout_readings) / sizeof(layout_readings[0]);
+
+#define GATES "columns(0:1/2) || transpose|columns(0:1/2) || transpose|columns(0::2) || columns(0::2)"
+#define UPS   "columns(1/2:) || transpose|columns(1/2:) || transpose|columns(1::2) || columns(1::2)"
+
+const struct layout_rule layout_rules[] = {
+    /* GGUF files. */
+    {"fused_qkv", NULL, "blk.{n}.attn_qkv.{s}", "@blk.{n}.attn_q.{s}", "next", "none || rope_permute(heads)"},
+    {"fused_qkv", NULL, "blk.{n}.attn_qkv.{s}", "@blk.{n}.attn_k.{s}", "next", "none || rope_permute(kv_heads)"},
+    {"fused_qkv", NULL, "blk.{n}.attn_qkv.{s}", "@blk.{n}.attn_v.{s}", "next", "none"},
+    {"linear_attention", "qwen3next", "blk.{n}.attn_qkv.weight", "layers.{n}.linear_attn.in_proj_qkvz.weight", "all",
+     "regroup(linear_groups:linear_key,linear_key,linear_value,~linear_value)"},
+    {"linear_attention", "qwen3next", "blk.{n}.attn_gate.weight", "layers.{n}.linear_attn.in_proj_qkvz.weight", "all",
+     "regroup(linear_groups:~linear_key,~linear_key,~linear_value,linear_value)"},
+    {"time_step", NULL, "blk.{n}.ssm_dt.bias",
+     "layers.{n}.linear_attn.dt_bias|layers.{n}.mixer.dt_bias|layers.{n}.mamba.dt_bias|layers.{n}.self_attn.dt_bias",
+     "all", "none || reshape"},
+    {"fused_gate_up_experts", NULL, "blk.{n}.ffn_gate_up_exps.{s}", "@blk.{n}.ffn_gate_exps.{s}", "[e] next", "none"},
+    {"fused_gate_up_experts", NULL, "blk.{n}.ffn_gate_up_exps.{s}", "@blk.{n}.ffn_up_exps.{s}", "[e] next", "none"},
+    {"split_gate_up_experts", "llama4|gpt-oss", "blk.{n}.ffn_gate_exps.{s}",
+     "@blk.{n}.ffn_gate_up_exps.{s}|layers.{n}.feed_forward.experts.gate_up_proj", "all", GATES},
+    {"split_gate_up_experts", "llama4|gpt-oss", "blk.{n}.ffn_up_exps.{s}",
+     "@blk.{n}.ffn_gate_up_exps.{s}|layers.{n}.feed_forward.experts.gate_up_proj", "all", UPS},
+    {"split_gate_up_experts", NULL, "blk.{n}.ffn_gate_exps.bias", "layers.{n}.mlp.experts.gate_up_proj_bias", "all",
+     "columns(0::2) || columns(0:1/2)"},
+    {"split_gate_up_experts", NULL, "blk.{n}.ffn_up_exps.bias", "layers.{n}.mlp.experts.gate_up_proj_bias", "all",
+     "columns(1::2) || columns(1/2:)"},
+    {"expert_bias", NULL, "blk.{n}.ffn_down_exps.bias", "layers.{n}.mlp.experts.down_proj_bias", "all", "none"},
+    {"expert_bias", NULL, "blk.{n}.exp_probs_b.bias",
+     "layers.{n}.mlp.gate.e_score_correction_bias|layers.{n}.mlp.e_score_correction_bias|"
+     "layers.{n}.block_sparse_moe.e_score_correction_bias|layers.{n}.feed_forward.expert_bias",
+     "all", "none"},
+    {"latent_attention", "deepseek2", "blk.{n}.attn_k_b.weight", "@blk.{n}.attn_kv_b.weight", "all",
+     "heads(t0)|columns(0:t2)|transpose"},
+    {"latent_attention", "deepseek2", "blk.{n}.attn_v_b.weight", "@blk.{n}.attn_kv_b.weight", "all",
+     "heads(t0)|columns(-t1:)"},
+    {"split_qkv", NULL, "blk.{n}.attn_q.{s}", "layers.{n}.self_attn.W_pack.{s}|@blk.{n}.attn_qkv.{s}", "all",
+     "rows(0:t0) || rows(0:t0)|rope_permute(heads)"},
+    {"split_qkv", NULL, "blk.{n}.attn_k.{s}", "layers.{n}.self_attn.W_pack.{s}|@blk.{n}.attn_qkv.{s}", "all",
+     "rows(q_rows:k_end) || rows(q_rows:k_end)|rope_permute(kv_heads)"},
+    {"split_qkv", NULL, "blk.{n}.attn_v.{s}", "layers.{n}.self_attn.W_pack.{s}|@blk.{n}.attn_qkv.{s}", "all",
+     "rows(-t0:)"},
+    {"split_gate_up", NULL, "blk.{n}.ffn_gate.{s}", "@blk.{n}.ffn_up.{s}", "all", "rows(0:t0)"},
+    {"split_gate_up", NULL, "blk.{n}.ffn_up.{s}", "@blk.{n}.ffn_up.{s}", "all", "rows(-t0:)"},
+    {"split_qkv", NULL, "v.blk.{n}.attn_q.{s}", "@v.blk.{n}.attn_qkv.{s}", "all", "rows(0:1/3)"},
+    {"split_qkv", NULL, "v.blk.{n}.attn_k.{s}", "@v.blk.{n}.attn_qkv.{s}", "all", "rows(1/3:2/3)"},
+    {"split_qkv", NULL, "v.blk.{n}.attn_v.{s}", "@v.blk.{n}.attn_qkv.{s}", "all", "rows(2/3:)"},
+    {"split_patches", NULL, "v.patch_embd.weight", "@v.patch_embd.weight", "all", "index2(0)"},
+    {"split_patches", NULL, "v.patch_embd.weight.1", "@v.patch_embd.weight", "all", "index2(1)"},
+    {"class_embedding", NULL, "v.class_embd", "@v.class_embd", "all", "reshape"},
+
+    /* Checkpoints beside one another. */
+    {"fused_qkv", NULL, "{p}.qkv_proj.{s}", "{p}.q_proj.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.qkv_proj.{s}", "{p}.k_proj.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.qkv_proj.{s}", "{p}.v_proj.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.qkv.{s}", "{p}.q.{s}|{p}.q_proj.{s}|{p}.query.{s}|{p}.to_q.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.qkv.{s}", "{p}.k.{s}|{p}.k_proj.{s}|{p}.key.{s}|{p}.to_k.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.qkv.{s}", "{p}.v.{s}|{p}.v_proj.{s}|{p}.value.{s}|{p}.to_v.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.Wqkv.{s}", "{p}.q_proj.{s}|{p}.query.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.Wqkv.{s}", "{p}.k_proj.{s}|{p}.key.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.Wqkv.{s}", "{p}.v_proj.{s}|{p}.value.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.W_pack.{s}", "{p}.q_proj.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.W_pack.{s}", "{p}.k_proj.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.W_pack.{s}", "{p}.v_proj.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.to_qkv.{s}", "{p}.to_q.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.to_qkv.{s}", "{p}.to_k.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.to_qkv.{s}", "{p}.to_v.{s}", "next", "none"},
+    {"fused_qkv", NULL, "{p}.in_proj_weight", "{p}.q_proj.weight", "next", "none"},
+    {"fused_qkv", NULL, "{p}.in_proj_weight", "{p}.k_proj.weight", "next", "none"},
+    {"fused_qkv", NULL, "{p}.in_proj_weight", "{p}.v_proj.weight", "next", "none"},
+    {"fused_qkv", NULL, "{p}.in_proj_bias", "{p}.q_proj.bias", "next", "none"},
+    {"fused_qkv", NULL, "{p}.in_proj_bias", "{p}.k_proj.bias", "next", "none"},
+    {"fused_qkv", NULL, "{p}.in_proj_bias", "{p}.v_proj.bias", "next", "none"},
+    {"fused_gate_up", NULL, "{p}.gate_up_proj.{s}", "{p}.gate_proj.{s}|{p}.w1.{s}", "next", "none"},
+    {"fused_gate_up", NULL, "{p}.gate_up_proj.{s}", "{p}.up_proj.{s}|{p}.w3.{s}", "next", "none"},
+    {"stacked_experts", NULL, "{p}.experts.gate_up_proj", "{p}.experts.{e}.gate_proj.weight", "[e] next",
+     "none || transpose"},
+    {"stacked_experts", NULL, "{p}.experts.gate_up_proj", "{p}.experts.{e}.up_proj.weight", "[e] next",
+     "none || transpose"},
+    {"stacked_experts", NULL, "{p}.mlp.experts.gate_up_proj", "{p}.block_sparse_moe.experts.{e}.w1.weight", "[e] next",
+     "none"},
+    {"stacked_experts", NULL, "{p}.mlp.experts.gate_up_proj", "{p}.block_sparse_moe.experts.{e}.w3.weight", "[e] next",
+     "none"},
+    {"stacked_experts", NULL, "{p}.experts.gate_proj", "{p}.experts.{e}.gate_proj.weight", "[e]", "none || transpose"},
+    {"stacked_experts", NULL, "{p}.experts.up_proj", "{p}.experts.{e}.up_proj.weight", "[e]", "none || transpose"},
+    {"stacked_experts", NULL, "{p}.experts.down_proj", "{p}.experts.{e}.down_proj.weight", "[e]", "none || transpose"},
+    {"stacked_experts", NULL, "{p}.mlp.experts.down_proj", "{p}.block_sparse_moe.experts.{e}.w2.weight", "[e]", "none"},
+    {"separate_experts", NULL, "{p}.mlp.experts.{e}.gate_proj.weight", "{p}.block_sparse_moe.experts.{e}.w1.weight",
+     "all", "none"},
+    {"separate_experts", NULL, "{p}.mlp.experts.{e}.up_proj.weight", "{p}.block_sparse_moe.experts.{e}.w3.weight",
+     "all", "none"},
+    {"separate_experts", NULL, "{p}.mlp.experts.{e}.down_proj.weight", "{p}.block_sparse_moe.experts.{e}.w2.weight",
+     "all", "none"},
+    {"router", NULL, "{p}.mlp.gate.{s}", "{p}.block_sparse_moe.gate.{s}|{p}.mlp.router.{s}", "all", "none"},
+};
+const size_t layout_rule_count = sizeof(layout_rules) / sizeof(layout_rules[0]);
+
+const struct layout_absence layout_absences[] = {
+    {"rope_freqs.weight", "written by the converter: it follows from the configuration"},
+    {"rope_factors_long.weight", "written by the converter: it follows from the configuration"},
+    {"rope_factors_short.weight", "written by the converter: it follows from the configuration"},
+    {"{p}rotary_emb.inv_freq", "left out by the converter: it follows from the configuration"},
+    {"{p}.attn.bias", "left out by the converter: a mask"},
+    {"{p}.attn.masked_bias", "left out by the converter: a mask"},
+    {"{p}.attention.bias", "left out by the converter: a mask"},
+    {"{p}.attention.masked_bias", "left out by the converter: a mask"},
+    {"{p}position_ids", "left out by the converter: a count"},
+    {"{p}pooler.dense.{s}", "left out by the converter: a pooler"},
+    {"{p}vision_tower.{p}", "left out by the converter: a vision tower, which has a file of its own"},
+    {"{p}vision_model.{p}", "left out by the converter: a vision tower, which has a file of its own"},
+    {"{p}visual.{p}", "left out by the converter: a vision tower, which has a file of its own"},
+    {"{p}multi_modal_projector.{p}", "left out by the converter: a vision tower, which has a file of its own"},
+    {"{p}num_batches_tracked", "a count that training keeps"},
+    {"{p}relative_position_index", "a table that follows from the configuration"},
+};
+const size_t layout_absence_count = sizeof(layout_absences) / sizeof(layout_absences[0]);

@@ -1,0 +1,607 @@
+/* One target: what its name promises, in every reading that fits. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/align/layout_work.h"
+
+#define CONFIRMED_ERROR 0.5  /* √(ΣΔ² ÷ Σa²) up to which samples agree: four-bit types stay below 0.2 */
+#define ALIKE_FACTOR    1.05 /* readings whose errors differ by less are alike */
+
+/* What the sources must look like: dims behind the rows, which may be open. */
+struct wanted {
+    const uint64_t *dims;
+    uint32_t rank;
+    bool is_open;    /* dims[0] is as many rows as the source has */
+    uint64_t offset; /* of the stretch in the target, in elements, where it is probed */
+};
+
+/* A reading of a source. */
+struct reading {
+    uint32_t source;
+    struct name transformation;
+    char text[TRANSFORMATION_BYTES];
+    double error;
+    uint64_t rows;
+};
+
+static uint32_t squeeze(const uint64_t *dims, uint32_t rank, uint64_t *out)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t d = 0; d < rank; d++)
+        if (dims[d] != 1)
+            out[kept++] = dims[d];
+    return kept;
+}
+
+static bool dims_fit(const uint64_t *a, uint32_t rank_a, const uint64_t *b, uint32_t rank_b)
+{
+    uint64_t x[VIEW_RANK_MAX], y[VIEW_RANK_MAX];
+    uint32_t kept;
+
+    if (rank_a > VIEW_RANK_MAX || rank_b > VIEW_RANK_MAX)
+        return false;
+    kept = squeeze(a, rank_a, x);
+    return kept == squeeze(b, rank_b, y) && memcmp(x, y, kept * sizeof(*x)) == 0;
+}
+
+static uint64_t product(const uint64_t *dims, uint32_t rank)
+{
+    uint64_t elements = 1;
+
+    for (uint32_t d = 0; d < rank; d++)
+        elements *= dims[d]; /* of dims of tensors, whose product was checked */
+    return elements;
+}
+
+static bool arrangement_fits(const struct arrangement *a, const struct wanted *wanted)
+{
+    if (wanted->is_open)
+        return a->rank > 0 && dims_fit(a->dims + 1, a->rank - 1, wanted->dims + 1, wanted->rank - 1);
+    if (a->is_reshaped)
+        return product(a->dims, a->rank) == product(wanted->dims, wanted->rank);
+    return dims_fit(a->dims, a->rank, wanted->dims, wanted->rank);
+}
+
+/* The readings that the tables have for a target of that name, the likeliest first. */
+static size_t readings_of(const struct layout_work *w, struct name target, struct name *out, size_t most)
+{
+    const struct name architecture = layout_facts_architecture(w->facts);
+    size_t count = 0;
+
+    for (int is_likely = 1; is_likely >= 0; is_likely--) {
+        for (size_t i = 0; i < layout_reading_count && count < most; i++) {
+            struct captures captures = {0};
+
+            if (layout_is_listed(layout_readings[i].architectures, architecture) == (is_likely == 1) &&
+                pattern_match(name_of(layout_readings[i].target), target, &captures))
+                out[count++] = name_of(layout_readings[i].transformation);
+        }
+        if (is_likely && count < most)
+            out[count++] = name_of("none");
+    }
+    return count;
+}
+
+/* The stretch of the target that a reading is held against. */
+static int target_stretch(struct layout_work *w, uint32_t target, uint64_t offset, const uint64_t *dims, uint32_t rank,
+                          struct tensor *ret)
+{
+    const struct tensor *tensor = &w->target->model->tensors[target];
+    const uint64_t elements = product(dims, rank);
+    struct view_piece piece = {.first = offset, .elements = elements, .rank = 1, .dims = {elements}, .steps = {1}};
+    struct view view = {.source = tensor, .pieces = &piece, .piece_count = 1};
+
+    if (offset == 0 && elements == tensor->shape.elements) {
+        *ret = *tensor;
+        return 0;
+    }
+    return view_make(&view, rank, dims, &w->scratch, ret, w->err);
+}
+
+static int probe_reading(struct layout_work *w, uint32_t target, const struct wanted *wanted, struct reading *reading)
+{
+    const struct arrangement *a = &w->arrangement;
+    const struct tensor *source = &w->source->model->tensors[reading->source];
+    struct view view = {
+        .source = source, .pieces = a->pieces, .piece_count = a->piece_count, .arithmetic = a->arithmetic};
+    uint64_t dims[VIEW_RANK_MAX];
+    struct tensor opposite, viewed;
+    int rc;
+
+    memcpy(dims, wanted->dims, wanted->rank * sizeof(*dims));
+    if (wanted->is_open)
+        dims[0] = reading->rows;
+    rc = target_stretch(w, target, wanted->offset, dims, wanted->rank, &opposite);
+    if (rc == 0)
+        rc = view_make(&view, a->rank, a->dims, &w->scratch, &viewed, w->err);
+    return rc ? rc : probe_tensors(w->target->model, &opposite, w->source->model, &viewed, &reading->error, w->err);
+}
+
+/* Adds the readings of one source that fit. */
+static int add_readings(struct layout_work *w, uint32_t source, const struct name *transformations, size_t count,
+                        const struct wanted *wanted, struct reading *readings, size_t *reading_count)
+{
+    const struct tensor *tensor = &w->source->model->tensors[source];
+
+    for (size_t i = 0; i < count && *reading_count < READINGS_MAX; i++) {
+        struct reading *reading = &readings[*reading_count];
+        struct arrangement *a = &w->arrangement;
+        struct error why;
+
+        if (transformation_apply(transformations[i], &w->symbols, tensor, a, &why) || !arrangement_fits(a, wanted))
+            continue;
+        if (a->is_rows && a->last_row - a->first_row == tensor->shape.dims[0])
+            continue; /* a part that is all */
+        *reading = (struct reading){
+            .source = source, .transformation = transformations[i], .error = NAN, .rows = a->rank ? a->dims[0] : 1};
+        memcpy(reading->text, a->text, sizeof(reading->text));
+        ++*reading_count;
+    }
+    return 0;
+}
+
+static bool is_better(double error, double best)
+{
+    return !isnan(error) && (isnan(best) || error < best);
+}
+
+/* Chooses among readings; the first where samples do not tell. */
+static int choose(struct layout_work *w, uint32_t target, const struct wanted *wanted, struct reading *readings,
+                  size_t count, bool is_doubtful, size_t *ret_best, struct pairing_link *ret_link)
+{
+    struct pairing_link link = {.viewed = w->source->m, .probe_error = NAN};
+    char others[1024] = "";
+    size_t best = 0, used = 0;
+
+    if (w->is_probed && (count > 1 || is_doubtful)) {
+        for (size_t i = 0; i < count; i++) {
+            struct error why;
+            int rc;
+
+            if (transformation_apply(readings[i].transformation, &w->symbols,
+                                     &w->source->model->tensors[readings[i].source], &w->arrangement, &why))
+                continue;
+            rc = probe_reading(w, target, wanted, &readings[i]);
+            if (rc)
+                return rc;
+            if (is_better(readings[i].error, readings[best].error * (i == best ? 1 : 1 / ALIKE_FACTOR)))
+                best = i;
+        }
+        link.probe_error = readings[best].error;
+        link.evidence = isnan(link.probe_error)              ? LINK_UNREAD
+                        : link.probe_error > CONFIRMED_ERROR ? LINK_UNLIKE
+                                                             : LINK_CONFIRMED;
+        if (link.evidence == LINK_UNLIKE && !is_doubtful)
+            best = 0;
+        for (size_t i = 0; link.evidence == LINK_CONFIRMED && i < count; i++)
+            if (i != best && readings[i].error <= readings[best].error * ALIKE_FACTOR) {
+                const struct name name = w->source->model->tensors[readings[i].source].name;
+                int length =
+                    snprintf(others + used, sizeof(others) - used, "%s%.*s%s%s", used ? ", " : "",
+                             readings[i].source == readings[best].source ? 0
+                             : name.bytes < 200                          ? (int)name.bytes
+                                                                         : 200,
+                             name.text, readings[i].source == readings[best].source ? "" : ": ", readings[i].text);
+
+                used += length > 0 && (size_t)length < sizeof(others) - used ? (size_t)length : 0;
+            }
+        if (used)
+            link.evidence = LINK_AMBIGUOUS;
+    }
+    others[used] = '\0';
+    if (used) {
+        link.others = arena_copy(&w->pairing->arena, others, used);
+        if (!link.others)
+            return layout_no_memory(w);
+    }
+    *ret_best = best;
+    *ret_link = link;
+    return 0;
+}
+
+static uint32_t find_plain(const struct layout_work *w, struct name name)
+{
+    const struct name_records records = {w->source->plain, sizeof(*w->source->plain)};
+
+    return name_index_find(w->source->index, records, name);
+}
+
+static void add_source(const struct layout_work *w, struct name name, uint32_t *sources, size_t *count)
+{
+    const uint32_t found = find_plain(w, name);
+
+    for (size_t i = 0; i < *count; i++)
+        if (sources[i] == found)
+            return;
+    if (found != NAME_INDEX_NONE && *count < READINGS_MAX)
+        sources[(*count)++] = found;
+}
+
+/* An alias with a parameter's own name behind it, or without one. */
+static void find_alias(const struct layout_work *w, struct name alias, struct name own, const struct captures *captures,
+                       uint32_t *sources, size_t *count)
+{
+    char text[PATTERN_NAME_BYTES + 16], filled[PATTERN_NAME_BYTES];
+    struct name name;
+    int length;
+
+    if (!pattern_fill(alias, captures, filled, &name))
+        return;
+    if (own.bytes) {
+        length = snprintf(text, sizeof(text), "%.*s.%.*s", (int)name.bytes, name.text, (int)own.bytes, own.text);
+        add_source(w, (struct name){text, (uint32_t)length}, sources, count);
+    }
+    if (!name_equal(own, name_of("bias")))
+        add_source(w, name, sources, count);
+}
+
+/* "experts." of one expert. */
+static bool of_expert(struct name alias, struct name expert, char out[PATTERN_NAME_BYTES], struct name *ret)
+{
+    const char *at = memmem(alias.text, alias.bytes, "experts.", 8);
+    const int before = at ? (int)(at - alias.text) + 8 : 0;
+    int length;
+
+    if (!at || (alias.bytes > (uint32_t)before && alias.text[before] == '{'))
+        return false;
+    length = snprintf(out, PATTERN_NAME_BYTES, "%.*s%.*s.%.*s", before, alias.text, (int)expert.bytes, expert.text,
+                      (int)alias.bytes - before, alias.text + before);
+    *ret = (struct name){out, (uint32_t)length};
+    return length > 0 && length < PATTERN_NAME_BYTES;
+}
+
+/* A name of a GGUF file in two: what the tables have, and the parameter's own name. */
+static struct name table_name(struct name name, char out[PATTERN_NAME_BYTES], struct captures *captures,
+                              struct name *ret_own)
+{
+    static const char *const owns[] = {"weight", "bias"};
+    uint32_t used = 0;
+    bool has_number = false;
+
+    *ret_own = (struct name){"", 0};
+    for (size_t i = 0; i < 2; i++) {
+        const uint32_t bytes = (uint32_t)strlen(owns[i]);
+
+        if (name.bytes > bytes + 1 && name.text[name.bytes - bytes - 1] == '.' &&
+            memcmp(name.text + name.bytes - bytes, owns[i], bytes) == 0) {
+            *ret_own = name_of(owns[i]);
+            name.bytes -= bytes + 1;
+            break;
+        }
+    }
+    for (uint32_t i = 0; i < name.bytes && used + 3 < PATTERN_NAME_BYTES;) {
+        uint32_t digits = 0;
+
+        while (i + digits < name.bytes && name.text[i + digits] >= '0' && name.text[i + digits] <= '9')
+            digits++;
+        if (!has_number && digits && i > 0 && name.text[i - 1] == '.' &&
+            (i + digits == name.bytes || name.text[i + digits] == '.')) {
+            captures->n = (struct name){name.text + i, digits};
+            memcpy(out + used, "{n}", 3);
+            used += 3;
+            has_number = true;
+            i += digits;
+        } else {
+            digits = digits ? digits : 1;
+            memcpy(out + used, name.text + i, digits < PATTERN_NAME_BYTES - used ? digits : PATTERN_NAME_BYTES - used);
+            used += digits;
+            i += digits;
+        }
+    }
+    return (struct name){out, used < PATTERN_NAME_BYTES ? used : PATTERN_NAME_BYTES};
+}
+
+/* The sources that the tables give for a GGUF file's name; of one expert where expert has text. */
+static void find_named(const struct layout_work *w, struct name name, struct name expert, uint32_t *sources,
+                       size_t *count)
+{
+    const struct name_records records = {w->row_targets, sizeof(*w->row_targets)};
+    char text[PATTERN_NAME_BYTES], changed[PATTERN_NAME_BYTES];
+    struct captures captures = {0};
+    struct name own, alias, rest, base = table_name(name, text, &captures, &own);
+    uint32_t row = name_index_find(w->names, records, base);
+
+    if (w->source->is_gguf) {
+        if (!expert.text)
+            add_source(w, name, sources, count);
+        return;
+    }
+    if (row == NAME_INDEX_NONE)
+        return;
+    rest = name_of(w->rows[row]->sources);
+    while (pattern_next(&rest, "|", &alias)) {
+        if (expert.text && !of_expert(alias, expert, changed, &alias))
+            continue;
+        find_alias(w, alias, own, &captures, sources, count);
+    }
+}
+
+/* A whole target from one of the sources. Members stay 0 where nothing fits. */
+static int match_whole(struct layout_work *w, uint32_t target, const uint32_t *sources, size_t source_count,
+                       const struct name *transformations, size_t transformation_count, bool is_doubtful,
+                       const char *rule)
+{
+    const struct tensor *tensor = &w->target->model->tensors[target];
+    const struct wanted wanted = {.dims = tensor->shape.dims, .rank = tensor->shape.rank};
+    struct reading *readings = calloc(READINGS_MAX, sizeof(*readings));
+    struct layout_member *member = &w->members[0];
+    size_t count = 0, best;
+    int rc = readings ? 0 : layout_no_memory(w);
+
+    w->member_count = 0;
+    for (size_t i = 0; rc == 0 && i < source_count; i++)
+        rc = add_readings(w, sources[i], transformations, transformation_count, &wanted, readings, &count);
+    if (rc == 0 && count) {
+        rc = choose(w, target, &wanted, readings, count, is_doubtful, &best, &member->link);
+        if (rc == 0 && !(is_doubtful && member->link.evidence == LINK_UNLIKE)) {
+            *member = (struct layout_member){.source = readings[best].source,
+                                             .last = tensor->shape.rank ? tensor->shape.dims[0] : 1,
+                                             .link = member->link,
+                                             .transformation = readings[best].transformation};
+            member->link.rule = rule;
+            w->member_count = 1;
+        }
+    }
+    free(readings);
+    return rc;
+}
+
+/* By the tables of names: one tensor for one. */
+static int match_names(struct layout_work *w, uint32_t target)
+{
+    const struct tensor *tensor = &w->target->model->tensors[target];
+    struct name transformations[READINGS_MAX], cut[2] = {name_of("rows(0:t0)"), name_of("rows(-t0:)")};
+    uint32_t sources[READINGS_MAX];
+    size_t count = 0, transformation_count = readings_of(w, tensor->name, transformations, READINGS_MAX);
+    int rc;
+
+    find_named(w, tensor->name, (struct name){NULL, 0}, sources, &count);
+    if (count == 0)
+        return 0;
+    rc = match_whole(w, target, sources, count, transformations, transformation_count, false, "names");
+    if (rc == 0 && w->member_count == 0) /* a file cut to its vocabulary, positions without padding */
+        rc = match_whole(w, target, sources, count, cut, 2, true, "missing_rows");
+    return rc;
+}
+
+/* By the tables of names: a slice for every expert. */
+static int match_experts(struct layout_work *w, uint32_t target)
+{
+    const struct tensor *tensor = &w->target->model->tensors[target];
+    struct name transformations[READINGS_MAX];
+    const size_t transformation_count = readings_of(w, tensor->name, transformations, READINGS_MAX);
+    struct wanted wanted = {.dims = tensor->shape.dims + 1, .rank = tensor->shape.rank - 1};
+    struct reading *readings;
+    int rc = 0;
+
+    w->member_count = 0;
+    if (tensor->shape.rank < 2 || tensor->shape.dims[0] > MEMBERS_MAX)
+        return 0;
+    readings = calloc(READINGS_MAX, sizeof(*readings));
+    if (!readings)
+        return layout_no_memory(w);
+    for (uint64_t e = 0; rc == 0 && e < tensor->shape.dims[0]; e++) {
+        struct layout_member *member = &w->members[e];
+        uint32_t sources[READINGS_MAX];
+        size_t source_count = 0, count = 0, best;
+        char digits[24];
+        const int length = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)e);
+
+        find_named(w, tensor->name, (struct name){digits, (uint32_t)length}, sources, &source_count);
+        for (size_t i = 0; rc == 0 && i < source_count; i++)
+            rc = add_readings(w, sources[i], transformations, transformation_count, &wanted, readings, &count);
+        if (rc || count == 0)
+            break;
+        wanted.offset = e * (tensor->shape.elements / tensor->shape.dims[0]);
+        rc = choose(w, target, &wanted, readings, count, false, &best, &member->link);
+        if (rc)
+            break;
+        *member = (struct layout_member){.source = readings[best].source,
+                                         .is_slice = true,
+                                         .slice = e,
+                                         .last = tensor->shape.dims[1],
+                                         .link = member->link,
+                                         .transformation = readings[best].transformation};
+        member->link.rule = "stacked_experts";
+        w->member_count++;
+    }
+    free(readings);
+    if (w->member_count != tensor->shape.dims[0])
+        w->member_count = 0;
+    return rc;
+}
+
+/* The sources of a rule, for the expert at hand. */
+static void find_by_rule(const struct layout_work *w, const struct layout_rule *rule, const struct captures *captures,
+                         uint32_t *sources, size_t *count)
+{
+    struct name rest = name_of(rule->source), alias;
+
+    while (pattern_next(&rest, "|", &alias)) {
+        char text[PATTERN_NAME_BYTES];
+        struct name name;
+
+        if (alias.bytes && alias.text[0] == '@') {
+            alias.text++;
+            alias.bytes--;
+            if (pattern_fill(alias, captures, text, &name))
+                find_named(w, name, captures->e, sources, count);
+        } else if (pattern_fill(alias, captures, text, &name)) {
+            static const char *const silent[] = {"model.", "language_model.", "transformer.", "model."};
+
+            for (size_t i = 0; i < 4; i++) { /* what {p} stood for may have had them */
+                const size_t bytes = strlen(silent[i]);
+
+                if (name.bytes > bytes && memcmp(name.text, silent[i], bytes) == 0)
+                    name = (struct name){name.text + bytes, name.bytes - (uint32_t)bytes};
+            }
+            add_source(w, name, sources, count);
+        }
+    }
+}
+
+static size_t split_readings(const char *text, struct name *out)
+{
+    struct name rest = name_of(text);
+    size_t count = 0;
+
+    while (count < READINGS_MAX && pattern_next(&rest, "||", &out[count]))
+        count++;
+    return count;
+}
+
+/* Rules [first, last) of one target: a source each, or one an expert, row behind row. */
+static int match_group(struct layout_work *w, uint32_t target, const struct layout_rule *first,
+                       const struct layout_rule *last, struct captures captures)
+{
+    const struct tensor *tensor = &w->target->model->tensors[target];
+    const bool is_sliced = strncmp(first->part, "[e]", 3) == 0;
+    const bool is_next = strstr(first->part, "next") != NULL;
+    const uint32_t axis = is_sliced;
+    const uint64_t slices = is_sliced && tensor->shape.rank ? tensor->shape.dims[0] : 1;
+    const uint64_t inner = is_sliced && slices ? tensor->shape.elements / slices : tensor->shape.elements;
+    struct reading *readings;
+    int rc = 0;
+
+    w->member_count = 0;
+    if (tensor->shape.rank <= axis || slices * (uint64_t)(last - first) > MEMBERS_MAX || tensor->shape.elements == 0)
+        return 0;
+    readings = calloc(READINGS_MAX, sizeof(*readings));
+    if (!readings)
+        return layout_no_memory(w);
+    for (uint64_t e = 0; rc == 0 && e < slices; e++) {
+        uint64_t row = 0;
+        char digits[24];
+
+        if (is_sliced)
+            captures.e =
+                (struct name){digits, (uint32_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)e)};
+        for (const struct layout_rule *rule = first; rc == 0 && rule < last; rule++) {
+            struct layout_member *member = &w->members[w->member_count];
+            struct name transformations[READINGS_MAX];
+            const size_t transformation_count = split_readings(rule->transformation, transformations);
+            struct wanted wanted = {.dims = tensor->shape.dims + axis,
+                                    .rank = tensor->shape.rank - axis,
+                                    .is_open = is_next,
+                                    .offset = e * inner + row * (inner / tensor->shape.dims[axis])};
+            uint32_t sources[READINGS_MAX];
+            size_t source_count = 0, count = 0, best;
+            const uint64_t room = tensor->shape.dims[axis] - row;
+
+            find_by_rule(w, rule, &captures, sources, &source_count);
+            for (size_t i = 0; rc == 0 && i < source_count; i++)
+                rc = add_readings(w, sources[i], transformations, transformation_count, &wanted, readings, &count);
+            for (size_t i = 0; is_next && i < count; i++)
+                if (readings[i].rows > room)
+                    readings[i--] = readings[--count];
+            if (rc == 0 && count == 0)
+                goto none;
+            if (rc == 0)
+                rc = choose(w, target, &wanted, readings, count, e == 0, &best, &member->link);
+            if (rc)
+                break;
+            if (member->link.evidence == LINK_UNLIKE && e == 0)
+                goto none;
+            *member = (struct layout_member){.source = readings[best].source,
+                                             .is_slice = is_sliced,
+                                             .is_next = is_next,
+                                             .slice = e,
+                                             .first = row,
+                                             .last = is_next ? row + readings[best].rows : tensor->shape.dims[axis],
+                                             .link = member->link,
+                                             .transformation = readings[best].transformation};
+            member->link.rule = rule->name;
+            row = member->last;
+            w->member_count++;
+        }
+        if (rc == 0 && row != tensor->shape.dims[axis])
+            goto none;
+    }
+    free(readings);
+    return rc;
+
+none:
+    w->member_count = 0;
+    free(readings);
+    return rc;
+}
+
+/* By rules, in order, until one fits. */
+static int match_rules(struct layout_work *w, uint32_t target, const struct layout_rule *rules, size_t count)
+{
+    const struct name name = w->target->model->tensors[target].name;
+    int rc = 0;
+
+    w->member_count = 0;
+    for (size_t i = 0, end; rc == 0 && w->member_count == 0 && i < count; i = end) {
+        struct captures captures = {0};
+
+        end = i + 1;
+        if (strstr(rules[i].part, "next"))
+            while (end < count && strcmp(rules[end].target, rules[i].target) == 0 &&
+                   strcmp(rules[end].name, rules[i].name) == 0)
+                end++;
+        if (pattern_match(name_of(rules[i].target), name, &captures)) {
+            captures.e = strstr(rules[i].target, "{e}") ? captures.e : (struct name){NULL, 0};
+            rc = match_group(w, target, &rules[i], &rules[end], captures);
+        }
+    }
+    return rc;
+}
+
+static uint64_t layer_number(const struct captures *captures)
+{
+    uint64_t layer = 0;
+
+    for (uint32_t i = 0; i < captures->n.bytes && i < 9; i++)
+        layer = layer * 10 + (uint64_t)(captures->n.text[i] - '0');
+    return layer;
+}
+
+static void set_symbols(struct layout_work *w, const struct tensor *tensor)
+{
+    static const char *const names[] = {"t0", "t1", "t2", "t3"};
+    struct captures captures = {0};
+    char text[PATTERN_NAME_BYTES];
+    struct name own;
+
+    if (layout_facts_vary(w->facts)) {
+        table_name(tensor->name, text, &captures, &own);
+        w->symbols.count = 0;
+        layout_facts_symbols(w->facts, layer_number(&captures), &w->symbols);
+    }
+    for (uint32_t d = 0; d < 4; d++)
+        symbols_set(&w->symbols, names[d], d < tensor->shape.rank ? tensor->shape.dims[d] : 0);
+    for (size_t i = 0; i < w->symbols.count; i++)
+        if (strcmp(w->symbols.items[i].name, "q_rows") == 0 && tensor->shape.rank) {
+            symbols_set(&w->symbols, "k_end", w->symbols.items[i].value + tensor->shape.dims[0]);
+            break;
+        }
+}
+
+int layout_join_target(struct layout_work *w, uint32_t target)
+{
+    const struct tensor *tensor = &w->target->model->tensors[target];
+    int rc = 0;
+
+    if (tensor->shape.elements == 0)
+        return 0;
+    set_symbols(w, tensor);
+    w->member_count = 0;
+    if (w->extra)
+        rc = match_rules(w, target, w->extra->items, w->extra->count);
+    if (rc == 0 && w->member_count == 0 && w->target->is_gguf && !w->source->is_gguf)
+        rc = match_names(w, target);
+    if (rc == 0 && w->member_count == 0 && w->target->is_gguf && !w->source->is_gguf)
+        rc = match_experts(w, target);
+    if (rc == 0 && w->member_count == 0)
+        rc = match_rules(w, target, layout_rules, layout_rule_count);
+    if (rc == 0 && w->member_count)
+        rc = layout_add_members(w, target);
+    arena_done(&w->scratch);
+    w->scratch.limit = SCRATCH_BYTES_MAX;
+    return rc;
+}

@@ -1,0 +1,169 @@
+/* What is left over in a pairing goes through the tables: for every tensor of the target, the sources that its name
+ * promises, in every reading whose shape fits. Where more than one does, samples decide. Names are found by hash. */
+#include "core/align/layouts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/align/layout_work.h"
+#include "core/format/format.h"
+
+int layout_no_memory(struct layout_work *w)
+{
+    return error_set(w->err, ERROR_NO_MEMORY, "no memory to pair tensors of other layouts");
+}
+
+/* Without beginnings that say nothing. */
+static struct name plain_name(struct name name)
+{
+    static const char *const silent[] = {"model.",       "module.",   "_orig_mod.",  "language_model.",
+                                         "transformer.", "backbone.", "text_model.", "gpt_neox.",
+                                         "bert.",        "roberta.",  "base_model.", "state_dict."};
+    bool is_stripped = true;
+
+    while (is_stripped) {
+        is_stripped = false;
+        for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
+            const size_t bytes = strlen(silent[i]);
+
+            if (name.bytes > bytes && memcmp(name.text, silent[i], bytes) == 0) {
+                name.text += bytes;
+                name.bytes -= (uint32_t)bytes;
+                is_stripped = true;
+            }
+        }
+    }
+    return name;
+}
+
+static int side_init(struct layout_work *w, struct layout_side *side, size_t m)
+{
+    const struct pairing *pairing = w->pairing;
+    const size_t count = w->models[m]->tensor_count;
+
+    *side = (struct layout_side){.model = w->models[m], .m = m};
+    side->is_gguf = strcmp(side->model->format->name, "gguf") == 0;
+    side->left = calloc(count + 1, sizeof(*side->left));
+    side->pair_of = calloc(count + 1, sizeof(*side->pair_of));
+    side->is_used = calloc(count + 1, sizeof(*side->is_used));
+    side->plain = calloc(count + 1, sizeof(*side->plain));
+    side->index = name_index_new(count + 1);
+    if (!side->left || !side->pair_of || !side->is_used || !side->plain || !side->index)
+        return layout_no_memory(w);
+    memset(side->pair_of, 0xff, (count + 1) * sizeof(*side->pair_of));
+    for (size_t pair = 0; pair < pairing->pairs; pair++) {
+        const uint32_t tensor = pairing->side[pair * 2 + m];
+        const struct name_records records = {side->plain, sizeof(*side->plain)};
+
+        if (tensor == PAIRING_NONE || pairing->side[pair * 2 + !m] != PAIRING_NONE)
+            continue;
+        side->left[side->left_count++] = tensor;
+        side->pair_of[tensor] = (uint32_t)pair;
+        side->plain[tensor] = plain_name(side->model->tensors[tensor].name);
+        name_index_add(side->index, records, tensor);
+    }
+    return 0;
+}
+
+static void side_done(struct layout_side *side)
+{
+    free(side->left);
+    free(side->pair_of);
+    free(side->is_used);
+    free(side->plain);
+    name_index_free(side->index);
+}
+
+static int index_names(struct layout_work *w)
+{
+    w->row_count = layout_name_count + layout_tower_name_count;
+    w->row_targets = calloc(w->row_count, sizeof(*w->row_targets));
+    w->rows = calloc(w->row_count, sizeof(struct layout_name *));
+    w->names = name_index_new(w->row_count);
+    if (!w->row_targets || !w->rows || !w->names)
+        return layout_no_memory(w);
+    for (size_t i = 0; i < w->row_count; i++) {
+        const struct name_records records = {w->row_targets, sizeof(*w->row_targets)};
+
+        w->rows[i] = i < layout_name_count ? &layout_names[i] : &layout_tower_names[i - layout_name_count];
+        w->row_targets[i] = name_of(w->rows[i]->target);
+        name_index_add(w->names, records, (uint32_t)i);
+    }
+    return 0;
+}
+
+static int align_towards(struct layout_work *w, struct layout_side *target, struct layout_side *source)
+{
+    int rc = 0;
+
+    w->target = target;
+    w->source = source;
+    for (size_t i = 0; rc == 0 && i < target->left_count; i++)
+        if (!target->is_used[target->left[i]])
+            rc = layout_join_target(w, target->left[i]);
+    return rc;
+}
+
+/* A converter's file is the target; of two models of one kind, either may hold what is fused. */
+static int align_both(struct layout_work *w)
+{
+    struct layout_side *a = &w->sides[0], *b = &w->sides[1];
+    int rc = 0;
+
+    if (a->left_count == 0 || b->left_count == 0)
+        return 0;
+    if (!a->is_gguf || b->is_gguf)
+        rc = align_towards(w, b, a);
+    if (rc == 0 && (a->is_gguf || !b->is_gguf))
+        rc = align_towards(w, a, b);
+    return rc;
+}
+
+int layouts_align(const struct model *const *models, struct pairing *pairing, const struct layout_rules *extra,
+                  bool is_probed, struct error *err)
+{
+    struct layout_work *w;
+    int rc;
+
+    if (pairing->models != 2)
+        return 0;
+    w = calloc(1, sizeof(*w));
+    if (!w)
+        return error_set(err, ERROR_NO_MEMORY, "no memory to pair tensors of other layouts");
+    w->models = models;
+    w->pairing = pairing;
+    w->extra = extra;
+    w->is_probed = is_probed;
+    w->err = err;
+    w->scratch.limit = SCRATCH_BYTES_MAX;
+    w->members = calloc(MEMBERS_MAX, sizeof(*w->members));
+    rc = w->members ? 0 : layout_no_memory(w);
+    for (size_t m = 0; rc == 0 && m < 2; m++)
+        rc = side_init(w, &w->sides[m], m);
+    if (rc == 0)
+        rc = index_names(w);
+    if (rc == 0)
+        rc = layout_facts_new(models, &w->facts, err);
+    if (rc == 0)
+        layout_facts_symbols(w->facts, 0, &w->symbols);
+    if (rc == 0)
+        rc = align_both(w);
+    if (rc == 0)
+        rc = layout_add_tied(w);
+    if (rc == 0 && w->join_count)
+        rc = layout_rewrite(w);
+    for (size_t m = 0; m < 2; m++)
+        side_done(&w->sides[m]);
+    layout_facts_free(w->facts);
+    name_index_free(w->names);
+    arena_done(&w->scratch);
+    free(w->row_targets);
+    free(w->rows);
+    free(w->joins);
+    free(w->uses);
+    free(w->views);
+    free(w->members);
+    free(w);
+    return rc;
+}

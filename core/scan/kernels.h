@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/model/dtype.h"
 #include "core/scan/scan.h"
 
 enum { BLOCK_ELEMENTS = 1024 };
@@ -57,8 +58,15 @@ struct square_kernels {
                                        double *column_squares);
 };
 
+/* Elements of a dtype, every value of which is exact in F32, as floats; NULL: none (decode_f32 has all). Any NaN stands
+ * for a NaN. */
+struct widen_kernels {
+    void (*f32[DTYPE_COUNT])(const uint8_t *from, size_t elements, float *out);
+};
+
 struct kernels {
     enum isa isa;
+    const struct widen_kernels *widen;
     const struct count_kernels *counts;
     const struct square_kernels *squares;
     void (*side[BLOCK_FORMAT_COUNT])(const void *x, size_t elements, double k, struct block_side *ret);
@@ -69,10 +77,12 @@ struct kernels {
 extern const struct kernels kernels_scalar;
 extern const struct count_kernels count_kernels_scalar;
 extern const struct square_kernels square_kernels_scalar;
+extern const struct widen_kernels widen_kernels_scalar;
 #if defined(__x86_64__)
 extern const struct kernels kernels_avx2, kernels_avx512;
 extern const struct count_kernels count_kernels_avx2, count_kernels_avx512;
 extern const struct square_kernels square_kernels_avx2, square_kernels_avx512;
+extern const struct widen_kernels widen_kernels_avx2, widen_kernels_avx512;
 #endif
 
 /* The kernels of an instruction set that this processor has; of the best one for ISA_AUTO. */

@@ -5,7 +5,6 @@
  * F64 beyond [1e-140, 1e140] is measured once as it is, for extremes and counts, and once scaled, for the sums. */
 #include "core/scan/measure.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -19,100 +18,17 @@ static size_t min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-void shift_init(struct shift *shift)
+void measure_widen(const struct measure *m, const struct stored *x, size_t at, size_t elements, float *out)
 {
-    *shift = (struct shift){.min = INFINITY, .max = -INFINITY};
-}
-
-bool shift_is_full(const struct shift *shift)
-{
-    return shift->terms == SHIFT_TERMS;
-}
-
-void shift_feed(struct shift *shift, const double *terms, size_t count)
-{
-    for (size_t i = 0; i < count && shift->terms < SHIFT_TERMS; i++, shift->terms++) {
-        shift->lane[shift->terms % 8] += terms[i];
-        if (terms[i] < shift->min)
-            shift->min = terms[i];
-        if (terms[i] > shift->max)
-            shift->max = terms[i];
-    }
-}
-
-double shift_value(const struct shift *shift)
-{
-    const double *lane = shift->lane;
-    double mean;
-
-    if (shift->terms == 0)
-        return 0;
-    mean = (((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]))) / shift->terms;
-    if (!(mean >= shift->min)) /* or not a number: the sum of huge values overflowed both ways */
-        return shift->min;
-    return mean > shift->max ? shift->max : mean;
-}
-
-void side_totals_init(struct side_totals *totals)
-{
-    *totals = (struct side_totals){.min = INFINITY, .max = -INFINITY};
-}
-
-void side_totals_add(struct side_totals *totals, const struct block_side *block, size_t elements)
-{
-    sum_add(&totals->shifted, block->shifted);
-    sum_add(&totals->shifted_squares, block->shifted_squares);
-    sum_add(&totals->squares, block->squares);
-    if (block->min < totals->min)
-        totals->min = block->min;
-    if (block->max > totals->max)
-        totals->max = block->max;
-    totals->finite += elements;
-    totals->zeros += block->zeros;
-}
-
-/* mean = K + Σ(x − K)/n, Σ(x − mean)² = Σ(x − K)² − (Σ(x − K))²/n. */
-void side_record_settle(struct side_record *record, const struct side_totals *totals, double k, int32_t exponent)
-{
-    double n = (double)totals->finite, shifted = sum_value(&totals->shifted), step, rest;
-
-    record->exponent = exponent;
-    record->finite = totals->finite;
-    if (!totals->finite)
-        return;
-    step = shifted / n;
-    record->mean = k + step;
-    rest = record->mean - k;
-    record->mean_low = (k - (record->mean - rest)) + (step - rest);
-    record->m2 = sum_value(&totals->shifted_squares) - shifted * step;
-    if (!(record->m2 > 0))
-        record->m2 = 0;
-    record->squares = totals->squares;
-}
-
-int32_t exponent_for(double abs_max)
-{
-    int exponent = 0;
-
-    if (isinf(abs_max))
-        return DBL_MAX_EXP + 1;
-    if (abs_max > 0 && (abs_max < 1e-140 || abs_max > 1e140))
-        frexp(abs_max, &exponent);
-    return exponent;
-}
-
-/* In two steps: 2^-exponent itself may be no double. */
-void scale_terms(double *terms, size_t count, int32_t exponent)
-{
-    double first = ldexp(1, -exponent / 2), second = ldexp(1, -exponent - -exponent / 2);
-
-    for (size_t i = 0; i < count; i++)
-        terms[i] = terms[i] * first * second;
+    if (m->kernels->widen->f32[x->dtype])
+        m->kernels->widen->f32[x->dtype](x->base + (x->first + at) * (dtype_traits(x->dtype)->bits / 8), elements, out);
+    else
+        decode_f32(x->dtype, x->base, x->first + at, elements, out);
 }
 
 /* The block's elements as a kernel reads them: in place where they lie in that format, else decoded. */
-static const void *block_view(const struct stored *x, size_t at, size_t n, enum block_format format, float *narrow,
-                              double *wide)
+static const void *block_view(const struct measure *m, const struct stored *x, size_t at, size_t n,
+                              enum block_format format, float *narrow, double *wide)
 {
     enum { SIZE_16 = 2, SIZE_32 = 4, SIZE_64 = 8 };
 
@@ -123,7 +39,7 @@ static const void *block_view(const struct stored *x, size_t at, size_t n, enum 
     case BLOCK_F32:
         if (x->dtype == DTYPE_F32)
             return x->base + (x->first + at) * SIZE_32;
-        decode_f32(x->dtype, x->base, x->first + at, n, narrow);
+        measure_widen(m, x, at, n, narrow);
         return narrow;
     case BLOCK_F64:
     case BLOCK_FORMAT_COUNT:
@@ -289,7 +205,7 @@ void measure_side(struct measure *m, const struct stored *x, const struct survey
     side_totals_init(&totals);
     for (size_t at = 0; at < x->elements; at += BLOCK_ELEMENTS) {
         size_t n = min_size(x->elements - at, BLOCK_ELEMENTS);
-        const void *view = block_view(x, at, n, format, m->a32, m->a64);
+        const void *view = block_view(m, x, at, n, format, m->a32, m->a64);
         struct block_side block;
 
         m->kernels->side[format](view, n, k, &block);
@@ -420,8 +336,8 @@ static void delta_fit_rows(struct measure *m, const struct stored *a, const stru
             size_t n = min_size(row + row_elements - at, BLOCK_ELEMENTS);
             struct block_pair block;
 
-            m->kernels->pair[format](block_view(a, at, n, format, m->a32, m->a64),
-                                     block_view(b, at, n, format, m->b32, m->b64), n, 0, 0, 0, &block);
+            m->kernels->pair[format](block_view(m, a, at, n, format, m->a32, m->a64),
+                                     block_view(m, b, at, n, format, m->b32, m->b64), n, 0, 0, 0, &block);
             if (!isfinite(block.a.squares)) {
                 n = pair_keep_finite(m, a, b, at, n, NULL);
                 m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, n, 0, 0, 0, &block);
@@ -459,44 +375,91 @@ static void pass_side_begin(struct pass_side *side, struct measure *m, const str
     survey_begin(&side->walk, m, survey, x);
 }
 
-/* Real sides of at most 53 bits. The sides' own figures are gathered on the way where asked for. */
-static void pair_pass(struct measure *m, const struct opposite *pair, size_t common, struct pass_side *side_a,
+/* Whether those elements lie as the same bytes in both, which are of one type and start alike. */
+static bool is_stretch_equal(const struct stored *a, const struct stored *b, size_t at, size_t elements)
+{
+    const unsigned bits = dtype_traits(a->dtype)->bits;
+    const uint64_t from = (a->first + at) * bits / 8, to = ((a->first + at + elements) * bits + 7) / 8;
+
+    return memcmp(a->base + from, b->base + from, to - from) == 0;
+}
+
+static bool is_bytes_equal(const struct stored *a, const struct stored *b)
+{
+    return a->dtype == b->dtype && a->first == b->first && a->elements == b->elements &&
+           is_stretch_equal(a, b, 0, a->elements);
+}
+
+/* A block and its equal: as the kernel of pairs has it. */
+static void pair_of_equal(const struct block_side *side, struct block_pair *ret)
+{
+    *ret = (struct block_pair){.a = *side, .b = *side, .ab = side->squares};
+}
+
+/* The second side, which was left out while its blocks were equal to those of the first, up to element `to`. */
+static void pass_catch_up(struct measure *m, const struct stored *b, enum block_format format, size_t to,
+                          const struct pass_side *side_a, struct pass_side *side_b)
+{
+    side_b->totals = side_a->totals;
+    for (size_t at = 0; at < to; at += BLOCK_ELEMENTS)
+        survey_block(&side_b->walk, m, block_view(m, b, at, BLOCK_ELEMENTS, format, m->b32, m->b64), format, at,
+                     BLOCK_ELEMENTS);
+}
+
+/* Real sides of at most 53 bits. The sides' own figures are gathered on the way where asked for. Blocks that are equal
+ * in bytes are measured once; as long as all are, the second side is left alone, and true says that none differed. */
+static bool pair_pass(struct measure *m, const struct opposite *pair, size_t common, struct pass_side *side_a,
                       struct pass_side *side_b, struct delta_record *ret)
 {
     const struct stored *a = pair->a, *b = pair->b;
     const enum block_format format = format_of_both(a->dtype, b->dtype);
     const double ka = side_a ? side_a->k : 0, kb = side_b ? side_b->k : 0;
+    const bool is_one_type = a->dtype == b->dtype && a->first == b->first && ka == kb && !signbit(ka) == !signbit(kb);
     double abs_max[2] = {0, 0};
+    bool is_alike = is_one_type;
     size_t max_block = 0;
 
     for (size_t at = 0; at < common; at += BLOCK_ELEMENTS) {
         const size_t elements = min_size(common - at, BLOCK_ELEMENTS);
-        const void *view_a = block_view(a, at, elements, format, m->a32, m->a64);
-        const void *view_b = block_view(b, at, elements, format, m->b32, m->b64);
+        const bool is_equal = is_one_type && is_stretch_equal(a, b, at, elements);
+        const void *view_a = block_view(m, a, at, elements, format, m->a32, m->a64), *view_b = view_a;
         const uint64_t changed = ret->changed;
         bool has_zeros, is_careful;
         size_t n = elements;
         struct block_pair block;
 
-        m->kernels->pair[format](view_a, view_b, n, ka, kb, m->epsilon, &block);
+        if (is_alike && !is_equal) {
+            is_alike = false;
+            if (side_b)
+                pass_catch_up(m, b, format, at, side_a, side_b);
+        }
+        if (is_equal) {
+            struct block_side side;
+
+            m->kernels->side[format](view_a, n, ka, &side);
+            pair_of_equal(&side, &block);
+        } else {
+            view_b = block_view(m, b, at, elements, format, m->b32, m->b64);
+            m->kernels->pair[format](view_a, view_b, n, ka, kb, m->epsilon, &block);
+        }
         has_zeros = block.a.zeros || block.b.zeros;
         is_careful = !isfinite(block.a.squares) || !isfinite(block.b.squares);
-        if (side_a) {
+        if (side_a)
             survey_block(&side_a->walk, m, view_a, format, at, n);
+        if (side_b && !is_alike)
             survey_block(&side_b->walk, m, view_b, format, at, n);
-        }
-        if (pair->flips && has_zeros)
+        if (pair->flips && has_zeros && !is_equal)
             flips_zeros(m, pair->flips, n, view_a, view_b, format);
         if (!is_careful) {
-            if (side_a) {
+            if (side_a)
                 side_totals_add(&side_a->totals, &block.a, n);
+            if (side_b && !is_alike)
                 side_totals_add(&side_b->totals, &block.b, n);
-            }
         } else {
-            if (side_a) {
+            if (side_a)
                 side_block_with_care(m, a, at, n, ka, 0, &side_a->totals);
+            if (side_b && !is_alike)
                 side_block_with_care(m, b, at, n, kb, 0, &side_b->totals);
-            }
             n = pair_keep_finite(m, a, b, at, n, ret);
             m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, n, 0, 0, m->epsilon, &block);
         }
@@ -516,17 +479,9 @@ static void pair_pass(struct measure *m, const struct opposite *pair, size_t com
     }
     if (ret->max_abs > 0)
         ret->max_abs_at = find_max_abs(m, a, b, max_block, min_size(common - max_block, BLOCK_ELEMENTS), ret->max_abs);
-    if (a->dtype == DTYPE_F64 || b->dtype == DTYPE_F64)
+    if (!is_alike && (a->dtype == DTYPE_F64 || b->dtype == DTYPE_F64))
         delta_rescale(m, a, b, common, abs_max, ret);
-}
-
-static bool is_bytes_equal(const struct stored *a, const struct stored *b)
-{
-    unsigned bits = dtype_traits(a->dtype)->bits;
-    uint64_t from = a->first * bits / 8, to = ((a->first + a->elements) * bits + 7) / 8;
-
-    return a->dtype == b->dtype && a->first == b->first && a->elements == b->elements &&
-           memcmp(a->base + from, b->base + from, to - from) == 0;
+    return is_alike;
 }
 
 static bool is_measured_plainly(const struct stored *x)
@@ -550,38 +505,55 @@ static void delta_begin(struct delta_record *record, size_t common)
     record->elements = common;
 }
 
+/* Both sides of a unit hold the same bytes, and the first is measured. */
+static void pair_finish_equal(struct measure *m, const struct opposite *pair, const struct side_record *side,
+                              struct side_record *ret_b, struct delta_record *ret_delta)
+{
+    *ret_b = *side;
+    if (pair->survey_b)
+        survey_copy(m, pair->survey_b, pair->survey_a, pair->b);
+    delta_record_of_equal(ret_delta, side);
+}
+
+static void measure_pair_plain(struct measure *m, const struct opposite *pair, struct side_record *ret_a,
+                               struct side_record *ret_b, struct delta_record *ret_delta)
+{
+    measure_side(m, pair->a, pair->survey_a, ret_a);
+    if (is_bytes_equal(pair->a, pair->b)) {
+        pair_finish_equal(m, pair, ret_a, ret_b, ret_delta);
+        return;
+    }
+    measure_side(m, pair->b, pair->survey_b, ret_b);
+    delta_plain(m, pair->a, pair->b, ret_delta);
+    if (pair->flips)
+        flips_plain(m, pair->flips, pair->a, pair->b);
+}
+
 void measure_pair(struct measure *m, const struct opposite *pair, struct side_record *ret_a, struct side_record *ret_b,
                   struct delta_record *ret_delta)
 {
     const struct stored *a = pair->a, *b = pair->b;
     const size_t common = min_size(a->elements, b->elements);
 
-    if (is_bytes_equal(a, b)) {
-        measure_side(m, a, pair->survey_a, ret_a);
-        *ret_b = *ret_a;
-        if (pair->survey_b)
-            survey_copy(m, pair->survey_b, pair->survey_a, b);
-        delta_record_of_equal(ret_delta, ret_a);
-        return;
-    }
     delta_begin(ret_delta, common);
     if (is_measured_plainly(a) || is_measured_plainly(b)) {
-        measure_side(m, a, pair->survey_a, ret_a);
-        measure_side(m, b, pair->survey_b, ret_b);
-        delta_plain(m, a, b, ret_delta);
-        if (pair->flips)
-            flips_plain(m, pair->flips, a, b);
+        measure_pair_plain(m, pair, ret_a, ret_b, ret_delta);
         return;
     }
     if (a->elements == b->elements) {
         struct pass_side side_a, side_b;
+        bool is_alike;
 
         pass_side_begin(&side_a, m, a, pair->survey_a);
         pass_side_begin(&side_b, m, b, pair->survey_b);
-        pair_pass(m, pair, common, &side_a, &side_b, ret_delta);
+        is_alike = pair_pass(m, pair, common, &side_a, &side_b, ret_delta);
         survey_end(&side_a.walk);
-        survey_end(&side_b.walk);
         side_finish(m, a, &side_a.totals, side_a.k, ret_a);
+        if (is_alike) {
+            pair_finish_equal(m, pair, ret_a, ret_b, ret_delta);
+            return;
+        }
+        survey_end(&side_b.walk);
         side_finish(m, b, &side_b.totals, side_b.k, ret_b);
     } else {
         measure_side(m, a, pair->survey_a, ret_a);

@@ -62,6 +62,9 @@ void measure_couple(struct measure *m, const struct stored *a, const struct stor
 /* The form in which a kernel reads elements of dtype. */
 enum block_format measure_format(enum dtype dtype);
 
+/* Elements [at, at + elements) of x, whose dtype is exact in F32. */
+void measure_widen(const struct measure *m, const struct stored *x, size_t at, size_t elements, float *out);
+
 /* Squares of `rows` rows of `columns` elements from element at on, by the kernel of x's dtype (survey.c). */
 void measure_stripe(struct measure *m, const struct stored *x, size_t at, size_t rows, size_t columns,
                     double *row_squares, double *column_squares);

@@ -2,8 +2,6 @@
 
 #include <float.h>
 
-#include "core/scan/decode_wide.h"
-
 /* The least normal value; 0 of a type that has no subnormals. */
 static double min_normal_of(enum dtype dtype)
 {
@@ -95,7 +93,7 @@ static void stripe_of_codes(struct measure *m, const struct stored *x, size_t at
         size_t n = columns - c < BLOCK_ELEMENTS ? columns - c : BLOCK_ELEMENTS;
 
         for (size_t r = 0; r < rows; r++)
-            decode_f32(x->dtype, x->base, x->first + at + r * columns + c, n, m->stripe + r * n);
+            measure_widen(m, x, at + r * columns + c, n, m->stripe + r * n);
         m->kernels->squares->stripe[BLOCK_F32](m->stripe, rows, n, row_squares ? sums : NULL,
                                                column_squares ? column_squares + c : NULL);
         for (size_t r = 0; row_squares && r < rows; r++)

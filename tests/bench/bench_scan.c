@@ -40,6 +40,8 @@ static void fill(uint8_t *to, size_t bytes, enum dtype dtype)
             word = (word & UINT64_C(0x81ffffff81ffffff)) | UINT64_C(0x3c0000003c000000);
         else if (dtype == DTYPE_F64)
             word = (word & UINT64_C(0x801fffffffffffff)) | UINT64_C(0x3f80000000000000);
+        else if (dtype == DTYPE_F8_E4M3 || dtype == DTYPE_F8_E5M2)
+            word &= UINT64_C(0xbfbfbfbfbfbfbfbf); /* no NaN, as in weights; subnormals among the rest */
         memcpy(to + i, &word, 8);
     }
 }

@@ -152,6 +152,47 @@ START_TEST(every_f16_pattern_widens_alike)
 }
 END_TEST
 
+/* Every code of 8 and of 16 bits, at lengths that leave rests and at odd addresses. */
+START_TEST(every_code_widens_to_its_value)
+{
+    static uint8_t codes[65536 * 2 + 1];
+    static float got[65536], expected[65536];
+
+    for (uint32_t dtype = 0; dtype < DTYPE_COUNT; dtype++) {
+        const unsigned bits = dtype_traits((enum dtype)dtype)->bits;
+        const uint32_t patterns = bits == 16 ? 65536 : 256;
+
+        for (uint32_t i = 0; i < patterns; i++)
+            memcpy(codes + 1 + i * (bits / 8), &i, bits / 8);
+        for (size_t k = 0; k < 3; k++) {
+            void (*widen)(const uint8_t *, size_t, float *);
+
+            if (!is_here(isas[k]))
+                continue;
+            widen = kernels_of(isas[k])->widen->f32[dtype];
+            if (!widen) {
+                ck_assert_msg(!decode_is_narrow((enum dtype)dtype) || dtype == DTYPE_F32 || bits < 8 ||
+                                  dtype == DTYPE_F8_E8M0,
+                              "no kernel for dtype %u", dtype);
+                continue;
+            }
+            for (uint32_t first = 0; first < 70; first++) {
+                const uint32_t n = first < 40 ? patterns - first : first - 40;
+
+                memset(got, 0xaa, sizeof(got));
+                decode_f32((enum dtype)dtype, codes + 1, first, n, expected);
+                widen(codes + 1 + first * (bits / 8), n, got);
+                for (uint32_t i = 0; i < n; i++)
+                    ck_assert_msg(isnan(expected[i]) ? isnan(got[i]) : memcmp(&got[i], &expected[i], 4) == 0,
+                                  "%s, dtype %u, code %u: %a, not %a", isa_name(isas[k]), dtype, first + i,
+                                  (double)got[i], (double)expected[i]);
+                ck_assert_msg(n == 65536 || ((uint8_t *)&got[n])[0] == 0xaa, "writes beyond its end");
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(an_unknown_instruction_set_is_refused)
 {
     enum isa isa = ISA_SCALAR;
@@ -175,6 +216,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_side_has_the_same_bits_in_every_format, 0, BLOCK_FORMAT_COUNT);
     tcase_add_loop_test(tcase, an_element_that_is_not_finite_shows_in_the_squares, 0, BLOCK_FORMAT_COUNT);
     tcase_add_test(tcase, every_f16_pattern_widens_alike);
+    tcase_add_test(tcase, every_code_widens_to_its_value);
     tcase_add_test(tcase, an_unknown_instruction_set_is_refused);
     suite_add_tcase(suite, tcase);
     return test_run(suite);

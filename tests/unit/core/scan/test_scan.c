@@ -18,6 +18,7 @@ static const struct variety_row variety[] = {
     {DTYPE_F64, 2, {1025, 1024}},  {DTYPE_F8_E4M3, 2, {2100, 1000}},
     {DTYPE_F32, 0, {0}},           {DTYPE_I8, 2, {0, 5}},
     {DTYPE_I32, 1, {70000}},       {DTYPE_BOOL, 1, {4097}},
+    {DTYPE_F8_E5M2, 1, {70003}},   {DTYPE_F8_E4M3FNUZ, 1, {70003}},
 };
 enum { VARIETY = sizeof(variety) / sizeof(variety[0]) };
 
@@ -113,6 +114,45 @@ START_TEST(side_records_do_not_depend_on_the_partner)
     free(b);
     free(c);
     free(d);
+}
+END_TEST
+
+/* Against the same values as F32, whose blocks are never equal in bytes to those of BF16. */
+START_TEST(equal_blocks_have_the_figures_of_measured_ones)
+{
+    enum { ELEMENTS = 1100 * 2000 };
+    static const size_t changed_at[] = {5, 5000, 1024 * 700 - 1, 1024 * 1024, ELEMENTS - 1};
+    const unsigned needs = NEED_SIDE | NEED_DELTA | NEED_PROFILE | NEED_ROWS | NEED_COLUMNS;
+    const uint64_t dims[] = {1100, 2000};
+    uint8_t *a = allocate(ELEMENTS * 2), *b = allocate(ELEMENTS * 2), *wide = allocate(ELEMENTS * 4);
+
+    fill_normal(DTYPE_BF16, a, ELEMENTS, 0.1, 0.5, 1);
+    memset(a + 300000, 0xff, 2); /* NaN in a block that stays equal */
+    memset(a + 900000, 0, 512);
+    for (size_t i = 0; i < sizeof(changed_at) / sizeof(changed_at[0]); i++) {
+        struct scan_result *shared, *measured;
+
+        memcpy(b, a, ELEMENTS * 2);
+        b[changed_at[i] * 2 + 1] ^= 0x80;
+        for (size_t k = 0; k < ELEMENTS; k++)
+            memcpy(wide + k * 4 + 2, b + k * 2, 2);
+        shared = scan_two(DTYPE_BF16, a, DTYPE_BF16, b, 2, dims, dims, needs);
+        measured = scan_two(DTYPE_BF16, a, DTYPE_F32, wide, 2, dims, dims, needs);
+        ck_assert_uint_eq(shared->deltas[0].changed, 1);
+        ck_assert_uint_eq(shared->deltas[0].max_abs_at, changed_at[i]);
+        ck_assert_mem_eq(&shared->deltas[0], &measured->deltas[0], sizeof(shared->deltas[0]));
+        ck_assert_mem_eq(&shared->sides[0], &measured->sides[0], sizeof(shared->sides[0]));
+        measured->sides[1].dtype = DTYPE_BF16;
+        ck_assert_mem_eq(&shared->sides[1], &measured->sides[1], sizeof(shared->sides[1]));
+        ck_assert_mem_eq(shared->profiles, measured->profiles, 2 * sizeof(*shared->profiles));
+        ck_assert_mem_eq(shared->rows, measured->rows, 2 * sizeof(*shared->rows));
+        ck_assert_mem_eq(shared->columns, measured->columns, 2 * sizeof(*shared->columns));
+        scan_result_free(shared);
+        scan_result_free(measured);
+    }
+    free(a);
+    free(b);
+    free(wide);
 }
 END_TEST
 
@@ -410,6 +450,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, results_are_the_same_bits_for_any_threads_instructions_and_sources);
     tcase_add_test(tcase, side_records_do_not_depend_on_the_partner);
+    tcase_add_test(tcase, equal_blocks_have_the_figures_of_measured_ones);
     tcase_add_test(tcase, common_rows_are_compared_where_only_the_leading_dimension_differs);
     tcase_add_test(tcase, empty_tensors_are_compared_and_say_so);
     tcase_add_test(tcase, undecodable_tensors_are_compared_as_bytes);

@@ -1,0 +1,96 @@
+/* Sums of a unit's blocks, and what they say of it. */
+#include <float.h>
+#include <math.h>
+
+#include "core/scan/measure.h"
+
+void shift_init(struct shift *shift)
+{
+    *shift = (struct shift){.min = INFINITY, .max = -INFINITY};
+}
+
+bool shift_is_full(const struct shift *shift)
+{
+    return shift->terms == SHIFT_TERMS;
+}
+
+void shift_feed(struct shift *shift, const double *terms, size_t count)
+{
+    for (size_t i = 0; i < count && shift->terms < SHIFT_TERMS; i++, shift->terms++) {
+        shift->lane[shift->terms % 8] += terms[i];
+        if (terms[i] < shift->min)
+            shift->min = terms[i];
+        if (terms[i] > shift->max)
+            shift->max = terms[i];
+    }
+}
+
+double shift_value(const struct shift *shift)
+{
+    const double *lane = shift->lane;
+    double mean;
+
+    if (shift->terms == 0)
+        return 0;
+    mean = (((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]))) / shift->terms;
+    if (!(mean >= shift->min)) /* or not a number: the sum of huge values overflowed both ways */
+        return shift->min;
+    return mean > shift->max ? shift->max : mean;
+}
+
+void side_totals_init(struct side_totals *totals)
+{
+    *totals = (struct side_totals){.min = INFINITY, .max = -INFINITY};
+}
+
+void side_totals_add(struct side_totals *totals, const struct block_side *block, size_t elements)
+{
+    sum_add(&totals->shifted, block->shifted);
+    sum_add(&totals->shifted_squares, block->shifted_squares);
+    sum_add(&totals->squares, block->squares);
+    if (block->min < totals->min)
+        totals->min = block->min;
+    if (block->max > totals->max)
+        totals->max = block->max;
+    totals->finite += elements;
+    totals->zeros += block->zeros;
+}
+
+/* mean = K + Σ(x − K)/n, Σ(x − mean)² = Σ(x − K)² − (Σ(x − K))²/n. */
+void side_record_settle(struct side_record *record, const struct side_totals *totals, double k, int32_t exponent)
+{
+    double n = (double)totals->finite, shifted = sum_value(&totals->shifted), step, rest;
+
+    record->exponent = exponent;
+    record->finite = totals->finite;
+    if (!totals->finite)
+        return;
+    step = shifted / n;
+    record->mean = k + step;
+    rest = record->mean - k;
+    record->mean_low = (k - (record->mean - rest)) + (step - rest);
+    record->m2 = sum_value(&totals->shifted_squares) - shifted * step;
+    if (!(record->m2 > 0))
+        record->m2 = 0;
+    record->squares = totals->squares;
+}
+
+int32_t exponent_for(double abs_max)
+{
+    int exponent = 0;
+
+    if (isinf(abs_max))
+        return DBL_MAX_EXP + 1;
+    if (abs_max > 0 && (abs_max < 1e-140 || abs_max > 1e140))
+        frexp(abs_max, &exponent);
+    return exponent;
+}
+
+/* In two steps: 2^-exponent itself may be no double. */
+void scale_terms(double *terms, size_t count, int32_t exponent)
+{
+    double first = ldexp(1, -exponent / 2), second = ldexp(1, -exponent - -exponent / 2);
+
+    for (size_t i = 0; i < count; i++)
+        terms[i] = terms[i] * first * second;
+}

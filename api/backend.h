@@ -94,6 +94,14 @@ struct upload_wish {
     const char *sha256; /* hex; "": not announced */
 };
 
+/* What a request adds to a resumable upload. Digests are in hexadecimal, "": not told. */
+struct upload_piece {
+    uint64_t offset;
+    int64_t length;     /* of the whole in the end, -1: not known */
+    const char *sha256; /* of the piece */
+    const char *whole_sha256;
+};
+
 struct upload {
     char id[JOB_ID_BYTES];
     char owner[CALLER_NAME_BYTES];
@@ -198,12 +206,13 @@ struct backend_ops {
     int (*upload_seal)(struct upload_sink *, struct upload *ret, struct error *);
     void (*upload_discard)(struct backend *, const char *id);
     void (*upload_abandon)(struct upload_sink *); /* NULL is fine */
-    /* Resumable ones. create: one of no byte. resume: a sink for what follows offset; commit completes the upload,
-     * pause and abandon keep what came; length: of the whole in the end, -1 when not known. ERROR_CONFLICT: offset is
-     * not where it ends or it is complete, and *ret_now (else empty) says how it is; later, that another request goes
-     * on. ERROR_REQUEST: not the length that was announced. offset: as it is on disk; cuts off whoever adds to it. */
+    /* Resumable ones. create: one of no byte. resume: a sink for a piece; commit completes the upload, pause and
+     * abandon keep what came. A piece with a digest is kept whole or not at all: commit and pause say ERROR_FORMAT.
+     * ERROR_CONFLICT: offset is not where it ends or it is complete, and *ret_now (else empty) says how it is; later,
+     * that another request goes on. ERROR_REQUEST: not the length or the digest that was announced. offset: as it is
+     * on disk; cuts off whoever adds to it. */
     int (*upload_create)(struct backend *, const struct upload_wish *, struct upload *ret, struct error *);
-    int (*upload_resume)(struct backend *, const char *id, uint64_t offset, int64_t length, struct upload *ret_now,
+    int (*upload_resume)(struct backend *, const char *id, const struct upload_piece *, struct upload *ret_now,
                          struct upload_sink **ret, struct error *);
     int (*upload_pause)(struct upload_sink *, struct upload *ret, struct error *); /* frees the sink, as commit does */
     int (*upload_offset)(struct backend *, const char *id, struct upload *ret, struct error *);

@@ -201,7 +201,7 @@ static int backend_upload_create(struct backend *backend, const struct upload_wi
     return count_refusal(service, partial_create(&service->uploads, wish, ret, err));
 }
 
-static int backend_upload_resume(struct backend *backend, const char *id, uint64_t offset, int64_t length,
+static int backend_upload_resume(struct backend *backend, const char *id, const struct upload_piece *piece,
                                  struct upload *ret_now, struct upload_sink **ret, struct error *err)
 {
     struct service_backend *service = service_of(backend);
@@ -210,7 +210,7 @@ static int backend_upload_resume(struct backend *backend, const char *id, uint64
     if (atomic_load(&service->is_draining))
         return error_set(err, ERROR_BUSY, "the service is ending");
     return check_id(id, "upload", err) ? ERROR_NOT_FOUND
-                                       : partial_resume(&service->uploads, id, offset, length, ret_now, ret, err);
+                                       : partial_resume(&service->uploads, id, piece, ret_now, ret, err);
 }
 
 static int backend_upload_offset(struct backend *backend, const char *id, struct upload *ret, struct error *err)

@@ -54,7 +54,11 @@ void reply_upload(struct response *response, int status, const struct upload *up
 void upload_headers(struct backend *backend, const struct upload *upload, struct response *response);
 /* What the headers say of a file; *ret_wish borrows. Not 0 with the response filled. */
 int upload_wish_read(const struct request *request, const char *name, struct upload_wish *ret_wish,
-                     char sha256[SHA256_HEX_BYTES], struct response *response);
+                     struct response *response);
+/* Of a request that has the whole file both fields tell of that; else Repr-Digest of the whole, Content-Digest of what
+ * the request has. */
+int upload_digests_read(const struct request *request, bool is_whole, char whole_sha256[SHA256_HEX_BYTES],
+                        char piece_sha256[SHA256_HEX_BYTES], struct response *response);
 /* Begins an upload that comes whole in this request. Not 0 with the response filled. */
 int upload_whole_begin(const struct request *request, const char *name, struct backend *backend,
                        struct upload_sink **ret_sink, struct response *response);

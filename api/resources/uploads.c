@@ -86,13 +86,26 @@ static int refuse_put(struct response *response, const struct request *request, 
     return ERROR_REQUEST;
 }
 
+int upload_digests_read(const struct request *request, bool is_whole, char whole_sha256[SHA256_HEX_BYTES],
+                        char piece_sha256[SHA256_HEX_BYTES], struct response *response)
+{
+    const char *repr = request_header(request, "Repr-Digest"), *content = request_header(request, "Content-Digest");
+
+    piece_sha256[0] = '\0';
+    if (is_whole ? digest_read(repr, content, whole_sha256)
+                 : digest_read(repr, NULL, whole_sha256) && digest_read(NULL, content, piece_sha256))
+        return 0;
+    return refuse_put(response, request, PROBLEM_BAD_REQUEST,
+                      "Repr-Digest or Content-Digest is malformed (sha-256=:BASE64:), or they contradict each other");
+}
+
 int upload_wish_read(const struct request *request, const char *name, struct upload_wish *ret_wish,
-                     char sha256[SHA256_HEX_BYTES], struct response *response)
+                     struct response *response)
 {
     const char *encoding = request_header(request, "Content-Encoding");
     const char *length = request_header(request, "Content-Length");
 
-    *ret_wish = (struct upload_wish){.owner = request->caller.name, .name = name, .bytes = -1, .sha256 = sha256};
+    *ret_wish = (struct upload_wish){.owner = request->caller.name, .name = name, .bytes = -1, .sha256 = ""};
     if (!upload_name_is_good(name)) {
         problem_reply(response, request, PROBLEM_BAD_REQUEST,
                       "the name must have 1 to %d bytes, no control characters, and not be . or ..",
@@ -104,10 +117,6 @@ int upload_wish_read(const struct request *request, const char *name, struct upl
                           "send the file as it is, without an encoding");
     if (length)
         ret_wish->bytes = (int64_t)strtoull(length, NULL, 10);
-    if (!digest_read(request_header(request, "Repr-Digest"), request_header(request, "Content-Digest"), sha256))
-        return refuse_put(
-            response, request, PROBLEM_BAD_REQUEST,
-            "Repr-Digest or Content-Digest is malformed (sha-256=:BASE64:), or they contradict each other");
     return 0;
 }
 
@@ -115,11 +124,12 @@ int upload_whole_begin(const struct request *request, const char *name, struct b
                        struct upload_sink **ret_sink, struct response *response)
 {
     struct error err = {.code = ERROR_NONE};
-    char sha256[SHA256_HEX_BYTES];
+    char sha256[SHA256_HEX_BYTES], none[SHA256_HEX_BYTES];
     struct upload_wish wish;
 
-    if (upload_wish_read(request, name, &wish, sha256, response))
+    if (upload_wish_read(request, name, &wish, response) || upload_digests_read(request, true, sha256, none, response))
         return ERROR_REQUEST;
+    wish.sha256 = sha256;
     if (wish.bytes < 0 && !request_header(request, "Transfer-Encoding"))
         return refuse_put(response, request, PROBLEM_LENGTH_REQUIRED,
                           "send the file with its Content-Length, or chunked");

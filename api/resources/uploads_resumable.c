@@ -121,21 +121,23 @@ static int create(struct piece *piece, const struct request *request, const char
 {
     struct backend *backend = piece->backend;
     struct error err = {.code = ERROR_NONE};
-    char sha256[SHA256_HEX_BYTES];
+    char whole[SHA256_HEX_BYTES], first[SHA256_HEX_BYTES];
+    struct upload_piece what = {.sha256 = first, .whole_sha256 = whole};
     struct upload_wish wish;
     struct upload upload;
-    int64_t length;
 
-    if (!read_length(request, piece, 0, &length, response) || upload_wish_read(request, name, &wish, sha256, response))
+    if (!read_length(request, piece, 0, &what.length, response) || upload_wish_read(request, name, &wish, response) ||
+        upload_digests_read(request, false, whole, first, response))
         return ERROR_REQUEST;
-    wish.bytes = length;
+    wish.bytes = what.length;
+    wish.sha256 = whole;
     if (backend->ops->upload_create(backend, &wish, &upload, &err)) {
         reply_upload_error(response, request, &err);
         return ERROR_REQUEST;
     }
     memcpy(piece->id, upload.id, sizeof(piece->id));
     upload_done(&upload);
-    if (backend->ops->upload_resume(backend, piece->id, 0, length, &upload, &piece->sink, &err)) {
+    if (backend->ops->upload_resume(backend, piece->id, &what, &upload, &piece->sink, &err)) {
         upload_done(&upload);
         backend->ops->upload_delete(backend, piece->id, NULL);
         reply_upload_error(response, request, &err);
@@ -197,7 +199,9 @@ static int patch_begin(const struct request *request, struct backend *backend, v
 {
     struct piece *piece = calloc(1, sizeof(*piece));
     struct error err = {.code = ERROR_NONE};
-    int64_t offset, length;
+    char whole[SHA256_HEX_BYTES], sha256[SHA256_HEX_BYTES];
+    struct upload_piece what = {.sha256 = sha256, .whole_sha256 = whole};
+    int64_t offset;
     struct upload now;
     int rc = ERROR_REQUEST;
 
@@ -213,9 +217,11 @@ static int patch_begin(const struct request *request, struct backend *backend, v
         ; /* it is answered */
     else if (offset < 0)
         refuse(response, request, PROBLEM_BAD_REQUEST, "Upload-Offset is missing");
-    else if (read_length(request, piece, offset, &length, response))
-        rc = backend->ops->upload_resume(backend, request->parameters[0], (uint64_t)offset, length, &now, &piece->sink,
-                                         &err);
+    else if (read_length(request, piece, offset, &what.length, response) &&
+             upload_digests_read(request, false, whole, sha256, response) == 0) {
+        what.offset = (uint64_t)offset;
+        rc = backend->ops->upload_resume(backend, request->parameters[0], &what, &now, &piece->sink, &err);
+    }
     if (rc) {
         if (err.code) {
             reply_resume_error(response, request, backend, &now, &err);
@@ -251,6 +257,8 @@ static void piece_finish(const struct request *request, struct backend *backend,
     if (piece->is_last ? backend->ops->upload_commit(piece->sink, &upload, &err)
                        : backend->ops->upload_pause(piece->sink, &upload, &err)) {
         reply_resume_error(response, request, backend, &unknown, &err);
+        if (piece->id[0]) /* its client was never told of it */
+            backend->ops->upload_delete(backend, piece->id, NULL);
     } else {
         if (piece->is_new) {
             reply_upload(response, 201, &upload);

@@ -1,6 +1,7 @@
 /* Resumable uploads. The row is the truth: its offset and its digest's state are written after the file's bytes are on
  * disk, so what HEAD says is there after a kill or a power cut, and the digest goes on from there without reading
- * anything again. Bytes beyond the row's offset are dropped when the upload is continued.
+ * anything again. Bytes beyond the row's offset are dropped when the upload is continued. Those of a piece that has a
+ * digest of its own lie beyond it until they are known to be right.
  *
  * One request at a time adds to an upload. A newer one cuts the older off: it waits for the piece that is being
  * written, makes what came durable, and goes on from there. A sink's lock is taken under none but that of a newer sink
@@ -57,7 +58,7 @@ static int checkpoint(struct upload_sink *sink, struct error *err)
     unsigned char state[DIGEST_STATE_BYTES];
     int rc;
 
-    if (sink->upload.bytes == sink->durable_bytes)
+    if (sink->upload.bytes == sink->durable_bytes || sink->piece_sha256[0])
         return 0;
     if (fdatasync(sink->fd) != 0)
         return write_error(errno, "cannot make an upload durable", err);
@@ -184,8 +185,9 @@ static int open_at(struct upload_sink *sink, const unsigned char state[DIGEST_ST
 }
 
 /* Reads the row and holds the request against it; under the sink's lock. */
-static int load(struct upload_sink *sink, uint64_t offset, int64_t length, struct upload *ret_now, struct error *err)
+static int load(struct upload_sink *sink, const struct upload_piece *piece, struct upload *ret_now, struct error *err)
 {
+    const int64_t length = piece->length;
     struct uploads *uploads = sink->uploads;
     unsigned char state[DIGEST_STATE_BYTES];
     struct upload now;
@@ -195,12 +197,15 @@ static int load(struct upload_sink *sink, uint64_t offset, int64_t length, struc
         return rc;
     if (now.is_complete)
         rc = error_set(err, ERROR_CONFLICT, "the upload is complete");
-    else if (offset != now.bytes)
-        rc = error_set(err, ERROR_CONFLICT, "Upload-Offset is %" PRIu64 ", the upload has %" PRIu64 " bytes", offset,
-                       now.bytes);
+    else if (piece->offset != now.bytes)
+        rc = error_set(err, ERROR_CONFLICT, "Upload-Offset is %" PRIu64 ", the upload has %" PRIu64 " bytes",
+                       piece->offset, now.bytes);
     else if (length >= 0 && now.length >= 0 && length != now.length)
         rc =
             error_set(err, ERROR_REQUEST, "the upload was to have %" PRId64 " bytes, now %" PRId64, now.length, length);
+    else if (piece->whole_sha256[0] && sink->wished_sha256[0] && strcmp(piece->whole_sha256, sink->wished_sha256) != 0)
+        rc = error_set(err, ERROR_REQUEST, "the upload was to have sha-256 %s, now %s", sink->wished_sha256,
+                       piece->whole_sha256);
     if (rc) {
         *ret_now = now;
         return rc;
@@ -213,10 +218,14 @@ static int load(struct upload_sink *sink, uint64_t offset, int64_t length, struc
     sink->durable_bytes = now.bytes;
     if (length >= 0)
         sink->upload.length = length;
+    if (piece->whole_sha256[0])
+        memcpy(sink->wished_sha256, piece->whole_sha256, SHA256_HEX_BYTES);
+    snprintf(sink->piece_sha256, sizeof(sink->piece_sha256), "%s", piece->sha256);
+    running_digest_init(&sink->piece_digest);
     return rc ? rc : open_at(sink, state, err);
 }
 
-int partial_resume(struct uploads *uploads, const char *id, uint64_t offset, int64_t length, struct upload *ret_now,
+int partial_resume(struct uploads *uploads, const char *id, const struct upload_piece *piece, struct upload *ret_now,
                    struct upload_sink **ret_sink, struct error *err)
 {
     struct upload_sink *sink = calloc(1, sizeof(*sink));
@@ -233,7 +242,7 @@ int partial_resume(struct uploads *uploads, const char *id, uint64_t offset, int
     snprintf(sink->upload.id, sizeof(sink->upload.id), "%s", id);
     must(pthread_mutex_lock(&sink->lock));
     enlist(sink);
-    rc = load(sink, offset, length, ret_now, err);
+    rc = load(sink, piece, ret_now, err);
     if (rc)
         sink->is_cut = true; /* a newer one has nothing to save here */
     must(pthread_mutex_unlock(&sink->lock));
@@ -259,6 +268,8 @@ int partial_append(struct upload_sink *sink, const void *data, size_t bytes, str
         rc = error_set(err, ERROR_REQUEST, "more than the announced %" PRId64 " bytes arrived", sink->upload.length);
     else
         rc = sink_write(sink, data, bytes, err);
+    if (!rc && sink->piece_sha256[0])
+        running_digest_add(&sink->piece_digest, data, bytes);
     if (!rc && sink->upload.bytes - sink->durable_bytes >= checkpoint_bytes)
         rc = checkpoint(sink, err);
     must(pthread_mutex_unlock(&sink->lock));
@@ -286,6 +297,25 @@ static int complete(struct upload_sink *sink, struct error *err)
     return rc ? rc : uploads->store->ops->upload_complete(uploads->store, &sink->upload, err);
 }
 
+/* Holds the piece against its digest; under the sink's lock. */
+static int check_piece(struct upload_sink *sink, struct error *err)
+{
+    unsigned char digest[32];
+    char sha256[SHA256_HEX_BYTES];
+
+    if (!sink->piece_sha256[0])
+        return 0;
+    running_digest_end(&sink->piece_digest, digest);
+    sha256_spell(digest, sha256);
+    if (strcmp(sha256, sink->piece_sha256) != 0)
+        return error_set(err, ERROR_FORMAT,
+                         "announced for this piece was sha-256 %s, what arrived has %s; the upload still ends at byte "
+                         "%" PRIu64,
+                         sink->piece_sha256, sha256, sink->durable_bytes);
+    sink->piece_sha256[0] = '\0';
+    return 0;
+}
+
 /* The sink's last use: what it has is made durable by end, and handed over. */
 static int part_with(struct upload_sink *sink, int (*end)(struct upload_sink *, struct error *), struct upload *ret,
                      struct error *err)
@@ -294,7 +324,9 @@ static int part_with(struct upload_sink *sink, int (*end)(struct upload_sink *, 
 
     must(pthread_mutex_lock(&sink->lock));
     rc = sink->is_cut ? error_set(err, ERROR_CONFLICT, "another request continues this upload, or it was deleted")
-                      : end(sink, err);
+                      : check_piece(sink, err);
+    if (!rc)
+        rc = end(sink, err);
     sink->is_cut = true;
     if (!rc) {
         *ret = sink->upload;

@@ -18,6 +18,8 @@ struct upload_sink {
     uint64_t durable_bytes;               /* of a resumable one: as its row says */
     /* Of a resumable one: */
     bool is_resumable;
+    struct running_digest piece_digest;
+    char piece_sha256[SHA256_HEX_BYTES]; /* "": none, or what came has it */
     pthread_mutex_t lock;                /* of all that changes while it grows */
     bool is_cut;                         /* guarded by lock: another request continues, or nobody any more */
     struct upload_sink *previous, *next; /* guarded by uploads->lock */

@@ -33,11 +33,12 @@ void upload_discard(struct uploads *uploads, const char *id);
 void upload_abandon(struct upload_sink *sink);
 
 /* Resumable ones: partial.c. create: an upload of no byte, of wish.bytes in the end if that is known. resume: a sink
- * for what follows offset, whose commit completes the upload and whose abandon keeps what came; length: of the whole in
- * the end, -1: not known. ERROR_CONFLICT with *ret_now filled when offset is not where it ends, or it is complete.
- * pause: as abandon, but says how that went. offset: the upload as it is on disk; cuts off whoever adds to it. */
+ * for a piece, whose commit completes the upload and whose abandon keeps what came, unless the piece has a digest: then
+ * it is kept whole or not at all. ERROR_CONFLICT with *ret_now filled when offset is not where it ends, or it is
+ * complete. pause: as abandon, but says how that went. offset: the upload as it is on disk; cuts off whoever adds to
+ * it. */
 int partial_create(struct uploads *uploads, const struct upload_wish *wish, struct upload *ret, struct error *err);
-int partial_resume(struct uploads *uploads, const char *id, uint64_t offset, int64_t length, struct upload *ret_now,
+int partial_resume(struct uploads *uploads, const char *id, const struct upload_piece *piece, struct upload *ret_now,
                    struct upload_sink **ret_sink, struct error *err);
 int partial_pause(struct upload_sink *sink, struct upload *ret, struct error *err);
 int partial_offset(struct uploads *uploads, const char *id, struct upload *ret, struct error *err);

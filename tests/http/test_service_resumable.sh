@@ -68,6 +68,22 @@ grep -q "\"is_complete\":true,\"sha256\":\"$sum\"" "$scratch/body" || fail "anot
 cmp "$state/uploads/$id" "$scratch/file" || fail "other bytes"
 [ "$(patch "$at" 20000000 '?1')" = 409 ] || fail "added to a complete upload: $(cat "$scratch/body")"
 
+# A piece that was damaged on its way is not kept.
+digest() { printf %s "$1" | openssl dgst -sha256 -binary | base64; }
+[ "$(status_of -D "$scratch/headers" -X POST -H 'Upload-Complete: ?0' -H "Content-Digest: sha-256=:$(digest some):" -d some "$url/v1/uploads")" = 201 ] ||
+    fail "$(cat "$scratch/body")"
+at=$(tr -d '\r' <"$scratch/headers" | field Location)
+piece() { # SENT ANNOUNCED
+    status_of -X PATCH -H 'Content-Type: application/partial-upload' -H 'Upload-Offset: 4' -H "Content-Digest: sha-256=:$(digest "$2"):" -d "$1" "$url$at"
+}
+[ "$(piece Xhing thing)" = 422 ] || fail "a damaged piece: $(cat "$scratch/body")"
+[ "$(offset_of "$at")" = 4 ] || fail "a damaged piece was kept"
+[ "$(piece thing thing)" = 204 ] || fail "the piece again: $(cat "$scratch/body")"
+[ "$(offset_of "$at")" = 9 ] || fail "$(offset_of "$at") bytes"
+[ "$(status_of -X DELETE "$url$at")" = 204 ] || fail "not cancelled"
+[ "$(status_of -X POST -H 'Upload-Complete: ?0' -H "Content-Digest: sha-256=:$(digest other):" -d some "$url/v1/uploads")" = 422 ] ||
+    fail "a damaged first piece: $(cat "$scratch/body")"
+
 # Cancelled: nothing is left. And POST alone takes a whole file.
 [ "$(status_of -D "$scratch/headers" -X POST -H 'Upload-Complete: ?0' -d some "$url/v1/uploads")" = 201 ] || fail "$(cat "$scratch/body")"
 at=$(tr -d '\r' <"$scratch/headers" | field Location)

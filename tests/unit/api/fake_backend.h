@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "api/backend.h"
+#include "api/digest.h"
 #include "api/render/exposition.h"
 #include "api/render/result_index.h"
 #include "core/compare.h"
@@ -48,6 +49,7 @@ struct fake {
     _Atomic uint64_t news;       /* changes of every job: its version is 7 and these */
     atomic_bool is_in_memory;    /* peek knows every job */
     atomic_int held_keys, discarded, paused, deleted_parts;
+    char piece_sha256[SHA256_HEX_BYTES], whole_sha256[SHA256_HEX_BYTES]; /* of the last piece */
     atomic_int calls, gets, begun, abandoned, committed;
     _Atomic uint64_t appended;
     pthread_mutex_t lock;
@@ -429,23 +431,25 @@ static int fake_upload_create(struct backend *backend, const struct upload_wish 
     return 0;
 }
 
-static int fake_upload_resume(struct backend *backend, const char *id, uint64_t offset, int64_t length,
+static int fake_upload_resume(struct backend *backend, const char *id, const struct upload_piece *piece,
                               struct upload *ret_now, struct upload_sink **ret, struct error *err)
 {
     int rc = fake_failure(backend, err);
 
+    snprintf(((struct fake *)backend)->piece_sha256, SHA256_HEX_BYTES, "%s", piece->sha256);
+    snprintf(((struct fake *)backend)->whole_sha256, SHA256_HEX_BYTES, "%s", piece->whole_sha256);
     *ret_now = (struct upload){.id = ""};
     if (rc)
         return rc;
     if (strcmp(id, ID_UPLOAD) != 0 && strcmp(id, ID_PART) != 0)
         return error_set(err, ERROR_NOT_FOUND, "no upload");
-    if (offset != 0 && (offset != 5 || strcmp(id, ID_PART) != 0)) {
+    if (piece->offset != 0 && (piece->offset != 5 || strcmp(id, ID_PART) != 0)) {
         fake_fill_upload(id, 5, ret_now);
         return error_set(err, ERROR_CONFLICT, "the upload has 5 bytes");
     }
-    if (length > 10)
+    if (piece->length > 10)
         return error_set(err, ERROR_REQUEST, "the upload was to have 10 bytes");
-    return fake_upload_begin(backend, &(struct upload_wish){"", "m", length, ""}, ret, err);
+    return fake_upload_begin(backend, &(struct upload_wish){"", "m", piece->length, ""}, ret, err);
 }
 
 static int fake_upload_pause(struct upload_sink *sink, struct upload *ret, struct error *err)

@@ -194,9 +194,9 @@ SPARED(upload_create, int,
        (struct backend * b, const struct upload_wish *wish, struct upload *upload, struct error *err),
        (b, wish, upload, err))
 SPARED(upload_resume, int,
-       (struct backend * b, const char *id, uint64_t offset, int64_t length, struct upload *now,
+       (struct backend * b, const char *id, const struct upload_piece *piece, struct upload *now,
         struct upload_sink **sink, struct error *err),
-       (b, id, offset, length, now, sink, err))
+       (b, id, piece, now, sink, err))
 SPARED(upload_pause, int, (struct upload_sink * sink, struct upload *upload, struct error *err), (sink, upload, err))
 SPARED(status, int, (struct backend * b, char **json, size_t *bytes, struct error *err), (b, json, bytes, err))
 SPARED(list_models, int,

@@ -270,6 +270,27 @@ START_TEST(uploads_come_in_pieces)
 }
 END_TEST
 
+START_TEST(a_piece_and_the_whole_have_digests_of_their_own)
+{
+    static const char repr[] = "Repr-Digest: sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:",
+                      content[] = "Content-Digest: sha-256=:" FAKE_SHA_BASE64 ":";
+    char headers[512];
+
+    snprintf(headers, sizeof(headers), PIECE "Upload-Offset: 5\n%s\n%s", repr, content);
+    expect(&fake, "PATCH", PART, headers, "hello", 204, NULL);
+    ck_assert_str_eq(fake.piece_sha256, FAKE_SHA);
+    ck_assert_str_eq(fake.whole_sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    snprintf(headers, sizeof(headers), "Upload-Complete: ?0\n%s", content);
+    expect(&fake, "POST", "/v1/uploads", headers, "hello", 201, NULL);
+    ck_assert_str_eq(fake.piece_sha256, FAKE_SHA);
+    ck_assert_str_eq(fake.whole_sha256, "");
+    /* A whole file is its only piece. */
+    snprintf(headers, sizeof(headers), "Upload-Complete: ?1\n%s\n%s", repr, content);
+    expect(&fake, "POST", "/v1/uploads", headers, "hello", 400, "contradict");
+    expect(&fake, "PATCH", PART, PIECE "Upload-Offset: 5\nContent-Digest: sha-256=:x:", "hello", 400, "Content-Digest");
+}
+END_TEST
+
 START_TEST(a_cut_keeps_a_piece_but_not_an_upload_that_nobody_was_told_of)
 {
     fake.fail_append = ERROR_NO_SPACE; /* ends as a cut does */
@@ -309,6 +330,7 @@ int main(void)
     tcase_add_loop_test(tc, files_and_request_come_in_one_form_in_any_order, 0, sizeof(forms) / sizeof(forms[0]));
     tcase_add_loop_test(tc, a_form_without_a_new_job_leaves_no_upload, 0, sizeof(bad_forms) / sizeof(bad_forms[0]));
     tcase_add_loop_test(tc, uploads_come_in_pieces, 0, sizeof(pieces) / sizeof(pieces[0]));
+    tcase_add_test(tc, a_piece_and_the_whole_have_digests_of_their_own);
     tcase_add_test(tc, a_cut_keeps_a_piece_but_not_an_upload_that_nobody_was_told_of);
     tcase_add_test(tc, a_job_waits_for_every_byte_of_its_uploads);
     suite_add_tcase(suite, tc);

@@ -63,7 +63,8 @@ static struct upload_sink *resume(const char *id, uint64_t offset)
     struct upload now;
     struct error err = {0};
 
-    ck_assert_msg(partial_resume(&uploads, id, offset, -1, &now, &sink, &err) == 0, "%s", err.text);
+    ck_assert_msg(partial_resume(&uploads, id, &(struct upload_piece){offset, -1, "", ""}, &now, &sink, &err) == 0,
+                  "%s", err.text);
     return sink;
 }
 
@@ -156,11 +157,13 @@ START_TEST(another_offset_is_refused_and_the_true_one_told)
     struct upload now;
 
     create(3, "", id);
-    ck_assert_int_eq(partial_resume(&uploads, id, 1, -1, &now, &sink, NULL), ERROR_CONFLICT);
+    ck_assert_int_eq(partial_resume(&uploads, id, &(struct upload_piece){1, -1, "", ""}, &now, &sink, NULL),
+                     ERROR_CONFLICT);
     ck_assert_str_eq(now.id, id);
     ck_assert_uint_eq(now.bytes, 0);
     upload_done(&now);
-    ck_assert_int_eq(partial_resume(&uploads, id, 0, 4, &now, &sink, NULL), ERROR_REQUEST); /* not 3 any more */
+    ck_assert_int_eq(partial_resume(&uploads, id, &(struct upload_piece){0, 4, "", ""}, &now, &sink, NULL),
+                     ERROR_REQUEST); /* not 3 any more */
     upload_done(&now);
     sink = resume(id, 0);
     ck_assert_int_eq(upload_append(sink, "abcd", 4, NULL), ERROR_REQUEST);
@@ -171,10 +174,12 @@ START_TEST(another_offset_is_refused_and_the_true_one_told)
     ck_assert_int_eq(upload_append(sink, "c", 1, NULL), 0);
     ck_assert_int_eq(upload_commit(sink, &now, NULL), 0);
     upload_done(&now);
-    ck_assert_int_eq(partial_resume(&uploads, id, 3, -1, &now, &sink, NULL), ERROR_CONFLICT);
+    ck_assert_int_eq(partial_resume(&uploads, id, &(struct upload_piece){3, -1, "", ""}, &now, &sink, NULL),
+                     ERROR_CONFLICT);
     ck_assert(now.is_complete);
     upload_done(&now);
-    ck_assert_int_eq(partial_resume(&uploads, "0190a000-0000-7000-8000-000000000009", 0, -1, &now, &sink, NULL),
+    ck_assert_int_eq(partial_resume(&uploads, "0190a000-0000-7000-8000-000000000009",
+                                    &(struct upload_piece){0, -1, "", ""}, &now, &sink, NULL),
                      ERROR_NOT_FOUND);
 }
 END_TEST
@@ -219,6 +224,60 @@ START_TEST(a_deleted_or_wrong_upload_leaves_nothing)
     ck_assert_int_eq(file_bytes(id), -1);
     ck_assert_int_eq(store->ops->upload_get(store, id, &upload, NULL), ERROR_NOT_FOUND);
     ck_assert_uint_eq(atomic_load(&uploads.under_way_bytes), 0);
+}
+END_TEST
+
+/* Of "b", by sha256sum. */
+#define B "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d"
+
+static struct upload_sink *resume_with(const char *id, uint64_t offset, const char *sha256, const char *whole_sha256)
+{
+    struct upload_sink *sink;
+    struct upload now;
+
+    ck_assert_int_eq(
+        partial_resume(&uploads, id, &(struct upload_piece){offset, -1, sha256, whole_sha256}, &now, &sink, NULL), 0);
+    return sink;
+}
+
+START_TEST(a_piece_with_a_digest_is_kept_whole_or_not_at_all)
+{
+    char id[JOB_ID_BYTES];
+    struct upload_sink *sink;
+    struct upload upload, now;
+    struct error err = {0};
+
+    create(3, "", id);
+    sink = resume(id, 0);
+    ck_assert_int_eq(upload_append(sink, "a", 1, NULL), 0);
+    upload_abandon(sink);
+    sink = resume_with(id, 1, B, ""); /* other bytes */
+    ck_assert_int_eq(upload_append(sink, "x", 1, NULL), 0);
+    ck_assert_int_eq(partial_pause(sink, &upload, &err), ERROR_FORMAT);
+    ck_assert_msg(strstr(err.text, "still ends at byte 1") != NULL, "%s", err.text);
+    ck_assert_uint_eq(offset_of(id), 1);
+    sink = resume_with(id, 1, B, ""); /* a part of it, and a cut */
+    upload_abandon(sink);
+    sink = resume_with(id, 1, B, "");
+    ck_assert_int_eq(upload_append(sink, "b", 1, NULL), 0);
+    ck_assert_uint_eq(offset_of(id), 1); /* cuts it off, and nobody knows yet whether it is right */
+    ck_assert_int_eq(partial_pause(sink, &upload, NULL), ERROR_CONFLICT);
+    sink = resume_with(id, 1, B, ABC);
+    ck_assert_int_eq(upload_append(sink, "b", 1, NULL), 0);
+    ck_assert_int_eq(partial_pause(sink, &upload, NULL), 0);
+    upload_done(&upload);
+    ck_assert_uint_eq(offset_of(id), 2);
+    /* The whole's digest, told with a piece that was paused, is told again with the last. */
+    sink = resume_with(id, 2, "", ABC);
+    ck_assert_int_eq(upload_append(sink, "c", 1, NULL), 0);
+    ck_assert_int_eq(upload_commit(sink, &upload, NULL), 0);
+    ck_assert_str_eq(upload.sha256, ABC);
+    upload_done(&upload);
+
+    create(3, ABC, id); /* a whole of another digest than before */
+    ck_assert_int_eq(partial_resume(&uploads, id, &(struct upload_piece){0, -1, "", B}, &now, &sink, &err),
+                     ERROR_REQUEST);
+    upload_done(&now);
 }
 END_TEST
 
@@ -305,7 +364,7 @@ static void *race(void *argument)
         struct upload_sink *sink;
         struct upload now;
 
-        if (partial_resume(&uploads, raced, offset, -1, &now, &sink, NULL)) {
+        if (partial_resume(&uploads, raced, &(struct upload_piece){offset, -1, "", ""}, &now, &sink, NULL)) {
             upload_done(&now);
             continue;
         }
@@ -351,6 +410,7 @@ int main(void)
     tcase_add_test(tcase, another_offset_is_refused_and_the_true_one_told);
     tcase_add_test(tcase, a_newer_request_cuts_the_older_off);
     tcase_add_test(tcase, a_deleted_or_wrong_upload_leaves_nothing);
+    tcase_add_test(tcase, a_piece_with_a_digest_is_kept_whole_or_not_at_all);
     tcase_add_test(tcase, a_job_cannot_use_an_upload_that_grows_and_an_expiry_takes_it);
     tcase_add_test(tcase, the_quota_counts_the_pieces);
     tcase_add_test(tcase, a_digest_goes_on_in_another_process);

@@ -79,7 +79,7 @@ static void cut_off(struct uploads *uploads, const char *id)
 
         must(pthread_mutex_lock(&uploads->lock));
         old = uploads->sinks;
-        while (old && strcmp(old->upload.id, id) != 0)
+        while (old && strcmp(old->id, id) != 0)
             old = old->next;
         if (old)
             old->holders++;
@@ -106,10 +106,10 @@ static void enlist(struct upload_sink *sink)
     while (!sink->is_listed) {
         struct upload_sink *other;
 
-        cut_off(uploads, sink->upload.id);
+        cut_off(uploads, sink->id);
         must(pthread_mutex_lock(&uploads->lock));
         other = uploads->sinks;
-        while (other && strcmp(other->upload.id, sink->upload.id) != 0)
+        while (other && strcmp(other->id, sink->id) != 0)
             other = other->next;
         if (!other) {
             sink->previous = NULL;
@@ -191,7 +191,7 @@ static int load(struct upload_sink *sink, const struct upload_piece *piece, stru
     struct uploads *uploads = sink->uploads;
     unsigned char state[DIGEST_STATE_BYTES];
     struct upload now;
-    int rc = uploads->store->ops->upload_resume(uploads->store, sink->upload.id, &now, sink->wished_sha256, state, err);
+    int rc = uploads->store->ops->upload_resume(uploads->store, sink->id, &now, sink->wished_sha256, state, err);
 
     if (rc)
         return rc;
@@ -239,7 +239,7 @@ int partial_resume(struct uploads *uploads, const char *id, const struct upload_
     sink->is_resumable = true;
     sink->holders = 1;
     must(pthread_mutex_init(&sink->lock, NULL));
-    snprintf(sink->upload.id, sizeof(sink->upload.id), "%s", id);
+    snprintf(sink->id, sizeof(sink->id), "%s", id);
     must(pthread_mutex_lock(&sink->lock));
     enlist(sink);
     rc = load(sink, piece, ret_now, err);

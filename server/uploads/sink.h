@@ -18,6 +18,7 @@ struct upload_sink {
     uint64_t durable_bytes;               /* of a resumable one: as its row says */
     /* Of a resumable one: */
     bool is_resumable;
+    char id[JOB_ID_BYTES]; /* never changes, so that others may compare it; upload is the lock's */
     struct running_digest piece_digest;
     char piece_sha256[SHA256_HEX_BYTES]; /* "": none, or what came has it */
     pthread_mutex_t lock;                /* of all that changes while it grows */

@@ -6,7 +6,7 @@ for candidate in /usr/lib/*/faketime/libfaketime.so.1 /usr/lib/faketime/libfaket
     [ ! -e "$candidate" ] || library=$candidate
 done
 [ -n "$library" ] || { echo "skipped: needs libfaketime"; exit 77; }
-! grep -qa __asan_init "$diffaid" || { echo "skipped: a sanitizer wants to be loaded first"; exit 77; }
+! grep -qa '__asan_init\|__tsan_init' "$diffaid" || { echo "skipped: a sanitizer wants to be loaded first"; exit 77; }
 make_model "$models/a.safetensors" 1000
 make_model "$models/b.safetensors" 1000
 make_model "$models/long-a.safetensors" $((6 << 30))

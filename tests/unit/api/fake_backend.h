@@ -61,7 +61,7 @@ struct fake {
     bool is_index_broken;                                       /* one record points beyond the result */
     bool is_index_foreign;                                      /* it is no index at all */
     int fail_append;                                            /* upload_append answers this */
-    struct turnstile *gate;                                     /* get waits here when set */
+    struct turnstile *_Atomic gate;                             /* get waits here when set */
     char last_callback[256];                                    /* guarded by lock */
     struct job_filter last_filter;                              /* its counts: the texts are gone */
     struct turnstile *append_gate;
@@ -229,11 +229,12 @@ static void fake_let_key_go(struct backend *backend, const char *owner, const ch
 static int fake_get(struct backend *backend, const char *id, struct job *ret, struct error *err)
 {
     struct fake *fake = (struct fake *)backend;
+    struct turnstile *gate = atomic_load(&fake->gate);
     int rc = fake_failure(backend, err);
 
     atomic_fetch_add(&fake->gets, 1);
-    if (fake->gate)
-        turnstile_pass(fake->gate);
+    if (gate)
+        turnstile_pass(gate);
     if (rc)
         return rc;
     if (!fake_knows(id))
@@ -248,10 +249,13 @@ static int fake_list(struct backend *backend, const struct job_filter *filter, u
     struct fake *fake = (struct fake *)backend;
     int rc = fake_failure(backend, err);
 
-    ((struct fake *)backend)->last_filter = *filter;
+    pthread_mutex_lock(&fake->lock);
+    fake->last_filter = *filter;
+    if (!rc)
+        snprintf(fake->last_owner, sizeof(fake->last_owner), "%s", filter->owner ? filter->owner : "*");
+    pthread_mutex_unlock(&fake->lock);
     if (rc)
         return rc;
-    snprintf(fake->last_owner, sizeof(fake->last_owner), "%s", filter->owner ? filter->owner : "*");
     ret->count = limit < 2 ? limit : 2;
     ret->jobs = calloc(2, sizeof(*ret->jobs));
     for (size_t i = 0; i < ret->count; i++)

@@ -537,8 +537,9 @@ static void *submit_many(void *argument)
 
     for (int i = 0; i < EACH; i++) {
         struct job job;
+        bool is_again;
 
-        ck_assert_int_eq(target->ops->insert(target, &submission, &job, &is_replay, NULL), 0);
+        ck_assert_int_eq(target->ops->insert(target, &submission, &job, &is_again, NULL), 0);
         job_done(&job);
     }
     return NULL;

@@ -3,10 +3,8 @@
  */
 #include "core/decimal.h"
 
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 struct power {
@@ -80,18 +78,45 @@ static uint64_t shortest(uint64_t fraction, uint32_t biased, int32_t *ret_expone
     return s + (at > middle || (at == middle && (s & 1)));
 }
 
-static size_t digits_write(uint64_t digits, char out[20])
+/* Two digits a step. */
+size_t decimal_write_u64(uint64_t value, char out[DECIMAL_BYTES])
 {
-    char reversed[20];
-    size_t count = 0;
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445"
+        "46474849505152535455565758596061626364656667686970717273747576777879808182838485868788899091"
+        "9293949596979899";
+    char digits[20];
+    size_t at = sizeof(digits);
 
-    do {
-        reversed[count++] = (char)('0' + digits % 10);
-        digits /= 10;
-    } while (digits);
-    for (size_t i = 0; i < count; i++)
-        out[i] = reversed[count - 1 - i];
-    return count;
+    while (value >= 100) {
+        at -= 2;
+        memcpy(digits + at, pairs + value % 100 * 2, 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        at -= 2;
+        memcpy(digits + at, pairs + value * 2, 2);
+    } else {
+        digits[--at] = (char)('0' + value);
+    }
+    memcpy(out, digits + at, sizeof(digits) - at);
+    out[sizeof(digits) - at] = '\0';
+    return sizeof(digits) - at;
+}
+
+/* e and a sign, and two digits at least. */
+static size_t exponent_write(int32_t exponent, char *out)
+{
+    const uint32_t magnitude = (uint32_t)(exponent < 0 ? -exponent : exponent);
+    char digits[DECIMAL_BYTES];
+    size_t count = decimal_write_u64(magnitude, digits), used = 0;
+
+    out[used++] = 'e';
+    out[used++] = exponent < 0 ? '-' : '+';
+    if (count < 2)
+        out[used++] = '0';
+    memcpy(out + used, digits, count + 1);
+    return used + count;
 }
 
 size_t decimal_write(double value, char out[DECIMAL_BYTES])
@@ -99,7 +124,7 @@ size_t decimal_write(double value, char out[DECIMAL_BYTES])
     uint64_t bits, digits;
     int32_t exponent, point;
     size_t count, used = 0;
-    char text[20] = "";
+    char text[DECIMAL_BYTES];
 
     memcpy(&bits, &value, sizeof(bits));
     if ((bits << 1) == 0) {
@@ -113,7 +138,7 @@ size_t decimal_write(double value, char out[DECIMAL_BYTES])
         digits /= 10;
         exponent++;
     }
-    count = digits_write(digits, text);
+    count = decimal_write_u64(digits, text);
     point = (int32_t)count + exponent; /* the decimal point stands after this many digits */
     if (point > 17 || point < -4) {
         out[used++] = text[0];
@@ -122,7 +147,7 @@ size_t decimal_write(double value, char out[DECIMAL_BYTES])
             memcpy(out + used, text + 1, count - 1);
             used += count - 1;
         }
-        return used + (size_t)snprintf(out + used, DECIMAL_BYTES - used, "e%+03" PRId32, point - 1);
+        return used + exponent_write(point - 1, out + used);
     }
     if (point <= 0) {
         out[used++] = '0';

@@ -3,11 +3,15 @@
 #define CORE_DECIMAL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { DECIMAL_BYTES = 32 };
 
 /* Writes finite value (−0 as 0) and a terminating NUL; returns the length. Plain digits for 1e-5 ≤ |x| < 1e17, else
  * d.ddde±x. Whole numbers are written without a point. After R. Giulietti, "The Schubfach way to render doubles". */
 size_t decimal_write(double value, char out[DECIMAL_BYTES]);
+
+/* The same for a whole number. */
+size_t decimal_write_u64(uint64_t value, char out[DECIMAL_BYTES]);
 
 #endif

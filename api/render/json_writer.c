@@ -1,7 +1,5 @@
 #include "api/render/json_writer.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "api/json_string.h"
@@ -17,20 +15,61 @@ void json_write_string(struct output *output, const char *text, size_t bytes)
     json_string_write(text, bytes, put_piece, output);
 }
 
-/* Comma and line before an item, unless it is a key's value. */
-static void before_item(struct json_writer *json)
+enum { BEFORE_BYTES = 2, PLAIN_BYTES = 256 };
+
+/* Comma and line before an item, unless it is a key's value. Returns the end of what it wrote. */
+static char *put_before(struct json_writer *json, char *to)
 {
     if (json->is_after_key) {
         json->is_after_key = false;
-        return;
+        return to;
     }
     if (json->depth == 0)
-        return;
+        return to;
     if (json->stack[json->depth - 1].has_items)
-        output_write(json->output, ",", 1);
+        *to++ = ',';
     if (json->depth <= json->line_depth)
-        output_write(json->output, "\n", 1);
+        *to++ = '\n';
     json->stack[json->depth - 1].has_items = true;
+    return to;
+}
+
+static void before_item(struct json_writer *json)
+{
+    output_take(json->output, put_before(json, output_room(json->output, BEFORE_BYTES)));
+}
+
+/* Copies text in which nothing is to be escaped, as nearly all is; false where something is. */
+static bool copy_plain(char *to, const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        const unsigned char c = (unsigned char)text[i];
+
+        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+            return false;
+        to[i] = text[i];
+    }
+    return true;
+}
+
+/* A string with its quotes, and what stands before and after it. */
+static void put_string(struct json_writer *json, const char *text, size_t bytes, char after)
+{
+    char *to = put_before(json, output_room(json->output, BEFORE_BYTES + PLAIN_BYTES + 3));
+
+    if (bytes <= PLAIN_BYTES && copy_plain(to + 1, text, bytes)) {
+        to[0] = '"';
+        to[bytes + 1] = '"';
+        to += bytes + 2;
+        if (after)
+            *to++ = after;
+        output_take(json->output, to);
+        return;
+    }
+    output_take(json->output, to);
+    json_write_string(json->output, text, bytes);
+    if (after)
+        output_write(json->output, &after, 1);
 }
 
 static void json_begin(struct writer *w, enum writer_scope scope)
@@ -66,9 +105,7 @@ static void json_key(struct writer *w, const char *key, size_t bytes)
 {
     struct json_writer *json = (struct json_writer *)w;
 
-    before_item(json);
-    json_write_string(json->output, key, bytes);
-    output_write(json->output, ":", 1);
+    put_string(json, key, bytes, ':');
     json->key_bytes = bytes < sizeof(json->key) ? bytes : 0;
     memcpy(json->key, key, json->key_bytes);
     json->is_after_key = true;
@@ -79,38 +116,32 @@ static void json_key(struct writer *w, const char *key, size_t bytes)
 static void json_f64(struct writer *w, double value)
 {
     struct json_writer *json = (struct json_writer *)w;
-    char text[DECIMAL_BYTES];
+    char *to = put_before(json, output_room(json->output, BEFORE_BYTES + DECIMAL_BYTES));
 
-    before_item(json);
-    output_write(json->output, text, decimal_write(value, text));
+    output_take(json->output, to + decimal_write(value, to));
 }
 
 static void json_u64(struct writer *w, uint64_t value)
 {
     struct json_writer *json = (struct json_writer *)w;
-    char text[24];
-    int length = snprintf(text, sizeof(text), "%" PRIu64, value);
+    char *to = put_before(json, output_room(json->output, BEFORE_BYTES + DECIMAL_BYTES));
 
-    before_item(json);
-    output_write(json->output, text, (size_t)length);
+    output_take(json->output, to + decimal_write_u64(value, to));
 }
 
 static void json_i64(struct writer *w, int64_t value)
 {
     struct json_writer *json = (struct json_writer *)w;
-    char text[24];
-    int length = snprintf(text, sizeof(text), "%" PRId64, value);
+    char *to = put_before(json, output_room(json->output, BEFORE_BYTES + 1 + DECIMAL_BYTES));
 
-    before_item(json);
-    output_write(json->output, text, (size_t)length);
+    if (value < 0)
+        *to++ = '-';
+    output_take(json->output, to + decimal_write_u64(value < 0 ? -(uint64_t)value : (uint64_t)value, to));
 }
 
 static void json_text(struct writer *w, const char *text, size_t bytes)
 {
-    struct json_writer *json = (struct json_writer *)w;
-
-    before_item(json);
-    json_write_string(json->output, text, bytes);
+    put_string((struct json_writer *)w, text, bytes, '\0');
 }
 
 static void json_flag(struct writer *w, bool value)

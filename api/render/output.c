@@ -47,6 +47,21 @@ void output_write(struct output *output, const void *data, size_t bytes)
     output->used += bytes;
 }
 
+char *output_room(struct output *output, size_t bytes)
+{
+    if (bytes > sizeof(output->buffer) - output->used)
+        flush(output);
+    return output->buffer + output->used;
+}
+
+void output_take(struct output *output, const char *end)
+{
+    const size_t used = (size_t)(end - output->buffer);
+
+    output->written += used - output->used;
+    output->used = used;
+}
+
 void output_text(struct output *output, const char *text)
 {
     output_write(output, text, strlen(text));

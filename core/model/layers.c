@@ -54,11 +54,13 @@ static const struct parameter_row {
     {"running_mean", NORM}, {"running_var", NORM}, {"num_batches_tracked", NORM}, {"gamma", NORM}, {"beta", BIAS},
 };
 
-#define PATTERN(text) text, sizeof(text) - 1
+/* With its length and its last byte, which alone tells most rows apart. */
+#define PATTERN(text) text, sizeof(text) - 1, text[sizeof(text) - 2]
 
 static const struct module_row {
     const char *pattern; /* lower case; the last components of the module's path */
-    size_t pattern_bytes;
+    unsigned pattern_bytes;
+    char end;
     const char *within; /* a component before those must match this; NULL: none need */
     enum module_type type;
 } module_rows[] = {
@@ -332,11 +334,9 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Whether text may match a pattern that ends in such a byte: most rows are told apart by that alone. */
-static bool may_end_in(char pattern_end, struct name text)
+/* Whether what ends in end may match a pattern that ends in pattern_end. */
+static bool may_end_in(char pattern_end, char end)
 {
-    char end = text.bytes ? lower(text.text[text.bytes - 1]) : '\0';
-
     return pattern_end == end || pattern_end == '*' || pattern_end == '?' || (pattern_end == '#' && is_digit(end));
 }
 
@@ -408,14 +408,18 @@ static bool is_within(const char *within, const struct components *all, unsigned
 /* By the first count components; OTHER when no row knows them. */
 static enum module_type type_by_module(const struct components *all, unsigned count)
 {
+    struct name last;
+    char end;
+
     if (count == 0)
         return OTHER;
+    last = all->part[count - 1];
+    end = last.bytes ? lower(last.text[last.bytes - 1]) : '\0';
     for (size_t i = 0; i < sizeof(module_rows) / sizeof(module_rows[0]); i++) {
         const struct module_row *row = &module_rows[i];
         unsigned left;
 
-        if (may_end_in(row->pattern[row->pattern_bytes - 1], all->part[count - 1]) &&
-            matches_tail(row, all, count, &left) && is_within(row->within, all, left))
+        if (may_end_in(row->end, end) && matches_tail(row, all, count, &left) && is_within(row->within, all, left))
             return row->type;
     }
     return OTHER;

@@ -97,11 +97,11 @@ int32_t exponent_for(double abs_max);
 void scale_terms(double *terms, size_t count, int32_t exponent);
 
 /* The mean of the first 4,096 finite terms, kept within their range: K of the shifted sums. Feed terms in order. */
+enum { SHIFT_TERMS = 4096, SHIFT_LANES = 8 };
 struct shift {
-    double lane[8], min, max;
+    double lane[SHIFT_LANES], min, max;
     unsigned terms;
 };
-enum { SHIFT_TERMS = 4096 };
 void shift_init(struct shift *shift);
 bool shift_is_full(const struct shift *shift);
 void shift_feed(struct shift *shift, const double *terms, size_t count);

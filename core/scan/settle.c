@@ -6,7 +6,7 @@
  * canonical order, what remains of one and one is a renamed tensor, and what remains of more is ambiguous. A tensor
  * that is still alone may be a copy of one that has its partner, but only as a part of a layer all of which is a copy
  * of one layer: buffers that every layer has would make copies of all new layers otherwise. */
-#include "core/scan/settle.h"
+#include "core/scan/settling.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,33 +15,8 @@
 #include "core/model/layers.h"
 #include "core/model/order.h"
 #include "core/scan/repair.h"
-#include "core/scan/window.h"
 
 enum { AMBIGUITY_MAX = 16, CONFIRM_BYTES = 4 << 20 };
-
-enum item_state { ITEM_EQUAL, ITEM_OPEN, ITEM_MOVED, ITEM_COPY };
-
-/* One tensor of baseline (side 0) or candidate (side 1). */
-struct item {
-    uint32_t tensor, pair, partner; /* partner: an item; PAIRING_NONE */
-    uint8_t side;
-    uint8_t state;
-    uint64_t hash;
-};
-
-struct settling {
-    const struct scan_plan *plan;
-    const struct scan_env *env;
-    struct pairing *pairing;
-    struct scan_result *result;
-    size_t last;
-    struct item *items;
-    size_t item_count;
-    uint32_t *order; /* items by content, side and place */
-    struct window windows[2];
-    uint8_t *moved[2]; /* CONFIRM_BYTES of a tensor whose elements lie elsewhere */
-    struct settlement *settlement;
-};
 
 void settlement_free(struct settlement *settlement)
 {
@@ -58,173 +33,12 @@ static int no_memory(struct error *err)
     return error_set(err, ERROR_NO_MEMORY, "no memory to pair tensors by content");
 }
 
-static size_t model_of(const struct settling *s, const struct item *item)
-{
-    return item->side ? s->last : 0;
-}
-
-static const struct tensor *tensor_of(const struct settling *s, const struct item *item)
-{
-    return &s->plan->models[model_of(s, item)]->tensors[item->tensor];
-}
-
-static const struct side_record *record_of(const struct settling *s, const struct item *item)
-{
-    return &s->result->sides[item->pair * s->result->models + model_of(s, item)];
-}
-
-/* Constant tensors are equal for too many reasons. Where min and max are not known (complex), the spread tells. */
-static bool is_constant(const struct side_record *record)
-{
-    if (record->finite == 0)
-        return true;
-    if (dtype_traits(record->dtype)->kind == DTYPE_KIND_COMPLEX)
-        return !(record->m2 > 0);
-    return record->min.u64 == record->max.u64;
-}
-
-static bool is_open(const struct settling *s, size_t pair)
-{
-    const uint32_t *side = s->pairing->side + pair * s->pairing->models;
-
-    if (side[0] == PAIRING_NONE || side[s->last] == PAIRING_NONE)
-        return true;
-    switch ((enum scan_coverage)s->result->coverage[pair]) {
-    case COVERED_VALUES:
-        return s->result->deltas[pair].changed > 0;
-    case COVERED_NOT:
-    case COVERED_ROWS:
-        return true;
-    case COVERED_BYTES:
-    case COVERED_OPAQUE:
-        break;
-    }
-    return false;
-}
-
-static uint64_t mix(uint64_t hash, const void *data, size_t bytes)
-{
-    for (size_t i = 0; i + 8 <= bytes; i += 8) {
-        uint64_t word;
-
-        memcpy(&word, (const uint8_t *)data + i, 8);
-        hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-        hash ^= hash >> 29;
-    }
-    return hash;
-}
-
-static int list_items(struct settling *s, bool *ret_has_open, struct error *err)
-{
-    const size_t models = s->pairing->models;
-
-    _Static_assert(sizeof(struct side_record) % 8 == 0, "hashed by words, no padding");
-    *ret_has_open = false;
-    s->items = calloc(2 * s->pairing->pairs + 1, sizeof(*s->items));
-    if (!s->items)
-        return no_memory(err);
-    for (size_t pair = 0; pair < s->pairing->pairs; pair++) {
-        for (uint8_t side = 0; side < 2; side++) {
-            struct item *item = &s->items[s->item_count];
-            const struct tensor *tensor;
-
-            *item = (struct item){.pair = (uint32_t)pair, .side = side, .partner = PAIRING_NONE};
-            item->tensor = s->pairing->side[pair * models + (side ? s->last : 0)];
-            if (item->tensor == PAIRING_NONE || (item->tensor & PAIRING_VIEW))
-                continue; /* a view has been paired by a rule, or is what that left over */
-            tensor = tensor_of(s, item);
-            if (record_of(s, item)->elements != tensor->shape.elements || is_constant(record_of(s, item)))
-                continue; /* not decodable, or constant */
-            item->hash = mix(tensor->shape.rank, record_of(s, item), sizeof(struct side_record));
-            item->hash = mix(item->hash, tensor->shape.dims, tensor->shape.rank * sizeof(*tensor->shape.dims));
-            item->state = is_open(s, pair) ? ITEM_OPEN : ITEM_EQUAL;
-            *ret_has_open |= item->state == ITEM_OPEN;
-            s->item_count++;
-        }
-    }
-    return 0;
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* Names with every run of digits taken for the same. */
-static int compare_places(struct name a, struct name b)
-{
-    uint32_t i = 0, j = 0;
-
-    while (i < a.bytes && j < b.bytes) {
-        if (is_digit(a.text[i]) && is_digit(b.text[j])) {
-            while (i < a.bytes && is_digit(a.text[i]))
-                i++;
-            while (j < b.bytes && is_digit(b.text[j]))
-                j++;
-        } else if (a.text[i] != b.text[j]) {
-            return (unsigned char)a.text[i] < (unsigned char)b.text[j] ? -1 : 1;
-        } else {
-            i++;
-            j++;
-        }
-    }
-    return (i < a.bytes) - (j < b.bytes);
-}
-
-static int compare_content(const struct settling *s, const struct item *x, const struct item *y)
-{
-    const struct shape *a = &tensor_of(s, x)->shape, *b = &tensor_of(s, y)->shape;
-    int order;
-
-    if (x->hash != y->hash)
-        return x->hash < y->hash ? -1 : 1;
-    if (a->rank != b->rank)
-        return a->rank < b->rank ? -1 : 1;
-    order = a->rank ? memcmp(a->dims, b->dims, a->rank * sizeof(*a->dims)) : 0;
-    if (order)
-        return order;
-    /* Bytes on purpose: records start zeroed, and those of equal content are the same bits. */
-    return memcmp(record_of(s, x), record_of(s, y), sizeof(struct side_record)); /* NOLINT(bugprone-*,cert-*) */
-}
-
-static int compare_items(const void *context, uint32_t a, uint32_t b)
-{
-    const struct settling *s = context;
-    const struct item *x = &s->items[a], *y = &s->items[b];
-    int order = compare_content(s, x, y);
-
-    if (order)
-        return order;
-    order = compare_places(tensor_of(s, x)->name, tensor_of(s, y)->name);
-    if (order)
-        return order;
-    if (x->side != y->side)
-        return x->side < y->side ? -1 : 1;
-    return x->tensor < y->tensor ? -1 : x->tensor > y->tensor; /* canonical order */
-}
-
-static int sort_items(struct settling *s, struct error *err)
-{
-    uint32_t *scratch = calloc(s->item_count / 2 + 1, sizeof(*scratch));
-
-    s->order = calloc(s->item_count + 1, sizeof(*s->order));
-    if (!s->order || !scratch) {
-        free(scratch);
-        return no_memory(err);
-    }
-    for (size_t i = 0; i < s->item_count; i++)
-        s->order[i] = (uint32_t)i;
-    order_sort(s->order, s->item_count, scratch, compare_items, s);
-    free(scratch);
-    return 0;
-}
-
 /* Bytes [at, at + bytes) that stand for the item's tensor. */
 static int confirm_view(struct settling *s, const struct item *item, int side, uint64_t at, size_t bytes,
                         const uint8_t **ret_data, struct error *err)
 {
-    const struct tensor *tensor = tensor_of(s, item);
-    const struct model *model = s->plan->models[model_of(s, item)];
+    const struct tensor *tensor = item_tensor(s, item);
+    const struct model *model = s->plan->models[item_model(s, item)];
     const struct extent *extent = &tensor->extent;
 
     if (!tensor->storage || tensor_is_encoded(tensor))
@@ -243,10 +57,10 @@ static int confirm(struct settling *s, const struct item *a, const struct item *
                    struct error *err)
 {
     const struct item *items[2] = {a, b};
-    const uint64_t bytes = tensor_of(s, a)->extent.bytes;
+    const uint64_t bytes = item_tensor(s, a)->extent.bytes;
 
-    *ret_is_equal = bytes == tensor_of(s, b)->extent.bytes &&
-                    name_equal(tensor_dtype_name(tensor_of(s, a)), tensor_dtype_name(tensor_of(s, b)));
+    *ret_is_equal = bytes == item_tensor(s, b)->extent.bytes &&
+                    name_equal(tensor_dtype_name(item_tensor(s, a)), tensor_dtype_name(item_tensor(s, b)));
     for (uint64_t at = 0; *ret_is_equal && at < bytes; at += CONFIRM_BYTES) {
         const size_t n = bytes - at < CONFIRM_BYTES ? (size_t)(bytes - at) : CONFIRM_BYTES;
         const uint8_t *data[2];
@@ -330,8 +144,8 @@ static size_t end_of_place(const struct settling *s, size_t from, size_t to)
     const struct item *first = &s->items[s->order[from]];
     size_t end = from + 1;
 
-    while (end < to && compare_content(s, first, &s->items[s->order[end]]) == 0 &&
-           compare_places(tensor_of(s, first)->name, tensor_of(s, &s->items[s->order[end]])->name) == 0)
+    while (end < to && item_compare_content(s, first, &s->items[s->order[end]]) == 0 &&
+           item_compare_place(s, first, &s->items[s->order[end]]) == 0)
         end++;
     return end;
 }
@@ -363,7 +177,7 @@ static int match_all(struct settling *s, struct error *err)
 
     for (size_t from = 0, to; rc == 0 && from < s->item_count; from = to) {
         to = from + 1;
-        while (to < s->item_count && compare_content(s, &s->items[s->order[from]], &s->items[s->order[to]]) == 0)
+        while (to < s->item_count && item_compare_content(s, &s->items[s->order[from]], &s->items[s->order[to]]) == 0)
             to++;
         if (to > from + 1)
             rc = match_content(s, from, to, err);
@@ -380,7 +194,7 @@ struct copy {
 
 static struct name layer_of_item(const struct settling *s, uint32_t item)
 {
-    return layer_of(tensor_of(s, &s->items[item])->name);
+    return layer_of(item_tensor(s, &s->items[item])->name);
 }
 
 /* The item of that layer among the copy's sources, or PAIRING_NONE. They lie in canonical order, so their layers do. */
@@ -472,7 +286,7 @@ static int find_copies(struct settling *s, struct error *err)
     uint32_t *order = calloc(s->item_count + 1, sizeof(*order));
     uint32_t *scratch = calloc(s->item_count / 2 + 1, sizeof(*scratch));
     const struct copy_context context = {s, copies};
-    size_t count = 0;
+    size_t count = 0, sources = 0;
     int rc = 0;
 
     sorted = calloc(s->item_count + 1, sizeof(*sorted));
@@ -487,6 +301,10 @@ static int find_copies(struct settling *s, struct error *err)
             middle++;
         list_copies(s, from, middle, to, copies, &count);
     }
+    for (size_t i = 0; i < count; i++)
+        sources += copies[i].count;
+    if (sources == 0)
+        goto out;
     for (size_t i = 0; i < count; i++)
         order[i] = (uint32_t)i;
     order_sort(order, count, scratch, compare_copies, &context);
@@ -542,18 +360,15 @@ int settle_by_content(const struct scan_plan *plan, const struct scan_env *env, 
                       struct scan_result *result, struct settlement **ret_settlement, struct error *err)
 {
     struct settling s = {.plan = plan, .env = env, .pairing = pairing, .result = result, .last = plan->model_count - 1};
-    bool has_open = false;
     int rc = 0;
 
     s.settlement = calloc(1, sizeof(*s.settlement));
     if (!s.settlement)
         return no_memory(err);
     if (plan->model_count > 1)
-        rc = list_items(&s, &has_open, err);
-    if (rc == 0 && has_open) {
-        rc = sort_items(&s, err);
-        if (rc == 0)
-            rc = match_all(&s, err);
+        rc = settling_list(&s, err);
+    if (rc == 0 && s.item_count > 0) {
+        rc = match_all(&s, err);
         if (rc == 0)
             rc = find_copies(&s, err);
         if (rc == 0 && s.settlement->moved)
@@ -563,6 +378,7 @@ int settle_by_content(const struct scan_plan *plan, const struct scan_env *env, 
     window_done(&s.windows[1]);
     free(s.moved[0]);
     free(s.moved[1]);
+    free(s.sought);
     free(s.items);
     free(s.order);
     if (rc) {

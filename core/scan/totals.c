@@ -14,15 +14,42 @@ bool shift_is_full(const struct shift *shift)
     return shift->terms == SHIFT_TERMS;
 }
 
+static void shift_one(struct shift *shift, double term)
+{
+    shift->lane[shift->terms++ % SHIFT_LANES] += term;
+    shift->min = term < shift->min ? term : shift->min;
+    shift->max = term > shift->max ? term : shift->max;
+}
+
+/* All lanes at a time where they begin at the first, which a compiler makes vectors of. */
 void shift_feed(struct shift *shift, const double *terms, size_t count)
 {
-    for (size_t i = 0; i < count && shift->terms < SHIFT_TERMS; i++, shift->terms++) {
-        shift->lane[shift->terms % 8] += terms[i];
-        if (terms[i] < shift->min)
-            shift->min = terms[i];
-        if (terms[i] > shift->max)
-            shift->max = terms[i];
+    double min[SHIFT_LANES], max[SHIFT_LANES];
+    size_t i = 0;
+
+    if (count > SHIFT_TERMS - shift->terms)
+        count = SHIFT_TERMS - shift->terms;
+    for (; i < count && shift->terms % SHIFT_LANES; i++)
+        shift_one(shift, terms[i]);
+    for (int lane = 0; lane < SHIFT_LANES; lane++) {
+        min[lane] = shift->min;
+        max[lane] = shift->max;
     }
+    for (; i + SHIFT_LANES <= count; i += SHIFT_LANES) {
+        for (int lane = 0; lane < SHIFT_LANES; lane++)
+            shift->lane[lane] += terms[i + (size_t)lane];
+        for (int lane = 0; lane < SHIFT_LANES; lane++)
+            min[lane] = terms[i + (size_t)lane] < min[lane] ? terms[i + (size_t)lane] : min[lane];
+        for (int lane = 0; lane < SHIFT_LANES; lane++)
+            max[lane] = terms[i + (size_t)lane] > max[lane] ? terms[i + (size_t)lane] : max[lane];
+        shift->terms += SHIFT_LANES;
+    }
+    for (int lane = 0; lane < SHIFT_LANES; lane++) {
+        shift->min = min[lane] < shift->min ? min[lane] : shift->min;
+        shift->max = max[lane] > shift->max ? max[lane] : shift->max;
+    }
+    for (; i < count; i++)
+        shift_one(shift, terms[i]);
 }
 
 double shift_value(const struct shift *shift)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW_BYTES = 8 << 20, READ_BYTES = 1 << 16, AHEAD_BYTES = 24 << 20 };
+enum { WINDOW_BYTES = 4 << 20, READ_BYTES = 1 << 16, AHEAD_BYTES = 24 << 20 };
 
 /* Lets go of the stretch that was left longest ago, and notes this one in its place. */
 static void window_note_behind(struct window *window, struct source *source, uint64_t offset, uint64_t bytes)

@@ -1,5 +1,6 @@
 /* How numbers look: expectations are Python's repr of the same doubles, which is the shortest that reads back. */
 #include <check.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -71,6 +72,23 @@ START_TEST(random_values_read_back_and_are_no_longer_than_seventeen_digits)
 }
 END_TEST
 
+START_TEST(whole_numbers_look_as_printf_has_them)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < 200; i++) {
+        char text[DECIMAL_BYTES], expected[DECIMAL_BYTES];
+
+        ck_assert_int_lt(snprintf(expected, sizeof(expected), "%" PRIu64, value), DECIMAL_BYTES);
+        ck_assert_uint_eq(decimal_write_u64(value, text), strlen(expected));
+        ck_assert_str_eq(text, expected);
+        value = i % 3 == 0   ? UINT64_MAX >> (i / 3)
+                : i % 3 == 1 ? value + 1
+                             : UINT64_C(10000000000000000000) / (value | 1);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("decimal");
@@ -80,6 +98,7 @@ int main(void)
 
     tcase_set_timeout(tcase, 60); /* sanitizers are slow */
     tcase_add_loop_test(tcase, known_values_look_as_expected, 0, sizeof(cases) / sizeof(cases[0]));
+    tcase_add_test(tcase, whole_numbers_look_as_printf_has_them);
     tcase_add_test(tcase, random_values_read_back_and_are_no_longer_than_seventeen_digits);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

@@ -37,8 +37,8 @@ int format_open(const struct opener *opener, struct source *source, struct model
 /* Opens the model that one file is, from any source (model_open is for places). Takes source on success. */
 int model_open_source(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err);
 
-extern const struct format safetensors_format, gguf_format, torch_zip_format, torch_legacy_format, npy_format,
-    npz_format, onnx_format, flax_format, tensorflow_format;
+extern const struct format safetensors_format, gguf_format, torch_zip_format, torch_legacy_format, torch_tar_format,
+    npy_format, npz_format, onnx_format, flax_format, tensorflow_format;
 
 /* The registry, in the order they are asked. */
 extern const struct format *const formats[];

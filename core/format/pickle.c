@@ -378,10 +378,21 @@ static bool build(struct machine *m)
     return true;
 }
 
+/* What old containers wrote a class with its source text for: ('module', class, file, source), or without the first. */
+static struct node *class_of(const struct node *id)
+{
+    const uint32_t at = id->kind == NODE_TUPLE && id->count == 4 && node_is_text(id->items[0], "module") ? 1 : 0;
+
+    return id->kind == NODE_TUPLE && id->count == at + 3 && id->items[at]->kind == NODE_GLOBAL ? id->items[at] : NULL;
+}
+
 static bool persistent(struct machine *m, struct node *id)
 {
-    struct node *node = id ? machine_new_node(m, NODE_PERSISTENT) : NULL;
+    struct node *class = id ? class_of(id) : NULL;
+    struct node *node = id && !class ? machine_new_node(m, NODE_PERSISTENT) : NULL;
 
+    if (class)
+        return machine_push(m, class);
     if (node)
         node->args = id;
     return machine_push_new(m, node) && append(m, &m->persistents, &node, 1);

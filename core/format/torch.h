@@ -22,6 +22,7 @@ struct torch {
     char path[4096]; /* of the node at hand */
     size_t path_bytes, depth;
     uint64_t steps;
+    size_t optimizers;        /* whose numbers were named */
     size_t left_out, objects; /* values that were not read, objects of classes that are not known */
     struct name class;        /* of the first such object */
 };
@@ -52,14 +53,36 @@ int torch_walk(struct torch *torch, struct node *root);
 /* The tensor that a call rebuilds, named name. *ret_is_tensor is false for every other call. */
 int torch_tensor(struct torch *torch, const struct node *call, struct name name, bool *ret_is_tensor);
 
-/* Of a call that rebuilds a tensor: its sizes (a tuple or list) and whether its elements are floats. */
-bool torch_tensor_shape(const struct node *call, const struct node **ret_size, bool *ret_is_float);
+/* What can be told of a call that rebuilds a tensor, before it does. false: it is none. */
+struct torch_outline {
+    const struct node *size; /* a tuple or list */
+    struct name storage;     /* its key */
+    uint64_t first;          /* element of the storage */
+    bool is_float;
+};
+bool torch_tensor_outline(const struct node *call, struct torch_outline *ret);
+
+/* The call that a pickle would rebuild a tensor by. NULL: out of memory. */
+struct torch_parts {
+    struct name storage; /* its key */
+    uint64_t storage_bytes;
+    const char *type;             /* "torch.float32" */
+    const uint64_t *dims, *steps; /* [rank] */
+    uint64_t rank, first;         /* first: element of the storage */
+};
+struct node *torch_rebuild_node(struct torch *torch, const struct torch_parts *parts);
+
+/* Of the archive in torch->storages: its data.pkl, and what that names. ERROR_UNSUPPORTED where it has none. */
+int torch_read_pickle(struct torch *torch);
+
+/* The same of torch.export's archives. */
+int torch_pt2_read(struct torch *torch, bool *ret_is_pt2);
 
 /* Hands the model over: its arena, its source. Prefixes the error with the file's name where rc is one. */
 int torch_finish(struct torch *torch, int rc, struct model **ret_model);
 
-/* The names of the parameters that the optimizer (a dict with "state" and "param_groups") knows by number, of the
- * arena, numbers being places. *ret_count is 0 where they cannot be told for certain. */
+/* The names of the parameters that the optimizer (a dict with "state" and "param_groups") knows by number, numbers
+ * being places; .text NULL where a name cannot be told for certain. */
 int torch_optimizer_names(struct torch *torch, const struct node *root, const struct node *optimizer,
                           struct name **ret_names, size_t *ret_count);
 

@@ -1,17 +1,26 @@
 /* Which parameter is which number of an optimizer. PyTorch's optimizers know parameters by their place in
  * model.parameters(); names are in the model's own dict, in the same order, between buffers, which have no number. What
- * a parameter's state looks like tells them apart: its shape is the parameter's. */
+ * a parameter's state looks like tells them apart: its shape is the parameter's. The numbers of a group lie along the
+ * dict somehow; where the first way to lay them and the last give a number the same tensor, every way does, and it has
+ * that name. Others keep their number. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/format/torch.h"
+#include "core/model/name_index.h"
 
-enum { NUMBERS_MAX = 1 << 20 };
+enum { NUMBERS_MAX = 1 << 20, ALIASES_TRIED = 64, GROUPS_MAX = 4096, OPTIMIZERS_MAX = 16 };
 
 /* A float tensor of the model's dict. */
 struct candidate {
     struct name name;
-    const struct node *size;
+    struct torch_outline outline;
+};
+
+/* What a parameter's state tells of its shape: the size of what is as large as itself, or, factored, of what has its
+ * rows and what has its columns. */
+struct size {
+    const struct node *whole, *rows, *columns;
 };
 
 static int no_memory(struct torch *torch)
@@ -19,13 +28,23 @@ static int no_memory(struct torch *torch)
     return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for an optimizer's state");
 }
 
-static bool is_same_size(const struct node *a, const struct node *b)
+static bool is_dimension(const struct node *size, uint32_t d, const struct node *of)
 {
-    if (a->count != b->count)
+    return of->count == size->count && size->items[d]->kind == NODE_INT && of->items[d]->kind == NODE_INT &&
+           size->items[d]->integer == of->items[d]->integer;
+}
+
+static bool fits(const struct size *size, const struct node *candidate)
+{
+    if (!size->whole && !size->rows)
+        return true;
+    if ((size->whole ? size->whole : size->rows)->count != candidate->count)
         return false;
-    for (uint32_t i = 0; i < a->count; i++)
-        if (a->items[i]->kind != NODE_INT || b->items[i]->kind != NODE_INT ||
-            a->items[i]->integer != b->items[i]->integer)
+    for (uint32_t d = 0; d < candidate->count; d++)
+        if (!is_dimension(candidate, d,
+                          size->whole                 ? size->whole
+                          : d + 1 == candidate->count ? size->columns
+                                                      : size->rows))
             return false;
     return true;
 }
@@ -44,11 +63,10 @@ static bool is_buffer(struct name name)
 
 static bool holds_tensors(const struct node *dict)
 {
-    const struct node *size;
-    bool is_float;
+    struct torch_outline outline;
 
     for (uint32_t i = 0; dict && dict->kind == NODE_DICT && i + 1 < dict->count; i += 2)
-        if (dict->items[i]->kind == NODE_TEXT && torch_tensor_shape(dict->items[i + 1], &size, &is_float))
+        if (dict->items[i]->kind == NODE_TEXT && torch_tensor_outline(dict->items[i + 1], &outline))
             return true;
     return false;
 }
@@ -68,20 +86,29 @@ static const struct node *find_weights(const struct node *root)
     return holds_tensors(root) ? root : NULL;
 }
 
-/* The shape of what a parameter's state holds of its own size. */
-static const struct node *state_size(const struct node *state)
+static const struct node *size_of(const struct node *state, const char *key)
 {
-    static const char *const members[] = {"exp_avg", "momentum_buffer", "square_avg", "exp_avg_sq", "sum", "acc_delta"};
-    const struct node *size;
-    bool is_float;
+    const struct node *member = node_member(state, key);
+    struct torch_outline outline;
 
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        const struct node *member = node_member(state, members[i]);
+    return member && torch_tensor_outline(member, &outline) ? outline.size : NULL;
+}
 
-        if (member && torch_tensor_shape(member, &size, &is_float))
-            return size;
+static struct size state_size(const struct node *state)
+{
+    static const char *const members[] = {"exp_avg",   "momentum_buffer", "square_avg", "exp_avg_sq", "sum",
+                                          "acc_delta", "variance",        "prev",       "ax"};
+    struct size size = {0};
+
+    for (size_t i = 0; !size.whole && i < sizeof(members) / sizeof(members[0]); i++)
+        size.whole = size_of(state, members[i]);
+    if (!size.whole) { /* Adafactor's */
+        size.rows = size_of(state, "row_var");
+        size.columns = size.rows ? size_of(state, "col_var") : NULL;
+        if (!size.columns || size.columns->count != size.rows->count)
+            size.rows = NULL;
     }
-    return NULL;
+    return size;
 }
 
 /* One past the highest number that a group lists; 0 where some are no numbers. */
@@ -120,43 +147,95 @@ static bool take_listed(const struct node *groups, struct name *names, size_t co
     return taken == count;
 }
 
+/* A tensor that is there under two names is one parameter, under the first. */
+static bool is_known(const struct candidate *candidates, size_t count, const struct torch_outline *outline)
+{
+    for (size_t i = count > ALIASES_TRIED ? count - ALIASES_TRIED : 0; i < count; i++)
+        if (candidates[i].outline.first == outline->first &&
+            name_equal(candidates[i].outline.storage, outline->storage))
+            return true;
+    return false;
+}
+
 static size_t list_candidates(const struct node *weights, struct candidate *candidates)
 {
     size_t count = 0;
 
-    for (uint32_t i = 0; i + 1 < weights->count; i += 2) {
+    for (uint32_t i = 0; weights && i + 1 < weights->count; i += 2) {
         const struct node *key = weights->items[i];
-        const struct node *size;
-        bool is_float;
+        struct torch_outline outline;
 
-        if (key->kind == NODE_TEXT && torch_tensor_shape(weights->items[i + 1], &size, &is_float) && is_float &&
-            !is_buffer(key->text))
-            candidates[count++] = (struct candidate){key->text, size};
+        if (key->kind == NODE_TEXT && torch_tensor_outline(weights->items[i + 1], &outline) && outline.is_float &&
+            !is_buffer(key->text) && !is_known(candidates, count, &outline))
+            candidates[count++] = (struct candidate){key->text, outline};
     }
     return count;
 }
 
-/* In order, each number to the next tensor of its shape. Numbers without a state have none, and can only be told when
- * there are as many tensors as numbers. */
-static bool match(const struct candidate *candidates, size_t candidate_count, const struct node *const *sizes,
-                  struct name *names, size_t count)
+/* Lays the group's numbers along the candidates, in order, as early as can be; from the end, as late. places[i] is that
+ * of the list's i-th number. */
+static bool lay(const struct node *list, const struct size *sizes, const struct candidate *candidates, size_t count,
+                bool is_from_end, uint32_t *places)
 {
-    const bool is_whole = candidate_count == count;
     size_t at = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        if (!sizes[i] && !is_whole)
-            return false;
-        while (at < candidate_count && sizes[i] && !is_same_size(sizes[i], candidates[at].size)) {
-            if (is_whole)
-                return false;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const uint32_t item = is_from_end ? list->count - 1 - i : i;
+        const struct size *size = &sizes[list->items[item]->integer];
+
+        while (at < count && !fits(size, candidates[is_from_end ? count - 1 - at : at].outline.size))
             at++;
-        }
-        if (at == candidate_count)
+        if (at == count)
             return false;
-        names[i] = candidates[at++].name;
+        places[item] = (uint32_t)(is_from_end ? count - 1 - at : at);
+        at++;
     }
     return true;
+}
+
+static int match_group(struct torch *torch, const struct node *list, const struct size *sizes,
+                       const struct candidate *candidates, size_t count, struct name *names)
+{
+    uint32_t *early = arena_take_array(&torch->nodes, 2 * (size_t)list->count + 1, sizeof(*early));
+    uint32_t *late;
+
+    if (!early)
+        return no_memory(torch);
+    late = early + list->count;
+    if (!lay(list, sizes, candidates, count, false, early) || !lay(list, sizes, candidates, count, true, late))
+        return 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const int64_t number = list->items[i]->integer;
+
+        if (early[i] == late[i] && (sizes[number].whole || sizes[number].rows))
+            names[number] = candidates[early[i]].name;
+    }
+    return 0;
+}
+
+/* Two numbers of one name are none. */
+static int drop_doubles(struct torch *torch, struct name *names, size_t count)
+{
+    struct name *taken = arena_take_array(&torch->nodes, count + 1, sizeof(*taken));
+    const struct name_records records = {taken, sizeof(*taken)};
+    struct name_index *index = name_index_new(count + 1);
+    size_t kept = 0, *number = arena_take_array(&torch->nodes, count + 1, sizeof(*number));
+    int rc = taken && index && number ? 0 : no_memory(torch);
+
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        uint32_t at;
+
+        if (!names[i].text)
+            continue;
+        taken[kept] = names[i];
+        number[kept] = i;
+        at = name_index_add(index, records, (uint32_t)kept);
+        if (at != kept)
+            names[number[at]] = names[i] = (struct name){0};
+        kept++;
+    }
+    name_index_free(index);
+    return rc;
 }
 
 int torch_optimizer_names(struct torch *torch, const struct node *root, const struct node *optimizer,
@@ -166,14 +245,17 @@ int torch_optimizer_names(struct torch *torch, const struct node *root, const st
     const struct node *weights = find_weights(root);
     const size_t count = count_numbers(groups);
     struct name *names = arena_take_array(&torch->nodes, count + 1, sizeof(*names));
-    const struct node **sizes = arena_take_array(&torch->nodes, count + 1, sizeof(struct node *));
+    struct size *sizes = arena_take_array(&torch->nodes, count + 1, sizeof(*sizes));
     struct candidate *candidates =
         arena_take_array(&torch->nodes, weights ? weights->count / 2 + 1 : 1, sizeof(*candidates));
+    size_t candidate_count;
+    int rc = 0;
 
     *ret_count = 0;
     if (!names || !sizes || !candidates)
         return no_memory(torch);
-    if (count == 0 || !state || state->kind != NODE_DICT)
+    if (count == 0 || !state || state->kind != NODE_DICT || groups->count > GROUPS_MAX ||
+        torch->optimizers++ == OPTIMIZERS_MAX)
         return 0;
     for (uint32_t i = 0; i + 1 < state->count; i += 2) {
         const struct node *key = state->items[i];
@@ -183,10 +265,17 @@ int torch_optimizer_names(struct torch *torch, const struct node *root, const st
     }
     if (!take_listed(groups, names, count)) {
         memset(names, 0, count * sizeof(*names));
-        if (!weights || !match(candidates, list_candidates(weights, candidates), sizes, names, count))
-            return 0;
+        candidate_count = list_candidates(weights, candidates);
+        for (uint32_t g = 0; rc == 0 && g < groups->count; g++) {
+            const struct node *list = node_member(groups->items[g], "params");
+
+            if (list)
+                rc = match_group(torch, list, sizes, candidates, candidate_count, names);
+        }
+        if (rc == 0)
+            rc = drop_doubles(torch, names, count);
     }
     *ret_names = names;
     *ret_count = count;
-    return 0;
+    return rc;
 }

@@ -407,6 +407,22 @@ static int set_affine(struct rebuilt *r, const struct node *parameters)
     return r->tensor.storage ? 0 : no_memory(r->torch);
 }
 
+/* (dtype, size, stride, …): nothing but these. */
+static int set_meta(struct rebuilt *r, const struct node *args)
+{
+    int rc;
+
+    if (args->count < 3)
+        return wrong(r, "is rebuilt from too few values");
+    r->type = torch_dtype_of(args->items[0]);
+    if (!r->type)
+        return wrong(r, "is of an unknown dtype");
+    rc = read_shape(r, args->items[1], args->items[2]);
+    if (rc)
+        return rc;
+    return set_unknown(r, "a tensor on the meta device has no values");
+}
+
 /* Takes off what only wraps a rebuilt tensor: a parameter, a subclass. */
 static void unwrap(const struct node **callee, const struct node **args)
 {
@@ -438,7 +454,7 @@ static bool is_rebuilding(const struct node *callee)
            node_is_global(callee, "torch._utils._rebuild_qtensor");
 }
 
-bool torch_tensor_shape(const struct node *call, const struct node **ret_size, bool *ret_is_float)
+bool torch_tensor_outline(const struct node *call, struct torch_outline *ret)
 {
     const struct node *callee = call->callee, *args = call->args;
     struct torch_storage storage;
@@ -451,8 +467,12 @@ bool torch_tensor_shape(const struct node *call, const struct node **ret_size, b
         return false;
     type = node_is_global(callee, "torch._utils._rebuild_tensor_v3") && args->count > 6 ? torch_dtype_of(args->items[6])
                                                                                         : storage.type;
-    *ret_size = args->items[2];
-    *ret_is_float = type && dtype_traits(type->dtype)->kind == DTYPE_KIND_FLOAT;
+    *ret = (struct torch_outline){.size = args->items[2],
+                                  .storage = storage.key,
+                                  .first = storage.view_first,
+                                  .is_float = type && dtype_traits(type->dtype)->kind == DTYPE_KIND_FLOAT};
+    if (args->items[1]->kind == NODE_INT)
+        ret->first += (uint64_t)args->items[1]->integer;
     return true;
 }
 
@@ -470,6 +490,8 @@ int torch_tensor(struct torch *torch, const struct node *call, struct name name,
         rc = rebuild(&r, args, NULL);
     } else if (node_is_global(callee, "torch._utils._rebuild_tensor_v3")) {
         rc = args->count < 7 ? wrong(&r, "is rebuilt from too few values") : rebuild(&r, args, args->items[6]);
+    } else if (node_is_global(callee, "torch._utils._rebuild_meta_tensor_no_storage")) {
+        rc = set_meta(&r, args);
     } else if (node_is_global(callee, "torch._utils._rebuild_qtensor")) {
         rc = rebuild(&r, args, NULL);
         if (rc == 0 && r.type->dtype != DTYPE_UNKNOWN)

@@ -179,7 +179,7 @@ static int walk_state(struct torch *torch, const struct node *optimizer, struct 
         char number[SCALAR_BYTES];
         struct name component;
 
-        if (key->kind == NODE_INT && key->integer >= 0 && (uint64_t)key->integer < count)
+        if (key->kind == NODE_INT && key->integer >= 0 && (uint64_t)key->integer < count && names[key->integer].text)
             component = names[key->integer];
         else if (!component_of(key, number, &component))
             continue;
@@ -304,7 +304,6 @@ static bool numpy_scalar(const struct node *call, struct node *ret)
 static bool makes_tensor(const struct node *callee)
 {
     static const char *const makers[] = {
-        "torch._utils._rebuild_meta_tensor_no_storage",
         "torch._utils._rebuild_wrapper_subclass",
         "torch._utils._rebuild_device_tensor_from_numpy",
         "torch._utils._rebuild_device_tensor_from_cpu_tensor",

@@ -96,9 +96,9 @@ static const struct zip_member *find_beside(struct torch *torch, const struct zi
     return zip_find(&torch->storages, (struct name){name, prefix + (uint32_t)strlen(file)});
 }
 
-static int read_order(struct torch *torch, const struct zip_member *pickle)
+/* The member "byteorder" beside the pickle; of torch.export's archives, in the first folder. */
+static int read_order(struct torch *torch, const struct zip_member *order)
 {
-    const struct zip_member *order = find_beside(torch, pickle, "byteorder");
     uint8_t *text;
     int rc;
 
@@ -127,23 +127,20 @@ static int set_prefix(struct torch *torch, const struct zip_member *pickle)
     return 0;
 }
 
-static int read_archive(struct torch *torch)
+int torch_read_pickle(struct torch *torch)
 {
     const struct limits *limits = torch->opener->limits;
-    const struct zip_member *member;
+    const struct zip_member *member = find_pickle(&torch->storages);
     struct pickle pickle;
     uint8_t *bytes = NULL;
-    int rc = zip_open(torch->source, limits, &torch->storages, torch->err);
+    int rc;
 
-    if (rc)
-        return rc;
-    member = find_pickle(&torch->storages);
     if (!member)
         return error_set(torch->err, ERROR_UNSUPPORTED, "is a ZIP archive without data.pkl, so none of PyTorch's");
-    torch->nodes.limit = TREE_FACTOR * member->bytes + (1 << 20);
+    torch->nodes.limit = torch->nodes.bytes + TREE_FACTOR * member->bytes + (1 << 20);
     if (torch->nodes.limit > 8 * limits->header_bytes)
         torch->nodes.limit = 8 * limits->header_bytes;
-    rc = read_order(torch, member);
+    rc = read_order(torch, find_beside(torch, member, "byteorder"));
     if (rc == 0)
         rc = set_prefix(torch, member);
     if (rc == 0)
@@ -154,6 +151,26 @@ static int read_archive(struct torch *torch)
         rc = torch_walk(torch, pickle.root);
     free(bytes);
     return rc;
+}
+
+static int read_archive(struct torch *torch)
+{
+    const struct zip_member *order = NULL;
+    bool is_pt2;
+    int rc = zip_open(torch->source, torch->opener->limits, &torch->storages, torch->err);
+
+    if (rc)
+        return rc;
+    if (find_pickle(&torch->storages))
+        return torch_read_pickle(torch);
+    for (size_t i = 0; i < torch->storages.count && !order; i++)
+        if (ends_with(torch->storages.members[i].name, "/byteorder"))
+            order = &torch->storages.members[i];
+    torch->nodes.limit = 8 * torch->opener->limits->header_bytes;
+    rc = read_order(torch, order);
+    if (rc == 0)
+        rc = torch_pt2_read(torch, &is_pt2);
+    return rc || is_pt2 ? rc : torch_read_pickle(torch); /* which says what it misses */
 }
 
 static int torch_zip_open(const struct opener *opener, struct source *source, struct model **ret_model,
@@ -171,7 +188,8 @@ static int torch_zip_open(const struct opener *opener, struct source *source, st
 
 const struct format torch_zip_format = {
     .name = "torch",
-    .summary = "PyTorch's .pt, .pth, .bin and .ckpt since 1.6: state dicts, checkpoints, whole modules, TorchScript",
+    .summary = "PyTorch's .pt, .pth, .bin, .ckpt and .pt2 since 1.6: state dicts, checkpoints, whole modules, "
+               "TorchScript, torch.export",
     .probe = torch_zip_probe,
     .open = torch_zip_open,
 };

@@ -28,7 +28,7 @@ static enum scan_coverage coverage_of(const struct tensor *a, const struct tenso
     if (!tensor_is_decodable(a) || !tensor_is_decodable(b)) {
         if (!tensor_is_decodable(a) && !tensor_is_decodable(b) &&
             name_equal(tensor_dtype_name(a), tensor_dtype_name(b)) && shape_equal(&a->shape, &b->shape) &&
-            a->extent.bytes == b->extent.bytes)
+            a->extent.bytes == b->extent.bytes && (a->extent.bytes > 0 || a->shape.elements == 0))
             return COVERED_BYTES;
         return COVERED_OPAQUE;
     }

@@ -43,16 +43,25 @@ START_TEST(files_of_every_container_hold_what_torch_reads)
     static const struct {
         const char *file, *format, *from, *to;
         size_t tensors, checked;
+        bool is_rare;
     } rows[] = {
-        {"state.pt", "torch", "", "", 25, 25},
-        {"state-deflated.pt", "torch", "", "", 25, 25},
-        {"state-legacy.pt", "torch-legacy", "", "", 22, 22},
-        {"quantised.pt", "torch", "", "q.", 4, 4},
-        {"module.pt", "torch", "", "net.", 10, 10},
-        {"checkpoint.ckpt", "torch", "model.", "net.", 28, 10},
-        {"checkpoint.ckpt", "torch", "optimizer.state.", "adam.", 28, 12},
+        {"state.pt", "torch", "", "", 25, 25, false},
+        {"state-deflated.pt", "torch", "", "", 25, 25, false},
+        {"state-legacy.pt", "torch-legacy", "", "", 22, 22, false},
+        {"quantised.pt", "torch", "", "q.", 4, 4, false},
+        {"module.pt", "torch", "", "net.", 10, 10, false},
+        {"checkpoint.ckpt", "torch", "model.", "net.", 28, 10, false},
+        {"checkpoint.ckpt", "torch", "optimizer.state.", "adam.", 28, 12, false},
+        {"module-legacy.pt", "torch-legacy", "", "net.", 8, 8, true},
+        {"state-tar.pt", "torch-tar", "state.", "tar.", 6, 6, true},
+        {"exported.pt2", "torch", "", "before.", 9, 8, true},
+        {"exported.pt2", "torch", "", "constant.", 9, 1, true},
+        {"exported-old.pt2", "torch", "", "before.", 8, 8, true},
+        {"groups.ckpt", "torch", "plain.state.", "plain.", 38, 4, true},
+        {"groups.ckpt", "torch", "groups.state.", "groups.", 38, 4, true},
     };
-    struct model *twin = open_path(TWINS "torch.safetensors"), *model;
+    struct model *twin = open_path(rows[_i].is_rare ? TWINS "torch-rare.safetensors" : TWINS "torch.safetensors");
+    struct model *model;
     char path[512];
 
     snprintf(path, sizeof(path), TWINS "%s", rows[_i].file);
@@ -63,6 +72,33 @@ START_TEST(files_of_every_container_hold_what_torch_reads)
     ck_assert_uint_eq(check_renamed(model, twin, rows[_i].from, rows[_i].to), rows[_i].checked);
     model_close(model);
     model_close(twin);
+}
+END_TEST
+
+/* groups.ckpt has a buffer as large as the first weight: which of them the optimizer's number 0 is cannot be told. */
+START_TEST(a_number_that_two_names_fit_keeps_its_number)
+{
+    struct model *model = open_path(TWINS "groups.ckpt");
+
+    ck_assert_ptr_nonnull(model_find(model, name_of("plain.state.0.exp_avg")));
+    ck_assert_ptr_nonnull(model_find(model, name_of("groups.state.0.exp_avg")));
+    ck_assert_ptr_null(model_find(model, name_of("plain.state.position.exp_avg")));
+    ck_assert_ptr_null(model_find(model, name_of("plain.state.tied.weight.exp_avg")));
+    model_close(model);
+}
+END_TEST
+
+START_TEST(meta_tensors_are_listed_without_values)
+{
+    struct model *model = open_path(TWINS "meta.pt");
+    const struct tensor *tensor = model_find(model, name_of("meta"));
+
+    ck_assert_uint_eq(model->tensor_count, 2);
+    ck_assert_ptr_nonnull(tensor);
+    ck_assert_uint_eq(tensor->shape.elements, 12);
+    ck_assert(!tensor_is_decodable(tensor));
+    ck_assert_str_eq(tensor->storage->reason, "a tensor on the meta device has no values");
+    model_close(model);
 }
 END_TEST
 
@@ -349,9 +385,40 @@ START_TEST(a_file_that_was_tampered_with_is_refused)
 }
 END_TEST
 
+/* The first place of text in a file's bytes is overwritten; the file is opened from memory. */
+static const struct {
+    const char *file, *text, *with, *why;
+} damages[] = {
+    {"state-tar.pt", "storages", "storagez", "no known format recognises the content"},
+    {"state-tar.pt", "tensors", "tensorz", "tar: the header at offset"},
+    {"state-tar.pt", "FloatStorage", "FlootStorage", "is of an unknown type"},
+    {"exported.pt2", "\"as_int\": 3", "\"as_int\": 9", "reaches element 35 of a storage of 12"},
+    {"exported.pt2", "\"dtype\": 7", "\"dtype\": 0", "of dtype 0 with 2 sizes and 2 strides"},
+    {"exported.pt2", "weight_0\"", "weight_z\"", "its storage is not in the file"},
+    {"exported.pt2", "{\"config\"", "[\"config\"", "the config of its weights"},
+    {"exported-old.pt2", "data.pkl", "dato.pkl", "calls itself archive/dato.pkl"},
+};
+
+START_TEST(a_damaged_copy_is_refused_in_words)
+{
+    size_t count;
+    uint8_t *bytes = read_file(damages[_i].file, &count), *place;
+    struct model *model;
+    struct error err;
+
+    place = memmem(bytes, count, damages[_i].text, strlen(damages[_i].text));
+    ck_assert_ptr_nonnull(place);
+    memcpy(place, damages[_i].with, strlen(damages[_i].with));
+    ck_assert_int_lt(open_bytes(bytes, count, &model, &err), 0);
+    ck_assert_msg(strstr(err.text, damages[_i].why), "%s", err.text);
+    free(bytes);
+}
+END_TEST
+
 START_TEST(a_file_cut_anywhere_is_refused)
 {
-    static const char *const files[] = {"state.pt", "state-deflated.pt", "state-legacy.pt", "quantised.pt"};
+    static const char *const files[] = {"state.pt",     "state-deflated.pt", "state-legacy.pt", "quantised.pt",
+                                        "state-tar.pt", "exported.pt2",      "exported-old.pt2"};
     size_t count;
     uint8_t *bytes = read_file(files[_i], &count);
 
@@ -360,6 +427,8 @@ START_TEST(a_file_cut_anywhere_is_refused)
         struct error err;
         int rc = open_bytes(bytes, cut, &model, &err);
 
+        if (rc == 0 && strcmp(files[_i], "state-tar.pt") == 0 && cut > 2808)
+            continue; /* zeros fill the last block of a tar */
         ck_assert_msg(rc == ERROR_FORMAT || rc == ERROR_UNSUPPORTED, "%s of %zu bytes: %d %s", files[_i], cut, rc,
                       err.text);
     }
@@ -374,7 +443,10 @@ int main(void)
     SRunner *runner;
     int failed;
 
-    tcase_add_loop_test(tcase, files_of_every_container_hold_what_torch_reads, 0, 7);
+    tcase_add_loop_test(tcase, files_of_every_container_hold_what_torch_reads, 0, 14);
+    tcase_add_test(tcase, a_number_that_two_names_fit_keeps_its_number);
+    tcase_add_test(tcase, meta_tensors_are_listed_without_values);
+    tcase_add_loop_test(tcase, a_damaged_copy_is_refused_in_words, 0, COUNT(damages));
     tcase_add_test(tcase, ranges_of_deflated_members_are_read_in_any_order);
     tcase_add_loop_test(tcase, scalars_of_a_checkpoint_are_metadata, 0, 12);
     tcase_add_test(tcase, classes_that_are_not_known_are_told_of);
@@ -382,7 +454,7 @@ int main(void)
     tcase_add_test(tcase, a_pickle_that_grows_without_end_meets_the_limit);
     tcase_add_test(tcase, values_that_lead_to_one_another_are_walked_a_limited_number_of_times);
     tcase_add_loop_test(tcase, a_file_that_was_tampered_with_is_refused, 0, COUNT(lies));
-    tcase_add_loop_test(tcase, a_file_cut_anywhere_is_refused, 0, 4);
+    tcase_add_loop_test(tcase, a_file_cut_anywhere_is_refused, 0, 7);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -39,6 +39,23 @@ static inline float half_at(const uint8_t *bytes)
     return half_value(le16(bytes));
 }
 
+/* Words of a block that a machine of the other byte order writes the other way round. */
+struct words {
+    uint16_t bytes, at, count; /* of a word, of the first in the block, how many */
+};
+
+static inline void turn_words(uint8_t *block, const struct words *words)
+{
+    for (uint8_t *word = block + words->at; word < block + words->at + words->bytes * words->count;
+         word += words->bytes)
+        for (unsigned i = 0; i < words->bytes / 2u; i++) {
+            const uint8_t byte = word[i];
+
+            word[i] = word[words->bytes - 1u - i];
+            word[words->bytes - 1u - i] = byte;
+        }
+}
+
 /* Defines `const struct decoder ggml_NAME`, whose function decodes one block after the other by block_NAME(block, y).
  */
 #define GGML_DECODER(id, elements, bytes)                                                                              \
@@ -52,5 +69,20 @@ static inline float half_at(const uint8_t *bytes)
     }                                                                                                                  \
     const struct decoder ggml_##id = {                                                                                 \
         .name = #id, .is_encoding = true, .granule = (elements), .granule_bytes = (bytes), .decode = decode_##id}
+
+/* And `ggml_NAME_swapped`, for files of the other byte order, whose words are listed behind. */
+#define GGML_DECODERS(id, elements, bytes, ...)                                                                        \
+    static void block_##id##_swapped(const uint8_t *b, float *y)                                                       \
+    {                                                                                                                  \
+        static const struct words words[] = {__VA_ARGS__};                                                             \
+        uint8_t turned[bytes];                                                                                         \
+                                                                                                                       \
+        memcpy(turned, b, (bytes));                                                                                    \
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)                                                  \
+            turn_words(turned, &words[i]);                                                                             \
+        block_##id(turned, y);                                                                                         \
+    }                                                                                                                  \
+    GGML_DECODER(id, elements, bytes);                                                                                 \
+    GGML_DECODER(id##_swapped, elements, bytes)
 
 #endif

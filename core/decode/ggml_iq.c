@@ -113,9 +113,9 @@ static void block_iq1_m(const uint8_t *b, float *y)
 }
 
 GGML_DECODER(iq2_xxs, 256, 66);
-GGML_DECODER(iq2_xs, 256, 74);
-GGML_DECODER(iq2_s, 256, 82);
-GGML_DECODER(iq3_xxs, 256, 98);
-GGML_DECODER(iq3_s, 256, 110);
-GGML_DECODER(iq1_s, 256, 50);
-GGML_DECODER(iq1_m, 256, 56);
+GGML_DECODERS(iq2_xs, 256, 74, {2, 0, 33});
+GGML_DECODERS(iq2_s, 256, 82, {2, 0, 1});
+GGML_DECODERS(iq3_xxs, 256, 98, {2, 0, 1}, {4, 66, 8});
+GGML_DECODERS(iq3_s, 256, 110, {2, 0, 1});
+GGML_DECODERS(iq1_s, 256, 50, {2, 0, 1}, {2, 34, 8});
+GGML_DECODERS(iq1_m, 256, 56, {2, 48, 4});

@@ -149,38 +149,15 @@ static void block_iq4_xs(const uint8_t *b, float *y)
     }
 }
 
-/* Blocks of big-endian files: the scale, a 16-bit word at `at`, is turned round. */
-static void block_q4_0_swapped(const uint8_t *b, float *y)
-{
-    uint8_t turned[18];
-
-    memcpy(turned, b, sizeof(turned));
-    turned[0] = b[1];
-    turned[1] = b[0];
-    block_q4_0(turned, y);
-}
-
-static void block_q8_0_swapped(const uint8_t *b, float *y)
-{
-    uint8_t turned[34];
-
-    memcpy(turned, b, sizeof(turned));
-    turned[0] = b[1];
-    turned[1] = b[0];
-    block_q8_0(turned, y);
-}
-
-GGML_DECODER(q4_0, 32, 18);
-GGML_DECODER(q4_1, 32, 20);
-GGML_DECODER(q5_0, 32, 22);
-GGML_DECODER(q5_1, 32, 24);
-GGML_DECODER(q8_0, 32, 34);
-GGML_DECODER(q8_1, 32, 36);
-GGML_DECODER(q1_0, 128, 18);
-GGML_DECODER(q2_0, 64, 18);
+GGML_DECODERS(q4_0, 32, 18, {2, 0, 1});
+GGML_DECODERS(q4_1, 32, 20, {2, 0, 2});
+GGML_DECODERS(q5_0, 32, 22, {2, 0, 1}, {4, 2, 1});
+GGML_DECODERS(q5_1, 32, 24, {2, 0, 2}, {4, 4, 1});
+GGML_DECODERS(q8_0, 32, 34, {2, 0, 1});
+GGML_DECODERS(q8_1, 32, 36, {2, 0, 2});
+GGML_DECODERS(q1_0, 128, 18, {2, 0, 1});
+GGML_DECODERS(q2_0, 64, 18, {2, 0, 1});
 GGML_DECODER(mxfp4, 32, 17);
 GGML_DECODER(nvfp4, 64, 36);
-GGML_DECODER(iq4_nl, 32, 18);
-GGML_DECODER(iq4_xs, 256, 136);
-GGML_DECODER(q4_0_swapped, 32, 18);
-GGML_DECODER(q8_0_swapped, 32, 34);
+GGML_DECODERS(iq4_nl, 32, 18, {2, 0, 1});
+GGML_DECODERS(iq4_xs, 256, 136, {2, 0, 2});

@@ -46,8 +46,11 @@ static void scale_and_min(const uint8_t *s, int j, uint8_t *ret_scale, uint8_t *
     }
 }
 
-static void super_q4(float d, float dmin, const uint8_t *scales, const uint8_t *qs, float *y)
+static void block_q4_k(const uint8_t *b, float *y)
 {
+    const float d = half_at(b), dmin = half_at(b + 2);
+    const uint8_t *scales = b + 4, *qs = b + 16;
+
     for (int g = 0; g < 8; g += 2) {
         uint8_t scale[2], min[2];
         float d1, d2, m1, m2;
@@ -65,11 +68,6 @@ static void super_q4(float d, float dmin, const uint8_t *scales, const uint8_t *
         qs += 32;
         y += 64;
     }
-}
-
-static void block_q4_k(const uint8_t *b, float *y)
-{
-    super_q4(half_at(b), half_at(b + 2), b + 4, b + 16, y);
 }
 
 static void block_q5_k(const uint8_t *b, float *y)
@@ -91,8 +89,9 @@ static void block_q5_k(const uint8_t *b, float *y)
     }
 }
 
-static void super_q6(float d, const uint8_t *b, float *y)
+static void block_q6_k(const uint8_t *b, float *y)
 {
+    const float d = half_at(b + 208);
     const uint8_t *low = b, *high = b + 128, *scales = b + 192;
 
     for (int k = 0; k < 16; k++) {
@@ -103,11 +102,6 @@ static void super_q6(float d, const uint8_t *b, float *y)
         for (int l = 0; l < 16; l++)
             *y++ = dl * (float)(((lo[l] >> (4 * (j >> 1)) & 15) | (hi[l] >> (2 * j) & 3) << 4) - 32);
     }
-}
-
-static void block_q6_k(const uint8_t *b, float *y)
-{
-    super_q6(half_at(b + 208), b, y);
 }
 
 static void block_q8_k(const uint8_t *b, float *y)
@@ -152,28 +146,11 @@ static void block_tq1_0(const uint8_t *b, float *y)
             *y++ = trit(b[m], n) * d;
 }
 
-static float half_at_swapped(const uint8_t *bytes)
-{
-    return half_value((uint16_t)(bytes[0] << 8 | bytes[1]));
-}
-
-static void block_q4_k_swapped(const uint8_t *b, float *y)
-{
-    super_q4(half_at_swapped(b), half_at_swapped(b + 2), b + 4, b + 16, y);
-}
-
-static void block_q6_k_swapped(const uint8_t *b, float *y)
-{
-    super_q6(half_at_swapped(b + 208), b, y);
-}
-
-GGML_DECODER(q2_k, 256, 84);
-GGML_DECODER(q3_k, 256, 110);
-GGML_DECODER(q4_k, 256, 144);
-GGML_DECODER(q5_k, 256, 176);
-GGML_DECODER(q6_k, 256, 210);
-GGML_DECODER(q8_k, 256, 292);
-GGML_DECODER(tq1_0, 256, 54);
-GGML_DECODER(tq2_0, 256, 66);
-GGML_DECODER(q4_k_swapped, 256, 144);
-GGML_DECODER(q6_k_swapped, 256, 210);
+GGML_DECODERS(q2_k, 256, 84, {2, 80, 2});
+GGML_DECODERS(q3_k, 256, 110, {2, 108, 1});
+GGML_DECODERS(q4_k, 256, 144, {2, 0, 2});
+GGML_DECODERS(q5_k, 256, 176, {2, 0, 2});
+GGML_DECODERS(q6_k, 256, 210, {2, 208, 1});
+GGML_DECODERS(q8_k, 256, 292, {4, 0, 1}, {2, 260, 16});
+GGML_DECODERS(tq1_0, 256, 54, {2, 52, 1});
+GGML_DECODERS(tq2_0, 256, 66, {2, 64, 1});

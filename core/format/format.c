@@ -99,6 +99,13 @@ int format_open(const struct opener *opener, struct source *source, struct model
     return refuse(source, &head, err);
 }
 
+int format_finish(struct model *model, struct error *err)
+{
+    int rc = model_finish(model, err);
+
+    return rc == 0 && model->format && model->format->settle ? model->format->settle(model, err) : rc;
+}
+
 /* source stays the caller's: the model has not been handed over. */
 static void drop_model(struct model *model, const struct source *source)
 {
@@ -116,7 +123,7 @@ int model_open_source(const struct opener *opener, struct source *source, struct
 
     if (rc)
         return rc;
-    rc = model_finish(model, err);
+    rc = format_finish(model, err);
     if (rc) {
         error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
         drop_model(model, source);

@@ -28,7 +28,13 @@ struct format {
     bool (*probe)(const struct head *head);
     /* Takes source on success. Tensors may be left in any order: model_finish comes after. */
     int (*open)(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err);
+    /* Optional. Once all files of the model are in and its names are known: what tensors have to do with one another.
+     */
+    int (*settle)(struct model *model, struct error *err);
 };
+
+/* model_finish, and what the model's format settles. */
+int format_finish(struct model *model, struct error *err);
 
 /* Opens one file by the first format that recognises it, without model_finish. Takes source on success.
  * ERROR_UNSUPPORTED, with what was found instead, when none does. */

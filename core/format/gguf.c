@@ -10,6 +10,7 @@
 #include "core/decode/ggml.h"
 #include "core/format/format.h"
 #include "core/format/gguf_metadata.h"
+#include "core/format/gguf_scales.h"
 
 enum {
     VERSION_MAX = 3,
@@ -30,9 +31,13 @@ struct gguf {
     struct storage *swapped[DTYPE_COUNT]; /* plain elements of the other byte order; made as needed */
 };
 
+/* What the converter of gguf-py writes in front of big-endian files; ggml itself writes "GGUF" there too. */
+static const char big_endian_magic[] = "FUGG";
+
 static bool gguf_probe(const struct head *head)
 {
-    return head->first_bytes >= 4 && memcmp(head->first, "GGUF", 4) == 0;
+    return head->first_bytes >= 4 &&
+           (memcmp(head->first, "GGUF", 4) == 0 || memcmp(head->first, big_endian_magic, 4) == 0);
 }
 
 static bool no_memory(struct gguf *g)
@@ -43,14 +48,19 @@ static bool no_memory(struct gguf *g)
 static bool read_counts(struct gguf *g)
 {
     struct byte_reader *bytes = &g->reader.bytes;
+    uint8_t first[4];
     uint64_t version;
 
-    if (!byte_reader_skip(bytes, 4, "the magic") || !byte_reader_number(bytes, 4, &version, "the version"))
+    if (!byte_reader_bytes(bytes, first, sizeof(first), "the magic") ||
+        !byte_reader_number(bytes, 4, &version, "the version"))
         return false;
     if ((version & 0xffff) == 0) { /* the other byte order, as ggml tells it */
         bytes->is_swapped = g->is_swapped = true;
         version = __builtin_bswap32((uint32_t)version);
     }
+    if (memcmp(first, big_endian_magic, sizeof(first)) == 0 && !g->is_swapped)
+        return byte_reader_fault(bytes, ERROR_FORMAT,
+                                 "begins as a big-endian file does, and its version is of the other byte order");
     if (version == 0 || version > VERSION_MAX)
         return byte_reader_fault(bytes, ERROR_UNSUPPORTED, "is GGUF of version %" PRIu64 ", known are 1 to %d", version,
                                  VERSION_MAX);
@@ -377,4 +387,5 @@ const struct format gguf_format = {
     .summary = "GGUF 1 to 3 of llama.cpp, either byte order, single or split",
     .probe = gguf_probe,
     .open = gguf_open,
+    .settle = gguf_settle,
 };

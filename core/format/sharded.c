@@ -198,7 +198,7 @@ static int open_shards(const struct folder *folder, const struct name *files, si
     if (rc == 0)
         rc = merge_metadata(model, err);
     if (rc == 0) {
-        rc = model_finish(model, err);
+        rc = format_finish(model, err);
         if (rc)
             error_prefix(err, rc, "%s: ", name_printable(name_of(model->uri), uri));
     }

@@ -60,6 +60,21 @@ static void put_data(struct made *made, size_t bytes)
     put(made, zeros, bytes);
 }
 
+/* The same; made's own bytes are read, and stay. */
+static int open_made_kept(const struct made *made, struct model **ret_model, struct error *err)
+{
+    const struct opener opener = {.limits = &limits_default};
+    struct source *source;
+    int rc;
+
+    *err = (struct error){0};
+    ck_assert_int_eq(memory_open(made->bytes, made->count, "x.gguf", &source, NULL), 0);
+    rc = model_open_source(&opener, source, ret_model, err);
+    if (rc)
+        source_close(source);
+    return rc;
+}
+
 static int open_made(const struct made *made, struct model **ret_model, struct error *err)
 {
     const struct opener opener = {.limits = &limits_default};
@@ -440,6 +455,69 @@ START_TEST(a_file_cut_anywhere_is_refused)
 }
 END_TEST
 
+/* One NVFP4 block a row, all codes 2 (E2M1: 1), all scales 0x38 (UE4M3: 1); two rows, or a stack of two matrices. */
+START_TEST(nvfp4_is_multiplied_by_its_partner)
+{
+    static const struct {
+        uint32_t rank;
+        uint64_t scales;
+        const char *partner;
+        float first, second;
+    } rows[] = {{2, 1, "a.scale", 0.5f, 0.5f},
+                {3, 2, "a.scale", 0.5f, 3.0f},
+                {3, 3, "a.scale", 1.0f, 1.0f}, /* one for each of three matrices, where there are two */
+                {2, 1, "b.scale", 1.0f, 1.0f}};
+    static const float scales[3] = {0.5f, 3.0f, 7.0f};
+    const uint64_t dims[3] = {64, rows[_i].rank == 2 ? 2 : 1, 2};
+    struct made made;
+    struct model *model;
+    struct error err;
+    float values[128];
+    uint8_t block[36];
+
+    put_counts(&made, 3, 2, 0);
+    put_info(&made, "a.weight", rows[_i].rank, dims, 40, 0);
+    put_info(&made, rows[_i].partner, 1, &rows[_i].scales, 0, 96);
+    put_data(&made, 0);
+    memset(block, 0x38, 4);
+    memset(block + 4, 0x22, 32);
+    put(&made, block, sizeof(block));
+    put(&made, block, sizeof(block));
+    put_data(&made, 0);
+    put(&made, scales, rows[_i].scales * sizeof(float));
+    ck_assert_msg(open_made_kept(&made, &model, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(decoder_read(model, model_find(model, name_of("a.weight")), 0, 128, values, &err), 0);
+    for (int i = 0; i < 128; i++)
+        ck_assert_float_eq(values[i], i < 64 ? rows[_i].first : rows[_i].second);
+    model_close(model);
+}
+END_TEST
+
+START_TEST(the_magic_of_big_endian_files_is_known)
+{
+    size_t count;
+    FILE *file = fopen(TWINS "version-1.gguf", "rb");
+    struct made made = {0};
+    struct model *model;
+    struct error err;
+
+    ck_assert_ptr_nonnull(file);
+    count = fread(made.bytes, 1, sizeof(made.bytes), file);
+    fclose(file);
+    made.count = count;
+    memcpy(made.bytes, "FUGG", 4);
+    ck_assert_int_eq(open_made(&made, &model, &err), ERROR_FORMAT);
+    ck_assert_msg(strstr(err.text, "its version is of the other byte order"), "%s", err.text);
+    file = fopen(TWINS "mixed-big-endian.gguf", "rb");
+    ck_assert_ptr_nonnull(file);
+    made.count = fread(made.bytes, 1, 200, file);
+    fclose(file);
+    memcpy(made.bytes, "FUGG", 4);
+    ck_assert_int_eq(open_made(&made, &model, &err), ERROR_FORMAT); /* cut short, but known as what it is */
+    ck_assert_msg(strstr(err.text, "claims 10 tensors, the file has 200 bytes"), "%s", err.text);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gguf");
@@ -455,6 +533,8 @@ int main(void)
     tcase_add_test(tcase, tensors_without_elements_and_files_without_tensors_are_fine);
     tcase_add_loop_test(tcase, a_file_that_lies_is_refused_in_the_formats_words, 0, LIES);
     tcase_add_test(tcase, a_file_cut_anywhere_is_refused);
+    tcase_add_loop_test(tcase, nvfp4_is_multiplied_by_its_partner, 0, 4);
+    tcase_add_test(tcase, the_magic_of_big_endian_files_is_known);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -500,7 +500,6 @@ static bool persistent_line(struct machine *m)
 
 static bool step(struct machine *m, uint8_t opcode)
 {
-    const uint8_t *from;
     uint64_t value = 0;
 
     switch (opcode) {
@@ -509,7 +508,9 @@ static bool step(struct machine *m, uint8_t opcode)
             return false;
         return value <= 5 || machine_fault(m, ERROR_UNSUPPORTED, "is of a protocol beyond 5");
     case 0x95: /* FRAME */
-        return machine_need(m, 8, &from);
+        if (!machine_number(m, 8, &value))
+            return false;
+        return value <= m->count - m->at || machine_fault(m, ERROR_FORMAT, "has a frame that reaches beyond its end");
     case '(':
         return machine_push(m, NULL);
     case '0':

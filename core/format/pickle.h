@@ -28,6 +28,7 @@ enum node_kind {
 struct node {
     uint8_t kind;
     bool is_open; /* for walkers: on the way to the node at hand */
+    bool is_told; /* for walkers: a long list of scalars, which was looked through once */
     union {
         int64_t integer;
         double real;

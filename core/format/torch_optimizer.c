@@ -9,7 +9,7 @@
 #include "core/format/torch.h"
 #include "core/model/name_index.h"
 
-enum { NUMBERS_MAX = 1 << 20, ALIASES_TRIED = 64, GROUPS_MAX = 4096, OPTIMIZERS_MAX = 16 };
+enum { NUMBERS_MAX = 1 << 20, ALIASES_TRIED = 64, GROUPS_MAX = 4096, OPTIMIZERS_MAX = 16, LOOKED_AT_MAX = 256 };
 
 /* A float tensor of the model's dict. */
 struct candidate {
@@ -65,7 +65,7 @@ static bool holds_tensors(const struct node *dict)
 {
     struct torch_outline outline;
 
-    for (uint32_t i = 0; dict && dict->kind == NODE_DICT && i + 1 < dict->count; i += 2)
+    for (uint32_t i = 0; dict && dict->kind == NODE_DICT && i + 1 < dict->count && i < LOOKED_AT_MAX; i += 2)
         if (dict->items[i]->kind == NODE_TEXT && torch_tensor_outline(dict->items[i + 1], &outline))
             return true;
     return false;
@@ -100,6 +100,8 @@ static struct size state_size(const struct node *state)
                                           "acc_delta", "variance",        "prev",       "ax"};
     struct size size = {0};
 
+    if (state->count > LOOKED_AT_MAX)
+        return size;
     for (size_t i = 0; !size.whole && i < sizeof(members) / sizeof(members[0]); i++)
         size.whole = size_of(state, members[i]);
     if (!size.whole) { /* Adafactor's */

@@ -16,6 +16,7 @@ enum {
     LISTED_MAX = 16,     /* scalars of a list that are told */
     TEXT_MAX = 16384,
     LEFT_OUT_TOLD = 20,
+    LOOKED_AT_A_STEP = 16,
     SCALAR_BYTES = 32,
 };
 
@@ -222,13 +223,14 @@ static int walk_dict(struct torch *torch, const struct node *dict)
     return rc ? rc : walk_groups(torch, groups);
 }
 
-static int walk_list(struct torch *torch, const struct node *list)
+static int walk_list(struct torch *torch, struct node *list)
 {
-    bool is_long = list->count > LISTED_MAX;
+    bool is_long = list->is_told || list->count > LISTED_MAX;
     int rc = 0;
 
-    for (uint32_t i = 0; is_long && i < list->count; i++)
+    for (uint32_t i = 0; is_long && !list->is_told && i < list->count; i++)
         is_long = is_scalar(list->items[i]) || list->items[i]->kind == NODE_TEXT || list->items[i]->kind == NODE_NONE;
+    list->is_told = is_long;
     for (uint32_t i = 0; rc == 0 && !is_long && i < list->count; i++) {
         char number[SCALAR_BYTES];
 
@@ -261,6 +263,8 @@ static int walk_object(struct torch *torch, const struct node *object)
         torch->class = object->callee->text;
     if (state && state->kind == NODE_TUPLE && state->count > 0)
         state = state->items[0]; /* (attributes, slots) */
+    if (state && state->kind == NODE_DICT)
+        torch->steps += state->count / LOOKED_AT_A_STEP; /* its keys are gone through below, however few are followed */
     if (node_member(state, "_parameters") && node_member(state, "_modules"))
         return walk_module(torch, state);
     if (object->count)

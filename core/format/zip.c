@@ -13,6 +13,7 @@ enum {
     END_BYTES = 22,
     COMMENT_MAX = 65535,
     LOCAL_HEADER_BYTES = 30,
+    LOCAL_FLAGS_AT = 6,
     ENCRYPTED = 1,
     DEFLATED = 8
 };
@@ -115,19 +116,26 @@ static int malformed(struct stream *stream, struct error *err, const char *what)
     return stream->rc ? stream->rc : error_set(err, ERROR_FORMAT, "ZIP: %s", what);
 }
 
-/* minizip holds method, sizes and the name's length of the local header against the directory; the name is left. */
-static int check_local_name(unzFile file, struct stream *stream, const struct zip_member *member, struct error *err)
+/* minizip holds method, sizes and the name's length of the local header against the directory; the name is left, and
+ * whether it is encrypted. *ret_start is where the header begins. */
+static int check_local_header(unzFile file, struct stream *stream, const struct zip_member *member, uint64_t *ret_start,
+                              struct error *err)
 {
-    char name[NAME_BYTES], directory[NAME_PRINTABLE_BYTES], local[NAME_PRINTABLE_BYTES];
+    char header[LOCAL_HEADER_BYTES + NAME_BYTES], directory[NAME_PRINTABLE_BYTES], local[NAME_PRINTABLE_BYTES];
+    const char *name = header + LOCAL_HEADER_BYTES;
     const int extra = unzGetLocalExtrafield(file, NULL, 0);
+    const size_t bytes = LOCAL_HEADER_BYTES + member->name.bytes;
     int rc;
 
-    if (extra < 0 || member->offset < (uint64_t)extra + member->name.bytes + LOCAL_HEADER_BYTES)
+    if (extra < 0 || member->offset < (uint64_t)extra + bytes)
         return malformed(stream, err, "a member has no header of its own");
-    rc = source_read_at(stream->source, member->offset - (uint64_t)extra - member->name.bytes, name, member->name.bytes,
-                        err);
+    *ret_start = member->offset - (uint64_t)extra - bytes;
+    rc = source_read_at(stream->source, *ret_start, header, bytes, err);
     if (rc)
         return rc;
+    if (header[LOCAL_FLAGS_AT] & ENCRYPTED)
+        return error_set(err, ERROR_FORMAT, "ZIP: the member %s is encrypted by its own header, not by the directory's",
+                         name_printable(member->name, directory));
     if (memcmp(name, member->name.text, member->name.bytes) == 0)
         return 0;
     return error_set(err, ERROR_FORMAT, "ZIP: the directory's member %s calls itself %s",
@@ -136,7 +144,7 @@ static int check_local_name(unzFile file, struct stream *stream, const struct zi
 }
 
 static int read_member(unzFile file, struct stream *stream, struct arena *arena, struct zip_member *ret,
-                       struct error *err)
+                       uint64_t *ret_start, struct error *err)
 {
     char name[NAME_BYTES], printable[NAME_PRINTABLE_BYTES];
     struct zip_member member = {0};
@@ -167,7 +175,7 @@ static int read_member(unzFile file, struct stream *stream, struct arena *arena,
                           : error_set(err, ERROR_FORMAT, "ZIP: the member %s and its entry in the directory disagree",
                                       printable);
     member.offset = unzGetCurrentFileZStreamPos64(file);
-    rc = check_local_name(file, stream, &member, err);
+    rc = check_local_header(file, stream, &member, ret_start, err);
     unzCloseCurrentFile(file);
     if (rc)
         return rc;
@@ -187,19 +195,52 @@ static int compare_members(const void *a, const void *b)
     return name_compare_natural(((const struct zip_member *)a)->name, ((const struct zip_member *)b)->name);
 }
 
-static int read_members(unzFile file, struct stream *stream, uint64_t count, struct zip *zip, struct error *err)
+/* The bytes that a member takes, its own header too. */
+struct taken {
+    uint64_t from, to;
+    const struct zip_member *member;
+};
+
+static int compare_taken(const void *a, const void *b)
+{
+    const struct taken *x = a, *y = b;
+
+    return (x->from > y->from) - (x->from < y->from);
+}
+
+/* Members that share bytes make a small archive a large one. */
+static int check_apart(struct taken *taken, size_t count, struct error *err)
+{
+    char one[NAME_PRINTABLE_BYTES], two[NAME_PRINTABLE_BYTES];
+
+    if (count)
+        qsort(taken, count, sizeof(*taken), compare_taken);
+    for (size_t i = 1; i < count; i++)
+        if (taken[i].from < taken[i - 1].to)
+            return error_set(err, ERROR_FORMAT, "ZIP: the members %s and %s lie on the same bytes",
+                             name_printable(taken[i - 1].member->name, one),
+                             name_printable(taken[i].member->name, two));
+    return 0;
+}
+
+static int read_members(unzFile file, struct stream *stream, uint64_t count, struct taken *taken, struct zip *zip,
+                        struct error *err)
 {
     char printable[NAME_PRINTABLE_BYTES];
-    int rc = unzGoToFirstFile(file);
+    int rc = unzGoToFirstFile(file), failed;
 
     zip->members = calloc((size_t)count + 1, sizeof(*zip->members));
-    if (!zip->members)
+    if (!zip->members || !taken)
         return error_set(err, ERROR_NO_MEMORY, "out of memory for %" PRIu64 " members of a ZIP archive", count);
     while (rc == UNZ_OK && zip->count < count) {
-        int failed = read_member(file, stream, &zip->arena, &zip->members[zip->count], err);
+        struct zip_member *member = &zip->members[zip->count];
+        struct taken *bytes = &taken[zip->count];
 
+        failed = read_member(file, stream, &zip->arena, member, &bytes->from, err);
         if (failed)
             return failed;
+        bytes->to = member->offset + member->stored_bytes;
+        bytes->member = member;
         zip->count++;
         rc = unzGoToNextFile(file);
     }
@@ -209,6 +250,9 @@ static int read_members(unzFile file, struct stream *stream, uint64_t count, str
         return error_set(err, ERROR_FORMAT, "ZIP: claims %" PRIu64 " members, its directory has another number", count);
     if (count == 0)
         return 0;
+    failed = check_apart(taken, zip->count, err);
+    if (failed)
+        return failed;
     zip->first = zip->members[0].name;
     qsort(zip->members, zip->count, sizeof(*zip->members), compare_members);
     for (size_t i = 1; i < zip->count; i++)
@@ -253,6 +297,7 @@ int zip_open(struct source *source, const struct limits *limits, struct zip *ret
                               .opaque = &stream};
     struct zip zip = {.arena = {.limit = 2 * limits->header_bytes}};
     unz_global_info64 info;
+    struct taken *taken;
     unzFile file;
     int rc = check_end(source, err);
 
@@ -266,8 +311,11 @@ int zip_open(struct source *source, const struct limits *limits, struct zip *ret
     else if (info.number_entry > limits->tensors)
         rc = error_set(err, ERROR_LIMIT, "ZIP: claims %llu members, the limit is %" PRIu64,
                        (unsigned long long)info.number_entry, limits->tensors);
-    else
-        rc = read_members(file, &stream, info.number_entry, &zip, err);
+    if (rc == 0) {
+        taken = calloc((size_t)info.number_entry + 1, sizeof(*taken));
+        rc = read_members(file, &stream, info.number_entry, taken, &zip, err);
+        free(taken);
+    }
     unzClose(file);
     if (rc) {
         zip_done(&zip);

@@ -40,7 +40,7 @@ static const struct torch_dtype dtypes[] = {
     {NULL, "torch.float8_e4m3fnuz", DTYPE_F8_E4M3FNUZ, 1, false},
     {NULL, "torch.float8_e5m2fnuz", DTYPE_F8_E5M2FNUZ, 1, false},
     {NULL, "torch.float8_e8m0fnu", DTYPE_F8_E8M0, 1, false},
-    {NULL, "torch.float4_e2m1fn_x2", DTYPE_UNKNOWN, 1, false},
+    {NULL, "torch.float4_e2m1fn_x2", DTYPE_F4, 1, false}, /* two to a byte, which torch counts as one */
     {NULL, "torch.bits8", DTYPE_UNKNOWN, 1, false},
     {NULL, "torch.bits16", DTYPE_UNKNOWN, 2, false},
 };
@@ -236,9 +236,38 @@ static int set_strided(struct rebuilt *r)
 static int set_unknown(struct rebuilt *r, const char *reason)
 {
     r->tensor.dtype = DTYPE_UNKNOWN;
+    if (!r->is_contiguous)
+        r->tensor.extent.bytes = 0; /* its bytes do not lie together: there is nothing to hold against others */
     r->tensor.storage = new_storage(
         r->torch, (struct storage){.stored_as = name_of(r->type->name + sizeof("torch.") - 1), .reason = reason});
     return r->tensor.storage ? 0 : no_memory(r->torch);
+}
+
+/* Two elements to a byte: the last dimension is twice what torch says. */
+static int set_pairs(struct rebuilt *r)
+{
+    struct shape *shape = &r->tensor.shape;
+    uint64_t *dims = arena_take_array(&r->torch->arena, shape->rank + 1u, sizeof(*dims));
+
+    if (!dims)
+        return no_memory(r->torch);
+    if (!r->is_contiguous || shape->rank == 0)
+        return set_unknown(r, "a view of elements of half a byte");
+    memcpy(dims, shape->dims, shape->rank * sizeof(*dims));
+    dims[shape->rank - 1] *= 2; /* its bytes are in the file: no overflow */
+    shape->dims = dims;
+    shape->elements *= 2;
+    return 0;
+}
+
+/* What a view is besides: conjugated or negated when it is read. */
+static int set_flags(struct rebuilt *r, const struct node *metadata)
+{
+    const struct node *conj = node_member(metadata, "conj"), *neg = node_member(metadata, "neg");
+
+    if ((!conj || conj->kind != NODE_BOOL || !conj->integer) && (!neg || neg->kind != NODE_BOOL || !neg->integer))
+        return 0;
+    return set_unknown(r, "a view that is conjugated or negated when it is read");
 }
 
 /* How its elements lie, once it is known where. */
@@ -247,6 +276,8 @@ static int set_form(struct rebuilt *r)
     r->tensor.dtype = r->type->dtype;
     if (r->type->dtype == DTYPE_UNKNOWN)
         return set_unknown(r, r->is_contiguous ? NULL : "a view of elements of an unknown type");
+    if (r->type->dtype == DTYPE_F4)
+        return set_pairs(r);
     if (!r->is_contiguous)
         return set_strided(r);
     if (r->torch->is_swapped && r->type->bytes > 1) {
@@ -488,8 +519,12 @@ int torch_tensor(struct torch *torch, const struct node *call, struct name name,
     if (node_is_global(callee, "torch._utils._rebuild_tensor") ||
         node_is_global(callee, "torch._utils._rebuild_tensor_v2")) {
         rc = rebuild(&r, args, NULL);
+        if (rc == 0 && args->count > 6)
+            rc = set_flags(&r, args->items[6]);
     } else if (node_is_global(callee, "torch._utils._rebuild_tensor_v3")) {
         rc = args->count < 7 ? wrong(&r, "is rebuilt from too few values") : rebuild(&r, args, args->items[6]);
+        if (rc == 0 && args->count > 7)
+            rc = set_flags(&r, args->items[7]);
     } else if (node_is_global(callee, "torch._utils._rebuild_meta_tensor_no_storage")) {
         rc = set_meta(&r, args);
     } else if (node_is_global(callee, "torch._utils._rebuild_qtensor")) {

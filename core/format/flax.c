@@ -310,4 +310,5 @@ const struct format flax_format = {
     .summary = "Flax's .msgpack (flax.serialization): parameters and whole training states, arrays in pieces too",
     .probe = flax_probe,
     .open = flax_open,
+    .index_separator = '/', /* as transformers writes flax_model.msgpack.index.json */
 };

@@ -284,6 +284,18 @@ static int check_map(struct model *model, const struct shard_index *index, struc
     return 0;
 }
 
+/* Names of the index lie in text that is ours. Dots sort where slashes do. */
+static void join_by_dots(struct shard_index *index, char separator)
+{
+    for (size_t i = 0; separator && i < index->entry_count; i++) {
+        char *name = (char *)index->entries[i].tensor.text;
+
+        for (uint32_t at = 0; at < index->entries[i].tensor.bytes; at++)
+            if (name[at] == separator)
+                name[at] = '.';
+    }
+}
+
 static int open_index(const struct folder *folder, struct source *source, struct model **ret_model, struct error *err)
 {
     struct shard_index index = {0};
@@ -302,6 +314,7 @@ static int open_index(const struct folder *folder, struct source *source, struct
     rc = open_shards(folder, index.files, index.file_count, &model, err);
     if (rc)
         goto out;
+    join_by_dots(&index, model->format->index_separator);
     rc = check_map(model, &index, err);
     if (rc) {
         error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));

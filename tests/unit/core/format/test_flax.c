@@ -61,6 +61,23 @@ START_TEST(states_hold_what_their_twin_holds)
 }
 END_TEST
 
+START_TEST(shards_are_found_by_an_index_that_joins_names_by_slashes)
+{
+    struct model *twin = open_path(TWINS "flax.safetensors"), *model = open_path(TWINS "flax-sharded");
+
+    ck_assert_uint_eq(model_count_files(model), 2);
+    ck_assert_uint_eq(model->tensor_count, 21);
+    for (size_t t = 0; t < model->tensor_count; t++) {
+        char name[256];
+
+        snprintf(name, sizeof(name), "params.%.*s", (int)model->tensors[t].name.bytes, model->tensors[t].name.text);
+        ck_assert_msg(model_find(twin, name_of(name)), "%s", name);
+    }
+    model_close(model);
+    model_close(twin);
+}
+END_TEST
+
 START_TEST(a_file_cut_short_anywhere_is_refused)
 {
     static const char *const files[] = {TWINS "state.msgpack", TWINS "state-pieces.msgpack"};
@@ -189,6 +206,7 @@ int main(void)
     int failed;
 
     tcase_add_loop_test(tcase, states_hold_what_their_twin_holds, 0, 2);
+    tcase_add_test(tcase, shards_are_found_by_an_index_that_joins_names_by_slashes);
     tcase_add_loop_test(tcase, a_file_cut_short_anywhere_is_refused, 0, 2);
     tcase_add_loop_test(tcase, a_lie_is_refused_with_what_is_true, 0, COUNT(lies));
     tcase_add_test(tcase, a_tensor_made_by_hand_is_read);

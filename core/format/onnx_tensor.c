@@ -302,9 +302,11 @@ static bool open_external(struct onnx *onnx, const struct said *said, uint32_t *
         return byte_reader_fault(&onnx->reader, ERROR_LIMIT,
                                  "has external data in more than %" PRIu32 " files, the limit",
                                  onnx->opener->limits->shards);
-    if (!onnx->has_folder && folder_open(&onnx->folder, onnx->opener, true, onnx->err) != 0)
-        return onnx_no_memory(onnx);
-    onnx->has_folder = true;
+    if (!onnx->has_folder) {
+        onnx->has_folder = true; /* from now on it is to be given back, whole or not */
+        if (folder_open(&onnx->folder, onnx->opener, true, onnx->err) != 0)
+            return onnx_no_memory(onnx);
+    }
     onnx->reader.rc = folder_open_file(&onnx->folder, said->location, &source, onnx->err);
     if (onnx->reader.rc) {
         error_prefix(onnx->err, onnx->reader.rc, "tensor %s: its external data: ", said->printable);

@@ -203,9 +203,11 @@ static bool open_shard(struct tensorflow *tf, uint64_t shard)
                                  tf->shards);
     if (stem > sizeof(end) - 1 && strcmp(file + stem - (sizeof(end) - 1), end) == 0)
         stem -= sizeof(end) - 1;
-    if (!tf->has_folder && folder_open(&tf->folder, tf->opener, true, tf->err) != 0)
-        return tensorflow_no_memory(tf);
-    tf->has_folder = true;
+    if (!tf->has_folder) {
+        tf->has_folder = true; /* from now on it is to be given back, whole or not */
+        if (folder_open(&tf->folder, tf->opener, true, tf->err) != 0)
+            return tensorflow_no_memory(tf);
+    }
     grown = reallocarray(tf->model->files, tf->model->file_count + 1, sizeof(*grown));
     if (!grown)
         return tensorflow_no_memory(tf);

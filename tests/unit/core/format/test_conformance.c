@@ -56,8 +56,13 @@ static const struct tensor *find(const struct model *model, const char *name)
 
     if (strcmp(name, "-") == 0) /* an array alone has no name */
         name = "array";
-    if (model->format == &flax_format) { /* whose keys truth joins by slashes */
+    if (model->format == &flax_format || model->format == &tensorflow_format) { /* truth joins names by slashes */
+        char *tail;
+
         snprintf(dotted, sizeof(dotted), "%s", name);
+        tail = strstr(dotted, "/.ATTRIBUTES/VARIABLE_VALUE");
+        if (tail)
+            *tail = '\0';
         for (char *slash = strchr(dotted, '/'); slash; slash = strchr(slash, '/'))
             *slash = '.';
         name = dotted;
@@ -102,13 +107,13 @@ static bool ends_with(const char *text, const char *end)
 
 static bool is_read_here(const char *path)
 {
-    static const char *const suffixes[] = {".safetensors", ".gguf", ".pt",   ".pth",     ".ckpt", ".bin",
-                                           ".npy",         ".npz",  ".onnx", ".msgpack", ".index"};
+    static const char *const suffixes[] = {".safetensors", ".gguf", ".pt",   ".pth",     ".ckpt",  ".bin",
+                                           ".npy",         ".npz",  ".onnx", ".msgpack", ".index", ".pt2"};
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (ends_with(path, suffixes[i]))
             return true;
-    return false;
+    return strncmp(path, "tf/ckpt", 7) == 0 || strcmp(path, "tf/saved_model") == 0; /* directories */
 }
 
 /* twins/truth.tsv: file, name, …, transform, dtype, shape, hash. */
@@ -164,6 +169,44 @@ START_TEST(twins_hold_the_canonical_values)
     ck_assert_uint_eq(tally.rows_wrong, 0);
     ck_assert_uint_eq(tally.refused, 0);
     ck_assert_uint_gt(tally.rows_right, 400);
+}
+END_TEST
+
+/* TensorFlow's have no rows of their own: each of their variables that the safetensors twin has is its. */
+START_TEST(twins_of_tensorflow_hold_what_the_safetensors_twin_holds)
+{
+    static const char *const files[] = {"tf/ckpt", "tf/ckpt_v1names", "tf/ckpt/twin.ckpt.index"};
+    struct tally tally = {.what = "twins of TensorFlow"};
+    struct model *twin, *model;
+    char path[2 * PATH_BYTES];
+
+    snprintf(path, sizeof(path), "%s/twins/safetensors/model.safetensors", shared);
+    twin = open_path(path);
+    for (size_t f = 0; f < sizeof(files) / sizeof(files[0]); f++) {
+        snprintf(path, sizeof(path), "%s/twins/%s", shared, files[f]);
+        model = open_path(path);
+        tally.files++;
+        tally.read++;
+        for (size_t t = 0; t < twin->tensor_count; t++) {
+            char name[PATH_BYTES], a[65], b[65];
+            const struct tensor *tensor;
+
+            snprintf(name, sizeof(name), "%.*s", (int)twin->tensors[t].name.bytes, twin->tensors[t].name.text);
+            tensor = find(model, name);
+            ck_assert_msg(tensor, "%s has no %s", path, name);
+            hash_values(model, tensor, a);
+            hash_values(twin, &twin->tensors[t], b);
+            tally.rows++;
+            if (strcmp(a, b) == 0)
+                tally.rows_right++;
+            else
+                tally.rows_wrong++;
+        }
+        model_close(model);
+    }
+    model_close(twin);
+    print(&tally);
+    ck_assert_uint_eq(tally.rows_right, 66);
 }
 END_TEST
 
@@ -288,6 +331,7 @@ int main(void)
     tcase = tcase_create("conformance");
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, twins_hold_the_canonical_values);
+    tcase_add_test(tcase, twins_of_tensorflow_hold_what_the_safetensors_twin_holds);
     tcase_add_loop_test(tcase, files_of_many_projects_are_read_or_refused_with_a_reason, 0, 5);
     tcase_add_loop_test(tcase, checkpoints_hold_the_weights_saved_beside_them, 0, 2);
     suite_add_tcase(suite, tcase);

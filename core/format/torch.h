@@ -50,6 +50,9 @@ int torch_begin(struct torch *torch, const struct opener *opener, struct source 
 /* Turns the tree into tensors and metadata of torch->model. */
 int torch_walk(struct torch *torch, struct node *root);
 
+/* Warns of what was not read, once all has been walked. */
+int torch_tell(struct torch *torch);
+
 /* The tensor that a call rebuilds, named name. *ret_is_tensor is false for every other call. */
 int torch_tensor(struct torch *torch, const struct node *call, struct name name, bool *ret_is_tensor);
 

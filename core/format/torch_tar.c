@@ -202,7 +202,7 @@ static int read_storage(struct tar *tar, struct member *member, struct keyed *re
 {
     const struct node *root;
     struct pickle pickle = {0};
-    uint64_t elements, bytes;
+    uint64_t elements = 0, bytes;
     int rc = next_pickle(tar, member, "a storage", &pickle);
 
     if (rc)
@@ -328,7 +328,7 @@ static int read_storages(struct tar *tar)
 static int read_shape(struct tar *tar, struct member *member, uint64_t *dims, uint64_t *steps,
                       struct torch_parts *parts)
 {
-    uint64_t unused;
+    uint64_t unused = 0;
     int rc = read_number(tar, member, 4, &parts->rank);
 
     if (rc == 0)

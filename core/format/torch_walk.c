@@ -411,13 +411,14 @@ static int walk(struct torch *torch, struct node *node)
 
 int torch_walk(struct torch *torch, struct node *root)
 {
-    char printable[NAME_PRINTABLE_BYTES];
-    int rc;
-
     torch->root = root;
-    rc = walk(torch, root);
-    if (rc)
-        return rc;
+    return walk(torch, root);
+}
+
+int torch_tell(struct torch *torch)
+{
+    char printable[NAME_PRINTABLE_BYTES];
+
     if (torch->left_out > LEFT_OUT_TOLD &&
         model_warn(torch->model, "left-out", (struct name){0}, "%zu values in all were left out", torch->left_out) != 0)
         return no_memory(torch);

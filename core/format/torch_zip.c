@@ -42,6 +42,8 @@ int torch_finish(struct torch *torch, int rc, struct model **ret_model)
     struct model *model = torch->model;
     char uri[NAME_PRINTABLE_BYTES];
 
+    if (rc == 0)
+        rc = torch_tell(torch);
     if (rc == 0 && model_keep_arena(model, &torch->arena) != 0)
         rc = error_set(torch->err, ERROR_NO_MEMORY, "out of memory for the model");
     if (rc && rc != ERROR_READ && rc != ERROR_CHANGED) { /* the source has named itself */
@@ -114,43 +116,72 @@ static int read_order(struct torch *torch, const struct zip_member *order)
     return rc;
 }
 
-static int set_prefix(struct torch *torch, const struct zip_member *pickle)
+/* Storages lie in a folder beside the pickle that has its name. */
+static int set_prefix(struct torch *torch, const struct zip_member *pickle, const char *folder)
 {
-    const uint32_t bytes = pickle->name.bytes - (uint32_t)sizeof("data.pkl") + 1;
-    char *prefix = arena_take(&torch->nodes, bytes + sizeof("data/"));
+    uint32_t bytes = pickle->name.bytes;
+    char *prefix;
 
+    while (bytes > 0 && pickle->name.text[bytes - 1] != '/')
+        bytes--;
+    prefix = arena_take(&torch->nodes, bytes + strlen(folder) + 1);
     if (!prefix)
         return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for the model");
     memcpy(prefix, pickle->name.text, bytes);
-    memcpy(prefix + bytes, "data/", sizeof("data/"));
-    torch->prefix = (struct name){prefix, bytes + (uint32_t)sizeof("data/") - 1};
+    memcpy(prefix + bytes, folder, strlen(folder) + 1);
+    torch->prefix = (struct name){prefix, bytes + (uint32_t)strlen(folder)};
     return 0;
 }
 
-int torch_read_pickle(struct torch *torch)
+/* What the pickle holds, its tensors from folder; names begin with what torch->path has. */
+static int read_pickle(struct torch *torch, const struct zip_member *member, const char *folder)
 {
     const struct limits *limits = torch->opener->limits;
-    const struct zip_member *member = find_pickle(&torch->storages);
     struct pickle pickle;
     uint8_t *bytes = NULL;
     int rc;
 
-    if (!member)
-        return error_set(torch->err, ERROR_UNSUPPORTED, "is a ZIP archive without data.pkl, so none of PyTorch's");
     torch->nodes.limit = torch->nodes.bytes + TREE_FACTOR * member->bytes + (1 << 20);
     if (torch->nodes.limit > 8 * limits->header_bytes)
         torch->nodes.limit = 8 * limits->header_bytes;
-    rc = read_order(torch, find_beside(torch, member, "byteorder"));
+    rc = set_prefix(torch, member, folder);
     if (rc == 0)
-        rc = set_prefix(torch, member);
-    if (rc == 0)
-        rc = zip_read(torch->source, member, limits->header_bytes, "data.pkl", &bytes, torch->err);
+        rc = zip_read(torch->source, member, limits->header_bytes, "a pickle", &bytes, torch->err);
     if (rc == 0)
         rc = pickle_read(bytes, (size_t)member->bytes, &torch->nodes, &pickle, torch->err);
     if (rc == 0)
         rc = torch_walk(torch, pickle.root);
     free(bytes);
     return rc;
+}
+
+/* TorchScript keeps what its code refers to apart: of a frozen module, the weights. They are named constants.0, … */
+static int read_constants(struct torch *torch, const struct zip_member *constants)
+{
+    static const char name[] = "constants";
+    int rc;
+
+    if (!constants)
+        return 0;
+    memcpy(torch->path, name, sizeof(name) - 1);
+    torch->path_bytes = sizeof(name) - 1;
+    rc = read_pickle(torch, constants, "constants/");
+    torch->path_bytes = 0;
+    return rc;
+}
+
+int torch_read_pickle(struct torch *torch)
+{
+    const struct zip_member *member = find_pickle(&torch->storages);
+    int rc;
+
+    if (!member)
+        return error_set(torch->err, ERROR_UNSUPPORTED, "is a ZIP archive without data.pkl, so none of PyTorch's");
+    torch->nodes.limit = torch->nodes.bytes + (1 << 20); /* for the names of members */
+    rc = read_order(torch, find_beside(torch, member, "byteorder"));
+    if (rc == 0)
+        rc = read_pickle(torch, member, "data/");
+    return rc ? rc : read_constants(torch, find_beside(torch, member, "constants.pkl"));
 }
 
 static int read_archive(struct torch *torch)

@@ -22,7 +22,8 @@ enum {
     CALLBACK_BYTES_MAX = 2048,
 };
 
-static void parse_model(struct json_object *value, struct job_model *model, const char *pointer,
+/* Where a model lies: "path", {"path": …} or {"upload": …}. */
+static void parse_place(struct json_object *value, struct job_model *model, const char *pointer,
                         struct request_faults *faults)
 {
     static const char *const known[] = {"path", "upload"};
@@ -66,6 +67,42 @@ static void parse_model(struct json_object *value, struct job_model *model, cons
         model->upload = strdup(json_object_get_string(upload));
     if (!model->path && !model->upload)
         faults->has_no_memory = true;
+}
+
+/* A place, or {"base": place, "adapter": place}. */
+static void parse_model(struct json_object *value, struct job_model *model, const char *pointer,
+                        struct request_faults *faults)
+{
+    static const char *const known[] = {"base", "adapter"};
+    struct json_object *base = NULL, *adapter = NULL;
+    char place[96];
+
+    if (json_object_get_type(value) != json_type_object || !json_object_object_get_ex(value, "base", &base)) {
+        parse_place(value, model, pointer, faults);
+        return;
+    }
+    json_object_object_foreach(value, name, member)
+    {
+        if (strcmp(name, "adapter") == 0)
+            adapter = member;
+        else if (strcmp(name, "base") != 0)
+            fault_unknown(faults, pointer, "member", name, strlen(name), known, 2);
+    }
+    if (faults->count)
+        return;
+    snprintf(place, sizeof(place), "%s/base", pointer);
+    parse_place(base, model, place, faults);
+    if (!json_object_object_get_ex(value, "adapter", NULL)) {
+        request_fault_add(faults, pointer, "\"base\" needs an \"adapter\"");
+        return;
+    }
+    model->adapter = calloc(1, sizeof(*model->adapter));
+    if (!model->adapter) {
+        faults->has_no_memory = true;
+        return;
+    }
+    snprintf(place, sizeof(place), "%s/adapter", pointer);
+    parse_place(adapter, model->adapter, place, faults);
 }
 
 /* The last `parts` models are uploads that come with the request. */
@@ -193,7 +230,13 @@ static void parse_option(struct options *options, const struct option *option, s
             request_fault_add(faults, pointer, "must be a number, is %s", json_type_text(value));
         break;
     case OPTION_CHOICE:
-        set_text(options, option, value, pointer, faults);
+        if (strcmp(option->name, "align") == 0 && json_object_get_type(value) == json_type_object) {
+            const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN);
+
+            rc = options_set_align_rules(options, text, strlen(text), &err);
+        } else {
+            set_text(options, option, value, pointer, faults);
+        }
         break;
     case OPTION_PATTERNS:
         if (json_object_get_type(value) != json_type_array) {
@@ -458,8 +501,15 @@ void job_request_free(struct job_request *request)
     if (!request)
         return;
     for (size_t i = 0; i < request->model_count; i++) {
+        struct job_model *adapter = request->models[i].adapter;
+
         free(request->models[i].path);
         free(request->models[i].upload);
+        if (adapter) {
+            free(adapter->path);
+            free(adapter->upload);
+        }
+        free(adapter);
     }
     free(request->models);
     options_done(&request->compare.options);
@@ -467,6 +517,17 @@ void job_request_free(struct job_request *request)
     free(request->labels);
     free(request->callback_url);
     free(request);
+}
+
+static void write_place(struct writer *w, const struct job_model *model)
+{
+    if (model->path) {
+        write_name(w, name_of(model->path));
+        return;
+    }
+    write_begin_object(w);
+    write_text(w, "upload", model->upload);
+    write_end(w);
 }
 
 char *job_request_text(const struct job_request *request)
@@ -478,12 +539,17 @@ char *job_request_text(const struct job_request *request)
     write_begin_object(w);
     write_array(w, "models");
     for (size_t i = 0; i < request->model_count; i++) {
-        if (request->models[i].path) {
-            write_name(w, name_of(request->models[i].path));
+        const struct job_model *model = &request->models[i];
+
+        if (!model->adapter) {
+            write_place(w, model);
             continue;
         }
         write_begin_object(w);
-        write_text(w, "upload", request->models[i].upload);
+        w->ops->key(w, "base", 4);
+        write_place(w, model);
+        w->ops->key(w, "adapter", 7);
+        write_place(w, model->adapter);
         write_end(w);
     }
     write_end(w);

@@ -14,10 +14,11 @@ enum {
     REQUEST_FAULTS_MAX = 8,
 };
 
-/* Exactly one of the two is set. */
+/* Either a path or an upload is set. */
 struct job_model {
-    char *path;   /* as given: below a root, "NAME/path" with several roots */
-    char *upload; /* an upload's id */
+    char *path;                /* as given: below a root, "NAME/path" with several roots */
+    char *upload;              /* an upload's id */
+    struct job_model *adapter; /* to be put on it, without one of its own; NULL: none */
 };
 
 struct job_request {

@@ -166,7 +166,8 @@ static int align(struct comparison *c, struct error *err)
     }
     selector_close(&selector);
     if (rc == 0 && options->align == ALIGN_AUTO)
-        rc = layouts_align((const struct model *const *)c->models, c->pairing, NULL, !options->headers_only, err);
+        rc = layouts_align((const struct model *const *)c->models, c->pairing, options->align_rules,
+                           !options->headers_only, err);
     if (rc == 0 && options->align == ALIGN_AUTO)
         rc = pairing_add_prefixed((const struct model *const *)c->models, c->pairing, err);
     return rc;
@@ -430,6 +431,8 @@ int compare_run(const struct compare_request *request, struct model *const *mode
         goto out;
     tell_phase(env, "settle");
     rc = align_content(c, env, err);
+    if (rc == 0 && !request->options.headers_only)
+        rc = merge_measure((const struct model *const *)models, c->pairing, env->scan.cancel, &c->merge, err);
     if (rc)
         goto out;
     tell_phase(env, "analyse");
@@ -460,6 +463,7 @@ void comparison_free(struct comparison *c)
             analyses[i]->free(c->states[i]);
     free(c->states);
     settlement_free(c->settlement);
+    merge_report_free(c->merge);
     for (size_t i = 0; i < c->warning_count; i++)
         free(c->warnings[i].message);
     free(c->warnings);

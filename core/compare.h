@@ -2,6 +2,7 @@
 #ifndef CORE_COMPARE_H
 #define CORE_COMPARE_H
 
+#include "core/adapter/merge.h"
 #include "core/analysis/couples_plan.h"
 #include "core/fingerprint.h"
 #include "core/gate.h"
@@ -57,6 +58,7 @@ struct comparison {
     uint64_t status_counts[STATUS_COUNT];
     enum verdict verdict;
     const char *because;           /* of equivalent: "values", "renamed" or "epsilon"; NULL otherwise */
+    struct merge_report *merge;    /* NULL: no model has an adapter, or nothing was read */
     struct settlement *settlement; /* NULL: pairs were not sought by content */
     uint64_t renamed,
         copied; /* pairs of baseline and candidate by prefix or content; copies of tensors paired elsewhere */

@@ -363,7 +363,9 @@ void comparison_headline(const struct comparison *c, char *out, size_t size)
     if (c->pairing->excluded)
         used = append(out, size, used, " (%llu %s left out by the selection)", (unsigned long long)c->pairing->excluded,
                       plural(c->pairing->excluded));
-    append(out, size, used, ".");
+    used = append(out, size, used, ".");
+    if (c->merge && used < size)
+        merge_sentence(c->merge, out + used, size - used);
 }
 
 void comparison_write_summary(const struct comparison *c, struct writer *w)

@@ -175,6 +175,8 @@ void comparison_write_alignment(const struct comparison *c, struct writer *w)
     for (size_t pair = 0; pair < c->pairing->pairs; pair++)
         write_ambiguous_link(c, pair, w);
     write_end(w);
+    if (c->merge)
+        merge_write(c->merge, (const struct model *const *)c->models, c->pairing, w);
     if (c->pairing->link) {
         write_array(w, "remaining");
         for (size_t pair = 0; pair < c->pairing->pairs; pair++)

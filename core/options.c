@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/align/layouts.h"
+
 const char *const sort_names[SORT_COUNT + 1] = {
     [SORT_NAME] = "name",
     [SORT_CHANGE_MAGNITUDE] = "change_magnitude",
@@ -45,7 +47,9 @@ const struct option options_table[] = {
     {"epsilon", NULL, OPTION_NUMBER, FIELD(epsilon), 0, HUGE_VAL, NAN, NULL, "X",
      "Count elements with |delta| > X; the verdict is equivalent when there are none."},
     {"align", NULL, OPTION_CHOICE, FIELD(align), 0, 0, ALIGN_AUTO, align_names, "HOW",
-     "How tensors are paired: auto (names, known prefixes, content) or none (equal names only)."},
+     "How tensors are paired: auto (names, layouts, known prefixes, content), none (equal names only), or a file of "
+     "rules "
+     "(JSON) that come before those of auto."},
     {"headers_only", NULL, OPTION_FLAG, FIELD(headers_only), 0, 0, 0, NULL, NULL,
      "Compare names, shapes and dtypes; read no weights."},
     {"only_changed", NULL, OPTION_FLAG, FIELD(only_changed), 0, 0, 0, NULL, NULL,
@@ -184,6 +188,33 @@ void options_done(struct options *options)
 {
     patterns_done(&options->include);
     patterns_done(&options->exclude);
+    layout_rules_done(options->align_rules);
+    free(options->align_rules);
+    options->align_rules = NULL;
+}
+
+int options_set_align_rules(struct options *options, const char *text, size_t bytes, struct error *err)
+{
+    struct layout_rules *rules = calloc(1, sizeof(*rules));
+    int rc = rules ? layout_rules_read(text, bytes, rules, err) : error_set(err, ERROR_NO_MEMORY, "out of memory");
+
+    if (rc) {
+        free(rules);
+        return rc;
+    }
+    layout_rules_done(options->align_rules);
+    free(options->align_rules);
+    options->align_rules = rules;
+    options->align = ALIGN_AUTO;
+    return 0;
+}
+
+bool option_is_choice(const struct option *option, const char *text)
+{
+    for (unsigned i = 0; option->kind == OPTION_CHOICE && option->choices[i]; i++)
+        if (strcmp(option->choices[i], text) == 0)
+            return true;
+    return false;
 }
 
 const struct option *option_find(const char *name, size_t bytes)
@@ -306,6 +337,12 @@ void options_write(const struct options *options, struct writer *w)
         const struct option *option = &options_table[i];
         const void *field = field_of_const(options, option);
 
+        if (option->offset == FIELD(align) && options->align_rules) {
+            write_object(w, option->name);
+            layout_rules_write(options->align_rules, w);
+            write_end(w);
+            continue;
+        }
         if (is_default(options, option))
             continue;
         switch (option->kind) {

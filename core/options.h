@@ -36,14 +36,17 @@ extern const char *const sort_names[SORT_COUNT + 1]; /* as requests spell them; 
 
 enum align_choice { ALIGN_AUTO, ALIGN_NONE };
 
+struct layout_rules;
+
 struct options {
     struct patterns include, exclude;
     double epsilon; /* NAN: none given */
     bool headers_only, only_changed, digest, quantiles, what_if;
-    uint64_t top;   /* 0: all */
-    unsigned sort;  /* enum sort_key */
-    unsigned order; /* 0: the sort's own, 1: ascending, 2: descending */
-    unsigned align; /* enum align_choice */
+    uint64_t top;                     /* 0: all */
+    unsigned sort;                    /* enum sort_key */
+    unsigned order;                   /* 0: the sort's own, 1: ascending, 2: descending */
+    unsigned align;                   /* enum align_choice */
+    struct layout_rules *align_rules; /* with ALIGN_AUTO, before all others; owned; NULL: none */
     /* quantization_analysis */
     double precision_minimal_db, precision_low_db, precision_moderate_db, precision_high_db;
     uint64_t most_damaged;
@@ -98,6 +101,12 @@ int option_set_text(struct options *options, const struct option *option, const 
                     struct error *err); /* a choice, or one more pattern */
 int option_parse(struct options *options, const struct option *option, const char *argument,
                  struct error *err); /* from a flag's argument */
+
+/* Whether text is one of the option's choices. */
+bool option_is_choice(const struct option *option, const char *text);
+
+/* Sets align to auto with rules (JSON) of the caller's own. ERROR_REQUEST with what is wrong with them. */
+int options_set_align_rules(struct options *options, const char *text, size_t bytes, struct error *err);
 
 /* Writes the options that differ from their defaults as members of the object under way. */
 void options_write(const struct options *options, struct writer *w);

@@ -68,6 +68,13 @@ static int check_upload(struct backend *backend, const char *view, const char *i
     return rc;
 }
 
+static int check_place(const struct job_model *model, const struct request *request, struct backend *backend,
+                       const char *pointer, struct request_faults *faults, struct error *err)
+{
+    return model->path ? check_path(backend, model->path, pointer, faults, err)
+                       : check_upload(backend, caller_view(&request->caller), model->upload, pointer, faults, err);
+}
+
 /* What can be told of the models without parsing them. False with the response filled. */
 static bool check_models(const struct job_request *job, size_t count, const struct request *request,
                          struct backend *backend, struct response *response)
@@ -78,14 +85,18 @@ static bool check_models(const struct job_request *job, size_t count, const stru
     for (size_t i = 0; i < count; i++) {
         struct error err = {.code = ERROR_NONE};
         size_t before = faults.count;
-        char pointer[32];
+        const struct job_model *model;
+        char pointer[48];
         int rc;
 
-        snprintf(pointer, sizeof(pointer), "/models/%zu", i);
-        rc = job->models[i].path
-                 ? check_path(backend, job->models[i].path, pointer, &faults, &err)
-                 : check_upload(backend, caller_view(&request->caller), job->models[i].upload, pointer, &faults, &err);
-
+        snprintf(pointer, sizeof(pointer), "/models/%zu%s", i, job->models[i].adapter ? "/base" : "");
+        model = &job->models[i];
+        rc = check_place(model, request, backend, pointer, &faults, &err);
+        if (rc == 0 && model->adapter) {
+            snprintf(pointer, sizeof(pointer), "/models/%zu/adapter", i);
+            model = model->adapter;
+            rc = check_place(model, request, backend, pointer, &faults, &err);
+        }
         if (rc == 0)
             continue;
         if (faults.count == before && faults.count < REQUEST_FAULTS_MAX) {
@@ -96,7 +107,7 @@ static bool check_models(const struct job_request *job, size_t count, const stru
             problem = PROBLEM_UPLOAD_INCOMPLETE;
         else if (rc != ERROR_NOT_FOUND)
             problem = PROBLEM_MODEL_REFUSED;
-        else if (before == 0 && job->models[i].upload)
+        else if (before == 0 && model->upload)
             problem = PROBLEM_UPLOAD_NOT_FOUND;
     }
     if (faults.count)
@@ -183,7 +194,7 @@ bool submission_run(const struct job_request *job_request, const struct upload *
                     const struct submission_key *key, const struct request *request, struct backend *backend,
                     struct response *response)
 {
-    const char *uploads[REQUEST_MODELS_MAX];
+    const char *uploads[2 * REQUEST_MODELS_MAX]; /* models and adapters */
     struct submission submission = {.labels = job_request->labels,
                                     .uploads = uploads,
                                     .caller = &request->caller,
@@ -207,9 +218,14 @@ bool submission_run(const struct job_request *job_request, const struct upload *
             return false;
         if (!check_models(job_request, job_request->model_count - part_count, request, backend, response))
             return false;
-        for (size_t i = 0; i < job_request->model_count; i++)
-            if (job_request->models[i].upload)
-                uploads[submission.upload_count++] = job_request->models[i].upload;
+        for (size_t i = 0; i < job_request->model_count; i++) {
+            const struct job_model *model = &job_request->models[i];
+
+            if (model->upload)
+                uploads[submission.upload_count++] = model->upload;
+            if (model->adapter && model->adapter->upload)
+                uploads[submission.upload_count++] = model->adapter->upload;
+        }
         submission.request = text = job_request_text(job_request);
         rc = text ? backend->ops->submit(backend, &submission, &job, &is_replay, &err)
                   : error_set(&err, ERROR_NO_MEMORY, "out of memory");

@@ -14,29 +14,6 @@ int layout_no_memory(struct layout_work *w)
     return error_set(w->err, ERROR_NO_MEMORY, "no memory to pair tensors of other layouts");
 }
 
-/* Without beginnings that say nothing. */
-static struct name plain_name(struct name name)
-{
-    static const char *const silent[] = {"model.",       "module.",   "_orig_mod.",  "language_model.",
-                                         "transformer.", "backbone.", "text_model.", "gpt_neox.",
-                                         "bert.",        "roberta.",  "base_model.", "state_dict."};
-    bool is_stripped = true;
-
-    while (is_stripped) {
-        is_stripped = false;
-        for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
-            const size_t bytes = strlen(silent[i]);
-
-            if (name.bytes > bytes && memcmp(name.text, silent[i], bytes) == 0) {
-                name.text += bytes;
-                name.bytes -= (uint32_t)bytes;
-                is_stripped = true;
-            }
-        }
-    }
-    return name;
-}
-
 static int side_init(struct layout_work *w, struct layout_side *side, size_t m)
 {
     const struct pairing *pairing = w->pairing;
@@ -60,7 +37,7 @@ static int side_init(struct layout_work *w, struct layout_side *side, size_t m)
             continue;
         side->left[side->left_count++] = tensor;
         side->pair_of[tensor] = (uint32_t)pair;
-        side->plain[tensor] = plain_name(side->model->tensors[tensor].name);
+        side->plain[tensor] = name_plain(side->model->tensors[tensor].name);
         name_index_add(side->index, records, tensor);
     }
     return 0;

@@ -6,6 +6,7 @@
 
 #include "core/align/transformation.h"
 #include "core/model/align.h"
+#include "core/writer.h"
 
 /* A name of one layout, and those that another has for it, separated by "|". {n} is a number. */
 struct layout_name {
@@ -55,6 +56,8 @@ struct layout_rules {
  * missing. ERROR_REQUEST with what is wrong. layout_rules_done is due in any case. */
 int layout_rules_read(const char *text, size_t bytes, struct layout_rules *ret_rules, struct error *err);
 void layout_rules_done(struct layout_rules *rules);
+/* The member rules. */
+void layout_rules_write(const struct layout_rules *rules, struct writer *w);
 
 /* Pairs what is left over in a pairing of two models. Without is_probed nothing is read: the likeliest reading is
  * taken. extra may be NULL. */

@@ -126,3 +126,25 @@ bool pattern_next(struct name *rest, const char *separator, struct name *ret)
         ret->bytes--;
     return true;
 }
+
+struct name name_plain(struct name name)
+{
+    static const char *const silent[] = {"model.",       "module.",   "_orig_mod.",  "language_model.",
+                                         "transformer.", "backbone.", "text_model.", "gpt_neox.",
+                                         "bert.",        "roberta.",  "base_model.", "state_dict."};
+    bool is_stripped = true;
+
+    while (is_stripped) {
+        is_stripped = false;
+        for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
+            const size_t bytes = strlen(silent[i]);
+
+            if (name.bytes > bytes && memcmp(name.text, silent[i], bytes) == 0) {
+                name.text += bytes;
+                name.bytes -= (uint32_t)bytes;
+                is_stripped = true;
+            }
+        }
+    }
+    return name;
+}

@@ -20,4 +20,7 @@ bool pattern_fill(struct name pattern, const struct captures *captures, char out
 /* Takes the next of the alternatives off *rest, without blanks around it; false at the end. */
 bool pattern_next(struct name *rest, const char *separator, struct name *ret);
 
+/* A tensor's name without beginnings that say nothing: "model.", "transformer.", … */
+struct name name_plain(struct name name);
+
 #endif

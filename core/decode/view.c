@@ -235,3 +235,21 @@ uint64_t view_origin(const struct tensor *view, const struct tensor *source, uin
     }
     return 0;
 }
+
+const struct tensor *view_source(const struct tensor *view)
+{
+    const struct decoder *decoder = view->storage ? view->storage->decoder : NULL;
+
+    return decoder == &decoder_view || decoder == &decoder_computed_view
+               ? ((const struct view *)view->storage->parameters)->source
+               : NULL;
+}
+
+int view_of_other(const struct tensor *view, const struct tensor *other, struct arena *arena, struct tensor *ret_tensor,
+                  struct error *err)
+{
+    struct view made = *(const struct view *)view->storage->parameters;
+
+    made.source = other;
+    return view_make(&made, view->shape.rank, view->shape.dims, arena, ret_tensor, err);
+}

@@ -10,27 +10,9 @@
 #include <string.h>
 
 #include "core/format/json_scan.h"
+#include "core/model/config_values.h"
 #include "core/model/model.h"
 #include "core/model/order.h"
-
-enum kind { KIND_NULL, KIND_FLAG, KIND_NUMBER, KIND_TEXT, KIND_ARRAY, KIND_OBJECT };
-
-struct value {
-    struct name key;  /* of a member; .text NULL otherwise */
-    struct name text; /* of a string, or a number's and a literal's own spelling */
-    enum kind kind;
-    uint32_t first, count; /* of a container: its run of children */
-    uint32_t next;         /* the sibling read after it; while parsing only */
-    uint32_t size;         /* values below it and itself */
-    uint32_t height;       /* levels of containers: 0 for a scalar */
-};
-
-struct config {
-    char *text;
-    struct value *values; /* [0] is the root */
-    uint32_t *children;
-    size_t value_count, value_room, child_count;
-};
 
 enum {
     WHOLE_VALUES_MAX = 64,
@@ -296,108 +278,12 @@ int config_of_metadata(const struct metadata_entry *entries, size_t count, struc
     return 0;
 }
 
-static const struct value *child_at(const struct config *config, const struct value *value, uint32_t i)
-{
-    return &config->values[config->children[value->first + i]];
-}
-
-static const struct value *member(const struct config *config, const struct value *object, struct name key)
-{
-    uint32_t low = 0, high = object->count;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = name_compare_natural(child_at(config, object, middle)->key, key);
-
-        if (order == 0)
-            return child_at(config, object, middle);
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
-static bool read_u64(struct name text, uint64_t *ret_value)
-{
-    uint64_t value = 0;
-
-    for (uint32_t i = 0; i < text.bytes; i++) {
-        unsigned digit = (unsigned char)text.text[i] - '0';
-
-        if (digit > 9 || __builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, digit, &value))
-            return false;
-    }
-    if (text.bytes == 0)
-        return false;
-    *ret_value = value;
-    return true;
-}
-
-static const struct value *find(const struct config *config, const char *path)
-{
-    const struct value *value = config ? &config->values[0] : NULL;
-
-    while (value && *path) {
-        struct name key = {path, (uint32_t)strcspn(path, ".")};
-        uint64_t at;
-
-        path += key.bytes + (path[key.bytes] == '.');
-        if (value->kind == KIND_OBJECT)
-            value = member(config, value, key);
-        else if (value->kind == KIND_ARRAY && read_u64(key, &at) && at < value->count)
-            value = child_at(config, value, (uint32_t)at);
-        else
-            value = NULL;
-    }
-    return value;
-}
-
-bool config_u64(const struct config *config, const char *path, uint64_t *ret_value)
-{
-    const struct value *value = find(config, path);
-
-    return value && value->kind == KIND_NUMBER && read_u64(value->text, ret_value);
-}
-
-bool config_flag(const struct config *config, const char *path, bool *ret_value)
-{
-    const struct value *value = find(config, path);
-
-    if (!value || value->kind != KIND_FLAG)
-        return false;
-    *ret_value = value->text.text[0] == 't';
-    return true;
-}
-
-bool config_text(const struct config *config, const char *path, struct name *ret_text)
-{
-    const struct value *value = find(config, path);
-
-    if (!value || value->kind != KIND_TEXT)
-        return false;
-    *ret_text = value->text;
-    return true;
-}
-
 static bool is_whole(struct name number)
 {
     for (uint32_t i = number.text[0] == '-'; i < number.bytes; i++)
         if (number.text[i] < '0' || number.text[i] > '9')
             return false;
     return true;
-}
-
-/* The number's value, or what is not finite when it is beyond a double. */
-static double read_f64(struct name number)
-{
-    char copy[512]; /* more digits than that decide nothing */
-    uint32_t bytes = number.bytes < sizeof(copy) ? number.bytes : 0;
-
-    memcpy(copy, number.text, bytes);
-    copy[bytes] = '\0';
-    return bytes ? strtod(copy, NULL) : NAN;
 }
 
 static bool numbers_equal(struct name a, struct name b)
@@ -408,8 +294,8 @@ static bool numbers_equal(struct name a, struct name b)
         return true;
     if (is_whole(a) && is_whole(b)) /* exactly: a double does not hold them all. −0 is 0 */
         return a.bytes + b.bytes == 3 && a.text[a.bytes - 1] == '0' && b.text[b.bytes - 1] == '0';
-    one = read_f64(a);
-    two = read_f64(b);
+    one = config_read_f64(a);
+    two = config_read_f64(b);
     return isfinite(one) && one == two;
 }
 
@@ -443,12 +329,12 @@ static void write_number(struct writer *w, struct name number)
     uint64_t whole;
     double value;
 
-    if (read_u64(number, &whole)) {
+    if (config_read_u64(number, &whole)) {
         w->ops->u64(w, whole);
-    } else if (number.text[0] == '-' && read_u64(digits, &whole) && whole <= INT64_MAX) {
+    } else if (number.text[0] == '-' && config_read_u64(digits, &whole) && whole <= INT64_MAX) {
         w->ops->i64(w, -(int64_t)whole);
     } else {
-        value = is_whole(number) ? NAN : read_f64(number);
+        value = is_whole(number) ? NAN : config_read_f64(number);
         if (isfinite(value))
             w->ops->f64(w, value);
         else
@@ -475,7 +361,7 @@ static void write_value(const struct config *config, const struct value *value, 
     case KIND_OBJECT:
         w->ops->begin(w, value->kind == KIND_ARRAY ? WRITER_ARRAY : WRITER_OBJECT);
         for (uint32_t i = 0; i < value->count; i++) {
-            const struct value *child = child_at(config, value, i);
+            const struct value *child = config_child(config, value, i);
 
             if (value->kind == KIND_OBJECT)
                 w->ops->key(w, child->key.text, child->key.bytes);
@@ -562,7 +448,7 @@ static void one_sided(struct walk *walk, enum change change, const struct value 
         return;
     }
     for (uint32_t i = 0; i < value->count; i++) {
-        const struct value *child = child_at(config, value, i);
+        const struct value *child = config_child(config, value, i);
         size_t back = value->kind == KIND_OBJECT ? descend(walk, child->key) : descend_element(walk, i);
 
         one_sided(walk, change, child);
@@ -577,8 +463,8 @@ static void compare_members(struct walk *walk, const struct value *a, const stru
     uint32_t i = 0, j = 0;
 
     while (i < a->count || j < b->count) {
-        const struct value *one = i < a->count ? child_at(walk->before, a, i) : NULL;
-        const struct value *two = j < b->count ? child_at(walk->after, b, j) : NULL;
+        const struct value *one = i < a->count ? config_child(walk->before, a, i) : NULL;
+        const struct value *two = j < b->count ? config_child(walk->after, b, j) : NULL;
         int order = !one ? 1 : !two ? -1 : name_compare_natural(one->key, two->key);
         size_t back = descend(walk, order <= 0 ? one->key : two->key);
 
@@ -600,11 +486,11 @@ static void compare_elements(struct walk *walk, const struct value *a, const str
         size_t back = descend_element(walk, i);
 
         if (i >= a->count)
-            one_sided(walk, ADDED, child_at(walk->after, b, i));
+            one_sided(walk, ADDED, config_child(walk->after, b, i));
         else if (i >= b->count)
-            one_sided(walk, REMOVED, child_at(walk->before, a, i));
+            one_sided(walk, REMOVED, config_child(walk->before, a, i));
         else
-            both_sides(walk, child_at(walk->before, a, i), child_at(walk->after, b, i));
+            both_sides(walk, config_child(walk->before, a, i), config_child(walk->after, b, i));
         walk->pointer_bytes = back;
     }
 }
@@ -639,7 +525,7 @@ static void walk_both(struct walk *walk)
         const struct config *config = a ? walk->before : walk->after;
 
         for (uint32_t i = 0; i < only->count; i++) {
-            const struct value *child = child_at(config, only, i);
+            const struct value *child = config_child(config, only, i);
             size_t back = descend(walk, child->key);
 
             one_sided(walk, a ? REMOVED : ADDED, child);

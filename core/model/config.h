@@ -30,6 +30,17 @@ bool config_u64(const struct config *config, const char *path, uint64_t *ret_val
 bool config_flag(const struct config *config, const char *path, bool *ret_value);
 bool config_text(const struct config *config, const char *path, struct name *ret_text);
 
+/* A number of any kind. */
+bool config_number(const struct config *config, const char *path, double *ret_value);
+
+/* How many elements the array at path has; 0 of what is none. */
+size_t config_length(const struct config *config, const char *path);
+
+/* Members of the object at path, and one of them that is a number; false when it is none. Keys may hold dots. */
+size_t config_count(const struct config *config, const char *path);
+bool config_member_number(const struct config *config, const char *path, size_t at, struct name *ret_key,
+                          double *ret_value);
+
 /* Writes the members that differ as {"added": {path: value}, "removed": {…}, "changed": {path: [before, after]}}; paths
  * are RFC 6901 pointers in canonical order. Numbers are compared as numbers (1 is 1.0), arrays element by element;
  * values of more than 64 values or 4 levels are listed member by member, and long text is cut with its length told.

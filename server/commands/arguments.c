@@ -80,6 +80,13 @@ static int set_out(struct arguments *a, const char *value, struct error *err)
     return 0;
 }
 
+static int set_adapter(struct arguments *a, const char *value, struct error *err)
+{
+    (void)err;
+    a->adapter = value;
+    return 0;
+}
+
 static int set_junit(struct arguments *a, const char *value, struct error *err)
 {
     (void)err;
@@ -87,31 +94,62 @@ static int set_junit(struct arguments *a, const char *value, struct error *err)
     return 0;
 }
 
-/* Rules from a file, whole: they are small. */
-static int set_gate(struct arguments *a, const char *value, struct error *err)
+/* Rules from a file, whole: they are small. *ret_text is the caller's to free. */
+static int read_rules(const char *flag, const char *path, char **ret_text, size_t *ret_bytes, struct error *err)
 {
-    enum { GATE_BYTES_MAX = 1 << 20 };
-    FILE *file = fopen(value, "re");
-    char *text = malloc(GATE_BYTES_MAX + 1);
-    size_t bytes = file && text ? fread(text, 1, GATE_BYTES_MAX + 1, file) : 0;
+    enum { RULES_BYTES_MAX = 1 << 20 };
+    FILE *file = fopen(path, "re");
+    char *text = malloc(RULES_BYTES_MAX + 1);
+    size_t bytes = file && text ? fread(text, 1, RULES_BYTES_MAX + 1, file) : 0;
     int rc = 0;
 
     if (!file)
-        rc = error_set(err, ERROR_NOT_FOUND, "--gate %s: %s", value, strerror(errno));
+        rc = error_set(err, ERROR_NOT_FOUND, "%s %s: %s%s", flag, path, strerror(errno),
+                       strcmp(flag, "--align") == 0 ? "; it takes auto, none or a file of rules" : "");
     else if (!text)
         rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
     else if (ferror(file))
-        rc = error_set(err, ERROR_READ, "--gate %s: %s", value, strerror(errno));
-    else if (bytes > GATE_BYTES_MAX)
-        rc = error_set(err, ERROR_LIMIT, "--gate %s: larger than 1 MiB", value);
+        rc = error_set(err, ERROR_READ, "%s %s: %s", flag, path, strerror(errno));
+    else if (bytes > RULES_BYTES_MAX)
+        rc = error_set(err, ERROR_LIMIT, "%s %s: larger than 1 MiB", flag, path);
     if (file)
         fclose(file);
-    if (rc == 0) {
-        text[bytes] = '\0';
-        rc = gate_rules_read(text, bytes, &a->request.gate, err);
-        if (rc)
-            error_prefix(err, rc, "--gate %s: ", value);
+    if (rc) {
+        free(text);
+        return rc;
     }
+    text[bytes] = '\0';
+    *ret_text = text;
+    *ret_bytes = bytes;
+    return 0;
+}
+
+static int set_gate(struct arguments *a, const char *value, struct error *err)
+{
+    char *text;
+    size_t bytes;
+    int rc = read_rules("--gate", value, &text, &bytes, err);
+
+    if (rc)
+        return rc;
+    rc = gate_rules_read(text, bytes, &a->request.gate, err);
+    if (rc)
+        error_prefix(err, rc, "--gate %s: ", value);
+    free(text);
+    return rc;
+}
+
+static int set_align_rules(struct arguments *a, const char *value, struct error *err)
+{
+    char *text;
+    size_t bytes;
+    int rc = read_rules("--align", value, &text, &bytes, err);
+
+    if (rc)
+        return rc;
+    rc = options_set_align_rules(&a->request.options, text, bytes, err);
+    if (rc)
+        error_prefix(err, rc, "--align %s: ", value);
     free(text);
     return rc;
 }
@@ -273,6 +311,8 @@ static const struct flag flags[] = {
     {"format", "NAME", FOR_DIFFAI, set_input_format, "What the models are: auto or a format's name."},
     {"path", "PREFIX", FOR_DIFFAI, set_path, "Only tensors whose name begins with PREFIX."},
     {"ignore-keys-regex", "PATTERN", FOR_DIFFAI, set_ignored, "Leave out tensors whose name matches."},
+    {"adapter", "PATH", FOR_ALL, set_adapter,
+     "An adapter (LoRA, DoRA) that is put on the first model; tells whether the other is their merge."},
     {"out", "FILE", FOR_ALL, set_out, "Write the result there, whole or not at all."},
     {"gate", "FILE", FOR_ALL, set_gate, "Hold the result against the rules in FILE (JSON); exit 4 when one is broken."},
     {"junit", "FILE", FOR_ALL, set_junit, "Write the gate as JUnit XML there, beside the result."},
@@ -340,6 +380,8 @@ static int parse_flag(struct arguments *a, int argc, char **argv, int *at, struc
     rc = option->kind == OPTION_FLAG ? 0 : take_value(name, bytes, inline_value, argc, argv, at, &value, err);
     if (rc)
         return rc;
+    if (strcmp(option->name, "align") == 0 && !option_is_choice(option, value))
+        return set_align_rules(a, value, err);
     rc = option_parse(&a->request.options, option, value, err);
     return rc ? error_prefix(err, rc, "--") : 0;
 }

@@ -18,6 +18,7 @@ struct arguments {
     const char *models[MODELS_MAX];
     size_t model_count;
     const struct renderer *renderer;
+    const char *adapter;                   /* put on the first model; NULL: none */
     const char *out;                       /* NULL: standard output */
     const char *junit;                     /* where the gate goes as JUnit XML; NULL: nowhere */
     uint8_t expected_digest[DIGEST_BYTES]; /* with has_expected_digest */

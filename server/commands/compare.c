@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/adapter/adapter.h"
 #include "core/analysis/analysis.h"
 #include "core/format/format.h"
 #include "server/commands/arguments.h"
@@ -108,6 +109,20 @@ static int exit_status_of(int code)
     }
 }
 
+static int put_adapter(const struct arguments *a, struct model *base, struct error *err)
+{
+    struct place place = {.dir_fd = AT_FDCWD, .path = a->adapter, .uri = a->adapter};
+    struct model *adapter = NULL;
+    int rc = model_open(&place, &limits_default, &adapter, err);
+
+    if (rc)
+        return rc;
+    rc = adapter_apply(base, adapter, err);
+    if (rc)
+        model_close(adapter);
+    return rc;
+}
+
 static int open_models(const struct arguments *a, struct model **models, struct error *err)
 {
     for (size_t i = 0; i < a->model_count; i++) {
@@ -121,7 +136,7 @@ static int open_models(const struct arguments *a, struct model **models, struct 
             return error_set(err, ERROR_REQUEST, "%s: is %s, not %s", a->models[i], models[i]->format->name,
                              a->input_format);
     }
-    return 0;
+    return a->adapter ? put_adapter(a, models[0], err) : 0;
 }
 
 /* What cannot be a model, said before anything is opened for it. */
@@ -204,13 +219,18 @@ static int render(struct run *run, const struct comparison *comparison, struct e
 /* Walls, and a word about them only where the user asked for one. */
 static void wall_in(const struct arguments *a, const char *name)
 {
+    const char *named[MODELS_MAX + 1];
+    size_t count = a->model_count;
     const char *missing;
 
+    memcpy(named, a->models, count * sizeof(*named));
+    if (a->adapter)
+        named[count++] = a->adapter;
     if (a->is_unwalled) {
         fprintf(stderr, "%s: --no-sandbox: nothing confines what reads the models\n", name);
         return;
     }
-    missing = command_wall_in(a->models, a->model_count, destinations, DESTINATIONS, on_stopped);
+    missing = command_wall_in(named, count, destinations, DESTINATIONS, on_stopped);
     if (missing && a->is_verbose)
         fprintf(stderr, "%s: the sandbox is not whole: %s\n", name, missing);
 }

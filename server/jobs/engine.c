@@ -10,6 +10,7 @@
 
 #include "api/render/render.h"
 #include "api/request.h"
+#include "core/adapter/adapter.h"
 #include "core/compare.h"
 #include "core/decimal.h"
 #include "core/format/format.h"
@@ -60,21 +61,43 @@ static int find_upload(const struct worker_task *task, const char *id, struct pl
     return error_set(err, ERROR_NOT_FOUND, "upload %s is gone", id);
 }
 
+static int open_place(const struct worker_task *task, const struct job_model *named, struct model **ret_model,
+                      struct error *err)
+{
+    char uri[URI_BYTES];
+    struct place place;
+    int rc;
+
+    if (named->upload)
+        rc = find_upload(task, named->upload, &place, uri, err);
+    else
+        rc = roots_find(task->roots, named->path, &place, err);
+    return rc ? rc : model_open(&place, &limits_default, ret_model, err);
+}
+
+static int put_adapter(const struct worker_task *task, const struct job_model *named, struct model *base,
+                       struct error *err)
+{
+    struct model *adapter = NULL;
+    int rc = open_place(task, named, &adapter, err);
+
+    if (rc)
+        return rc;
+    rc = adapter_apply(base, adapter, err);
+    if (rc)
+        model_close(adapter);
+    return rc;
+}
+
 static int open_models(const struct worker_task *task, const struct job_request *request, struct model **models,
                        struct error *err)
 {
     for (size_t i = 0; i < request->model_count; i++) {
         const struct job_model *named = &request->models[i];
-        char uri[URI_BYTES];
-        struct place place;
-        int rc;
+        int rc = open_place(task, named, &models[i], err);
 
-        if (named->upload)
-            rc = find_upload(task, named->upload, &place, uri, err);
-        else
-            rc = roots_find(task->roots, named->path, &place, err);
-        if (!rc)
-            rc = model_open(&place, &limits_default, &models[i], err);
+        if (!rc && named->adapter)
+            rc = put_adapter(task, named->adapter, models[i], err);
         if (rc)
             return rc;
         if (atomic_load_explicit(task->cancel, memory_order_relaxed))

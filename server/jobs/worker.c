@@ -174,7 +174,7 @@ static struct json_object *success(const struct worker_report *report)
 static void run_task(struct worker *worker, struct json_object *message, int outputs[REPRESENTATION_COUNT])
 {
     bool is_inspect = strcmp(message_text(message, "type"), "inspect") == 0;
-    struct worker_upload uploads[REQUEST_MODELS_MAX];
+    struct worker_upload uploads[2 * REQUEST_MODELS_MAX]; /* models and adapters */
     struct worker_task task = {
         .request = is_inspect ? NULL : message_text(message, "request"),
         .path = is_inspect ? message_text(message, "path") : NULL,

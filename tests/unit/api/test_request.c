@@ -64,6 +64,13 @@ static const struct {
     {"{\"models\":[\"a\",\"\"]}", "/models/1", "1 to 4096 bytes"},
     {"{\"models\":[\"a\",{}]}", "/models/1", "either"},
     {"{\"models\":[\"a\",{\"path\":\"x\",\"upload\":\"y\"}]}", "/models/1", "either"},
+    {"{\"models\":[{\"base\":\"a\"},\"b\"]}", "/models/0", "needs an \"adapter\""},
+    {"{\"models\":[{\"base\":\"a\",\"adaptor\":\"b\"},\"b\"]}", "/models/0", "did you mean \"adapter\"?"},
+    {"{\"models\":[{\"base\":\"a\",\"adapter\":{\"base\":\"b\"}},\"b\"]}", "/models/0/adapter",
+     "unknown member \"base\""},
+    {"{\"models\":[{\"base\":7,\"adapter\":\"b\"},\"b\"]}", "/models/0/base", "must be a path"},
+    {"{" AB ",\"options\":{\"align\":{\"rules\":[{\"target\":\"a\"}]}}}", "/options/align", "\"source\" is missing"},
+    {"{" AB ",\"options\":{\"align\":{\"rule\":[]}}}", "/options/align", "at least one rule"},
     {"{\"models\":[\"a\",{\"path\":1}]}", "/models/1", "must be a string"},
     {"{\"models\":[\"a\",{\"pth\":\"x\"}]}", "/models/1", "did you mean \"path\"?"},
     {"{" AB "," AB "}", "/models", "given twice"},
@@ -175,6 +182,11 @@ START_TEST(a_request_has_one_canonical_text)
         "3}}",
         "{\"models\":[\"a\",{\"upload\":\"u1\"}],\"analyses\":[\"stats\",\"layer_impact\"],\"options\":{"
         "\"include\":[\"w$\"],\"exclude\":[\"x\",\"y\"],\"epsilon\":0.001,\"top\":5}}");
+    expect_text("{\"models\":[{\"adapter\":{\"upload\":\"u1\"},\"base\":{\"path\":\"a\"}},\"b\"],"
+                "\"options\":{\"align\":{\"rules\":[{\"target\":\"t.{n}\",\"source\":\"s.{n}\"}]}}}",
+                "{\"models\":[{\"base\":\"a\",\"adapter\":{\"upload\":\"u1\"}},\"b\"],\"analyses\":[\"stats\"],"
+                "\"options\":{\"align\":{\"rules\":[{\"name\":\"rules\",\"target\":\"t.{n}\",\"source\":\"s.{n}\","
+                "\"part\":\"all\",\"transformation\":\"none\"}]}}}");
     expect_text("{\"models\":[\"\\u00e9\\ud83d\\ude00\\/\",\"\\u202e\\u001b\\\"\\\\\"]}",
                 "{\"models\":[\"é😀/\",\"\\u202e\\u001b\\\"\\\\\"],\"analyses\":[\"stats\"],\"options\":{}}");
 }

@@ -1,0 +1,173 @@
+/* Everything is summed in double and rounded to F32 once, so that a merge in F32 lies within its own rounding. The
+ * right factor is read whole for every range; it is small beside what it is multiplied with. */
+#include "core/adapter/lora.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/decode/view.h"
+#include "core/scan/decode.h"
+
+enum { CHUNK = 2048 };
+
+/* Elements [first, first + count) of a tensor as doubles. */
+static int read_f64(const struct model *model, const struct tensor *tensor, uint64_t first, uint64_t count, double *out,
+                    struct error *err)
+{
+    uint8_t stored[CHUNK * 8];
+    int rc = 0;
+
+    for (uint64_t done = 0; rc == 0 && done < count; done += CHUNK) {
+        const size_t n = count - done < CHUNK ? (size_t)(count - done) : CHUNK;
+
+        rc = decoder_read(model, tensor, first + done, n, stored, err);
+        if (rc == 0)
+            decode_f64(tensor->dtype, stored, 0, n, out + done);
+    }
+    return rc;
+}
+
+/* What one range needs. */
+struct merging {
+    const struct model *model;
+    const struct lora *lora;
+    struct error *err;
+    double *right;  /* rank × columns, of the slice at hand */
+    double *left;   /* rank */
+    double *row;    /* columns */
+    uint64_t slice; /* whose right is loaded; UINT64_MAX: none */
+};
+
+static void merging_done(struct merging *m)
+{
+    free(m->right);
+    free(m->left);
+    free(m->row);
+}
+
+static int merging_init(struct merging *m)
+{
+    const struct lora *lora = m->lora;
+
+    m->slice = UINT64_MAX;
+    m->right = calloc(lora->rank * lora->columns, sizeof(*m->right));
+    m->left = calloc(lora->rank, sizeof(*m->left));
+    m->row = calloc(lora->columns, sizeof(*m->row));
+    if (m->right && m->left && m->row)
+        return 0;
+    return error_set(m->err, ERROR_NO_MEMORY, "no memory for an adapter of rank %" PRIu64, lora->rank);
+}
+
+/* A row of a factor, where its elements lie `step` apart. */
+static int read_factor(const struct merging *m, const struct tensor *factor, uint64_t first, uint64_t step,
+                       uint64_t count, double *out)
+{
+    int rc = 0;
+
+    if (step == 1)
+        return read_f64(m->model, factor, first, count, out, m->err);
+    for (uint64_t i = 0; rc == 0 && i < count; i++)
+        rc = read_f64(m->model, factor, first + i * step, 1, out + i, m->err);
+    return rc;
+}
+
+/* A factor whose columns lie apart is read the other way round. */
+static int load_right(struct merging *m, uint64_t slice)
+{
+    const struct lora *lora = m->lora;
+    const uint64_t first = lora->right_first + slice * lora->right_slice;
+    int rc = 0;
+
+    if (m->slice == slice)
+        return 0;
+    if (lora->right_column == 1 || lora->rank == 1) {
+        for (uint64_t k = 0; rc == 0 && k < lora->rank; k++)
+            rc = read_factor(m, lora->right, first + k * lora->right_rank, lora->right_column, lora->columns,
+                             m->right + k * lora->columns);
+    } else {
+        for (uint64_t c = 0; rc == 0 && c < lora->columns; c++) {
+            rc = read_factor(m, lora->right, first + c * lora->right_column, lora->right_rank, lora->rank, m->left);
+            for (uint64_t k = 0; rc == 0 && k < lora->rank; k++)
+                m->right[k * lora->columns + c] = m->left[k];
+        }
+    }
+    if (rc == 0)
+        m->slice = slice;
+    return rc;
+}
+
+/* Columns [from, to) of a row of the merge, in m->row; all of them where DoRA wants the row's norm. */
+static int merge_row(struct merging *m, uint64_t row, uint64_t from, uint64_t to)
+{
+    const struct lora *lora = m->lora;
+    const uint64_t slice = row / lora->rows, at = row % lora->rows;
+    double squares = 0, magnitude;
+    int rc = load_right(m, slice);
+
+    if (lora->magnitude) {
+        from = 0;
+        to = lora->columns;
+    }
+    if (rc == 0)
+        rc = read_factor(m, lora->left, lora->left_first + slice * lora->left_slice + at * lora->left_row,
+                         lora->left_rank, lora->rank, m->left);
+    if (rc == 0)
+        rc = read_f64(m->model, lora->base, row * lora->columns + from, to - from, m->row + from, m->err);
+    if (rc)
+        return rc;
+    for (uint64_t k = 0; k < lora->rank; k++) {
+        const double factor = lora->scale * m->left[k];
+        const double *right = m->right + k * lora->columns;
+
+        for (uint64_t c = from; c < to; c++)
+            m->row[c] += factor * right[c];
+    }
+    if (!lora->magnitude)
+        return 0;
+    rc = read_f64(m->model, lora->magnitude, at, 1, &magnitude, m->err);
+    for (uint64_t c = 0; c < lora->columns; c++)
+        squares += m->row[c] * m->row[c];
+    for (uint64_t c = 0; c < lora->columns; c++)
+        m->row[c] *= magnitude / sqrt(squares);
+    return rc;
+}
+
+static int read_lora(const struct model *model, const struct tensor *tensor, uint64_t first, size_t elements, void *out,
+                     struct error *err)
+{
+    struct merging m = {.model = model, .lora = tensor->storage->parameters, .err = err};
+    const uint64_t columns = m.lora->columns;
+    int rc = merging_init(&m);
+
+    for (size_t done = 0; rc == 0 && done < elements;) {
+        const uint64_t row = (first + done) / columns, from = (first + done) % columns;
+        const uint64_t n = columns - from < elements - done ? columns - from : elements - done;
+
+        rc = merge_row(&m, row, from, from + n);
+        for (uint64_t i = 0; rc == 0 && i < n; i++) {
+            if (tensor->dtype == DTYPE_F64)
+                ((double *)out)[done + i] = m.row[from + i];
+            else
+                ((float *)out)[done + i] = (float)m.row[from + i];
+        }
+        done += n;
+    }
+    merging_done(&m);
+    return rc;
+}
+
+const struct decoder decoder_lora = {.name = "lora", .is_encoding = true, .is_computed = true, .read = read_lora};
+
+const struct lora *lora_of(const struct tensor *tensor)
+{
+    const struct tensor *source;
+
+    if (!tensor->storage)
+        return NULL;
+    if (tensor->storage->decoder == &decoder_lora)
+        return tensor->storage->parameters;
+    source = view_source(tensor);
+    return source && source->storage && source->storage->decoder == &decoder_lora ? source->storage->parameters : NULL;
+}

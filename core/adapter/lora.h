@@ -1,0 +1,27 @@
+/* Weights with a low-rank change added as they are read: W + scale·B·A, and DoRA's m·W' ÷ ‖W'‖ by rows. */
+#ifndef CORE_ADAPTER_LORA_H
+#define CORE_ADAPTER_LORA_H
+
+#include "core/decode/decoder.h"
+
+enum { LORA_RANK_MAX = 4096 };
+
+/* The base as rows × columns, `slices` of them one behind the other (stacked experts). Row i of slice e changes by
+ * scale · Σ over k of left(e, i, k) · right(e, k, ·), where right is rank × columns. The factors are elements of
+ * adapter tensors: left at left_first + e·left_slice + i·left_row + k·left_rank, right likewise. */
+struct lora {
+    const struct tensor *base; /* as it was */
+    const struct tensor *left, *right;
+    const struct tensor *magnitude; /* DoRA's, one a row; NULL: plain */
+    uint64_t slices, rows, columns, rank;
+    uint64_t left_first, left_slice, left_row, left_rank;
+    uint64_t right_first, right_slice, right_rank, right_column;
+    double scale;
+};
+
+extern const struct decoder decoder_lora;
+
+/* The change of a tensor that is adapted, looked at as it is or through one view; NULL of others. */
+const struct lora *lora_of(const struct tensor *tensor);
+
+#endif

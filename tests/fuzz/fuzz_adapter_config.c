@@ -1,0 +1,29 @@
+/* adapter_config.json: a scale is a number or a reason, whatever the patterns say. */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "core/adapter/adapter.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MUST(fact)                                                                                                     \
+    do {                                                                                                               \
+        if (!(fact))                                                                                                   \
+            abort();                                                                                                   \
+    } while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct adapter_config *config;
+    struct error err = {0};
+    double scale;
+    int rc = adapter_config_read((const char *)data, size, &config, &err);
+
+    MUST(rc == 0 || (err.code == rc && err.text[0]));
+    if (rc)
+        return 0;
+    rc = adapter_config_scale(config, name_of("model.layers.0.self_attn.q_proj"), 8, &scale, &err);
+    MUST(rc == 0 ? scale - scale == 0 : err.code == rc && err.text[0]);
+    adapter_config_free(config);
+    return 0;
+}

@@ -1,0 +1,217 @@
+/* Adapters: scales, names, merges that are right, half, partial and none. With DIFFAID_SHARED set, also every
+ * adapter of other people's making beside its merges. */
+#include "core/adapter/adapter.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/adapter/lora.h"
+#include "core/compare.h"
+#include "core/format/format.h"
+
+enum { PATH_BYTES = 1024, LINE = 4096 };
+
+static struct model *opened(const char *path)
+{
+    struct place place = {.dir_fd = AT_FDCWD, .path = path, .uri = path};
+    struct model *model;
+    struct error err = {0};
+
+    ck_assert_msg(model_open(&place, &limits_default, &model, &err) == 0, "%s: %s", path, err.text);
+    return model;
+}
+
+struct compared {
+    struct compare_request request;
+    struct model *models[2];
+    struct comparison *c;
+};
+
+static void compare(struct compared *x, const char *base, const char *adapter, const char *other)
+{
+    struct compare_env env = {.scan = {.threads = 2, .cache_bytes = UINT64_MAX}};
+    struct error err = {0};
+
+    *x = (struct compared){.request = {.analyses = 1}};
+    options_init(&x->request.options);
+    x->models[0] = opened(base);
+    x->models[1] = opened(other);
+    ck_assert_msg(adapter_apply(x->models[0], opened(adapter), &err) == 0, "%s: %s", adapter, err.text);
+    ck_assert_msg(compare_run(&x->request, x->models, 2, &env, &x->c, &err) == 0, "%s", err.text);
+}
+
+static void done(struct compared *x)
+{
+    comparison_free(x->c);
+    model_close(x->models[0]);
+    model_close(x->models[1]);
+    options_done(&x->request.options);
+}
+
+static const struct {
+    const char *text, *module;
+    uint64_t rank;
+    double scale;
+} scales[] = {
+    {"{\"lora_alpha\": 16}", "m.q_proj", 8, 2},
+    {"{\"lora_alpha\": 16, \"use_rslora\": true}", "m.q_proj", 16, 4},
+    {"{\"lora_alpha\": 16, \"alpha_pattern\": {\"q_proj\": 4}}", "m.q_proj", 8, 0.5},
+    {"{\"lora_alpha\": 16, \"alpha_pattern\": {\"proj\": 4}}", "m.q_proj", 8, 2},
+    {"{\"lora_alpha\": 16, \"alpha_pattern\": {\"layers\\\\.[0-9]\\\\.q_proj\": 4}}", "m.layers.3.q_proj", 8, 0.5},
+    {"{\"lora_alpha\": 1.5}", "q_proj", 2, 0.75},
+};
+
+START_TEST(scale_is_what_peft_makes_it)
+{
+    struct adapter_config *config;
+    double scale;
+
+    ck_assert_int_eq(adapter_config_read(scales[_i].text, strlen(scales[_i].text), &config, NULL), 0);
+    ck_assert_int_eq(adapter_config_scale(config, name_of(scales[_i].module), scales[_i].rank, &scale, NULL), 0);
+    ck_assert_double_eq(scale, scales[_i].scale);
+    adapter_config_free(config);
+}
+END_TEST
+
+static const struct {
+    const char *other;
+    enum merge_verdict verdict;
+    size_t merged, not_merged, wrong;
+    double scale;
+} merges[] = {
+    {"merged", MERGE_MERGED, 3, 0, 0, 1},
+    {"merged-half", MERGE_WRONG_SCALE, 0, 0, 3, 0.5},
+    {"merged-partly", MERGE_PARTLY, 2, 1, 0, NAN},
+    {"not-merged", MERGE_NOT_MERGED, 0, 3, 0, 0},
+};
+
+START_TEST(merges_are_told_apart)
+{
+    char other[PATH_BYTES];
+    struct compared x;
+
+    snprintf(other, sizeof(other), FIXTURES "/align/%s", merges[_i].other);
+    compare(&x, FIXTURES "/align/llama", FIXTURES "/align/adapter", other);
+    ck_assert_ptr_nonnull(x.c->merge);
+    ck_assert_int_eq(x.c->merge->verdict, merges[_i].verdict);
+    ck_assert_uint_eq(x.c->merge->counts[MERGE_MERGED], merges[_i].merged);
+    ck_assert_uint_eq(x.c->merge->counts[MERGE_NOT_MERGED], merges[_i].not_merged);
+    ck_assert_uint_eq(x.c->merge->counts[MERGE_WRONG_SCALE], merges[_i].wrong);
+    if (!isnan(merges[_i].scale))
+        ck_assert_double_eq_tol(x.c->merge->scale, merges[_i].scale, 1e-5);
+    done(&x);
+}
+END_TEST
+
+START_TEST(what_fits_nothing_is_refused)
+{
+    struct model *base = opened(FIXTURES "/align/experts-apart"), *adapter = opened(FIXTURES "/align/adapter");
+    struct error err = {0};
+
+    ck_assert_int_eq(adapter_apply(base, adapter, &err), ERROR_FORMAT);
+    ck_assert_msg(strstr(err.text, "fits a tensor") != NULL, "%s", err.text);
+    model_close(adapter);
+    adapter = opened(FIXTURES "/align/llama");
+    ck_assert_int_eq(adapter_apply(base, adapter, &err), ERROR_FORMAT);
+    ck_assert_msg(strstr(err.text, "is no adapter") != NULL, "%s", err.text);
+    model_close(adapter);
+    model_close(base);
+}
+END_TEST
+
+START_TEST(any_range_of_a_merge_is_the_same)
+{
+    struct model *base = opened(FIXTURES "/align/llama");
+    const struct tensor *tensor;
+    float whole[1024], part[1024];
+
+    ck_assert_int_eq(adapter_apply(base, opened(FIXTURES "/align/adapter"), NULL), 0);
+    tensor = model_find(base, name_of("model.layers.0.mlp.down_proj.weight"));
+    ck_assert_ptr_nonnull(lora_of(tensor));
+    ck_assert_int_eq(decoder_read(base, tensor, 0, 1024, whole, NULL), 0);
+    for (uint64_t first = 0; first < 1024; first += 37) {
+        const size_t n = 1024 - first < 100 ? (size_t)(1024 - first) : 100;
+
+        ck_assert_int_eq(decoder_read(base, tensor, first, n, part, NULL), 0);
+        ck_assert_mem_eq(part, whole + first, n * sizeof(float));
+    }
+    model_close(base);
+}
+END_TEST
+
+/* What the manifest calls "BASE + ADAPTER", "BASE + 0.5 * ADAPTER" or "same values as BASE". */
+START_TEST(real_merges_are_told_apart)
+{
+    const char *shared = getenv("DIFFAID_SHARED");
+    char path[PATH_BYTES], line[LINE], base[PATH_BYTES], adapter[PATH_BYTES], other[PATH_BYTES];
+    size_t merges_seen = 0, right = 0;
+    FILE *file;
+
+    if (!shared)
+        return;
+    snprintf(path, sizeof(path), "%s/layouts/MANIFEST.tsv", shared);
+    file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof(line), file)) {
+        char *relation = line, *end, *slash;
+        const bool is_half = strstr(line, " + 0.5 * lora/") != NULL,
+                   is_none = strstr(line, "same values as hf/") != NULL;
+        enum merge_verdict wanted = is_half ? MERGE_WRONG_SCALE : is_none ? MERGE_NOT_MERGED : MERGE_MERGED;
+        struct compared x;
+        FILE *there;
+
+        if (strncmp(line, "lora/", 5) != 0 || (!is_half && !is_none && !strstr(line, " + lora/")))
+            continue;
+        snprintf(other, sizeof(other), "%.300s/layouts/%.*s", shared, (int)strcspn(line, "\t"), line);
+        slash = strrchr(other, '/'); /* the manifest names a file in the folder, or the folder */
+        if (strstr(slash, ".safetensors"))
+            *slash = '\0';
+        snprintf(adapter, sizeof(adapter), "%.900s", other);
+        *strrchr(adapter, '/') = '\0';
+        strcat(adapter, "/adapter");
+        relation = strstr(line, is_none ? "same values as hf/" : "\thf/");
+        relation = strstr(relation, "hf/");
+        end = relation + strcspn(relation, " \t\n");
+        snprintf(base, sizeof(base), "%.300s/layouts/%.*s/config.json", shared, (int)(end - relation), relation);
+        there = fopen(base, "r");
+        if (!there)
+            continue; /* the base was not handed over */
+        fclose(there);
+        *strrchr(base, '/') = '\0';
+        compare(&x, base, adapter, other);
+        merges_seen++;
+        right += x.c->merge && x.c->merge->verdict == wanted;
+        if (!x.c->merge || x.c->merge->verdict != wanted)
+            printf("  %s: told to be %d, is %d\n", other, x.c->merge ? (int)x.c->merge->verdict : -1, (int)wanted);
+        done(&x);
+    }
+    fclose(file);
+    printf("%-24s %4zu models, %4zu told right\n", "merges of adapters", merges_seen, right);
+    fflush(stdout);
+    ck_assert_uint_eq(right, merges_seen);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("adapter");
+    TCase *tcase = tcase_create("adapter");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_set_timeout(tcase, 120);
+    tcase_add_loop_test(tcase, scale_is_what_peft_makes_it, 0, sizeof(scales) / sizeof(scales[0]));
+    tcase_add_loop_test(tcase, merges_are_told_apart, 0, sizeof(merges) / sizeof(merges[0]));
+    tcase_add_test(tcase, what_fits_nothing_is_refused);
+    tcase_add_test(tcase, any_range_of_a_merge_is_the_same);
+    tcase_add_test(tcase, real_merges_are_told_apart);
+    suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

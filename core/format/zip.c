@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/checked.h"
 #include "core/io/inflated.h"
 
 enum {
@@ -12,6 +13,8 @@ enum {
     NAME_BYTES = 4096,
     END_BYTES = 22,
     COMMENT_MAX = 65535,
+    ZIP64_LOCATOR_BYTES = 20,
+    ZIP64_BYTES = 56 + ZIP64_LOCATOR_BYTES, /* its directory's end, and where that is */
     LOCAL_HEADER_BYTES = 30,
     LOCAL_FLAGS_AT = 6,
     ENCRYPTED = 1,
@@ -262,10 +265,40 @@ static int read_members(unzFile file, struct stream *stream, uint64_t count, str
     return 0;
 }
 
+static uint32_t le32(const uint8_t *bytes)
+{
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+static uint64_t le64(const uint8_t *bytes)
+{
+    return le32(bytes) | (uint64_t)le32(bytes + 4) << 32;
+}
+
+/* Where the directory says that it ends, its own end must begin: else the archive begins later than the file, which is
+ * then several archives of which only the last would be read. end_at is the place of tail[at] in the file. */
+static int check_start(const uint8_t *tail, size_t at, uint64_t end_at, struct error *err)
+{
+    uint64_t claim = (uint64_t)le32(tail + at + 16) + le32(tail + at + 12);
+
+    if (at >= ZIP64_BYTES && memcmp(tail + at - ZIP64_LOCATOR_BYTES, "PK\x06\x07", 4) == 0 &&
+        memcmp(tail + at - ZIP64_BYTES, "PK\x06\x06", 4) == 0) {
+        end_at -= ZIP64_BYTES;
+        if (!checked_add(le64(tail + at - ZIP64_BYTES + 48), le64(tail + at - ZIP64_BYTES + 40), &claim))
+            claim = UINT64_MAX;
+    }
+    if (claim == end_at)
+        return 0;
+    return error_set(err, ERROR_FORMAT,
+                     "ZIP: its directory claims to end at %" PRIu64 " and ends at %" PRIu64
+                     ": something lies in front of the archive, or the file is several (a distributed checkpoint is)",
+                     claim, end_at);
+}
+
 /* minizip is content with a ZIP64 directory alone; others are not, and would read another archive in the same file. */
 static int check_end(struct source *source, struct error *err)
 {
-    const uint64_t most = END_BYTES + COMMENT_MAX;
+    const uint64_t most = END_BYTES + COMMENT_MAX + ZIP64_BYTES;
     const size_t bytes = (size_t)(source->size < most ? source->size : most);
     uint8_t *tail = malloc(bytes + 1);
     bool has_end = false;
@@ -274,9 +307,12 @@ static int check_end(struct source *source, struct error *err)
     if (!tail)
         return error_set(err, ERROR_NO_MEMORY, "out of memory for the end of a ZIP archive");
     rc = source_read_at(source, source->size - bytes, tail, bytes, err);
-    for (size_t at = 0; rc == 0 && !has_end && at + END_BYTES <= bytes; at++)
+    for (size_t at = 0; rc == 0 && !has_end && at + END_BYTES <= bytes; at++) {
         has_end = memcmp(tail + at, "PK\x05\x06", 4) == 0 &&
                   at + END_BYTES + (size_t)(tail[at + 20] | tail[at + 21] << 8) == bytes;
+        if (has_end)
+            rc = check_start(tail, at, source->size - bytes + at, err);
+    }
     free(tail);
     if (rc)
         return rc;

@@ -108,7 +108,7 @@ static int compare_names(const void *a, const void *b)
 
 static bool is_foreign(const char *name)
 {
-    static const char *const suffixes[] = {".bin", ".onnx", ".h5", ".npz"};
+    static const char *const suffixes[] = {".bin", ".onnx", ".h5", ".npz", ".distcp"};
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (has_suffix(name, suffixes[i]))

@@ -450,6 +450,23 @@ static size_t make_overlapping(uint8_t *bytes)
     return end + 22;
 }
 
+START_TEST(several_archives_in_one_file_are_not_read_as_the_last)
+{
+    size_t count;
+    uint8_t *bytes = read_file("state.pt", &count), *twice = malloc(2 * count);
+    struct model *model;
+    struct error err;
+
+    ck_assert_ptr_nonnull(twice);
+    memcpy(twice, bytes, count);
+    memcpy(twice + count, bytes, count);
+    ck_assert_int_eq(open_bytes(twice, 2 * count, &model, &err), ERROR_FORMAT);
+    ck_assert_msg(strstr(err.text, "or the file is several"), "%s", err.text);
+    free(twice);
+    free(bytes);
+}
+END_TEST
+
 START_TEST(members_that_share_bytes_are_refused)
 {
     uint8_t bytes[512];
@@ -493,6 +510,7 @@ int main(void)
     tcase_add_test(tcase, a_number_that_two_names_fit_keeps_its_number);
     tcase_add_loop_test(tcase, what_has_no_values_of_its_own_is_listed_without, 0, 3);
     tcase_add_test(tcase, floats_of_half_a_byte_count_one_by_one);
+    tcase_add_test(tcase, several_archives_in_one_file_are_not_read_as_the_last);
     tcase_add_test(tcase, members_that_share_bytes_are_refused);
     tcase_add_test(tcase, ranges_of_deflated_members_are_read_in_any_order);
     tcase_add_loop_test(tcase, scalars_of_a_checkpoint_are_metadata, 0, 12);

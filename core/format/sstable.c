@@ -272,8 +272,10 @@ static int read_table(struct reading *r, struct source *source)
         return error_set(r->err, ERROR_FORMAT, "table: of %" PRIu64 " bytes, its footer alone has %d", source->size,
                          FOOTER_BYTES);
     if (source->size > r->limits->header_bytes)
-        return error_set(r->err, ERROR_LIMIT, "table: of %" PRIu64 " bytes, the limit is %" PRIu64, source->size,
-                         r->limits->header_bytes);
+        return error_set(r->err, ERROR_LIMIT,
+                         "table: of %" PRIu64 " bytes, an index may have %" PRIu64
+                         " (checkpoints from before 2016 hold their variables in it, and are not read)",
+                         source->size, r->limits->header_bytes);
     bytes = malloc((size_t)source->size);
     if (!bytes)
         return no_memory(r);

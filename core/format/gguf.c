@@ -162,8 +162,9 @@ static bool read_keys(struct gguf *g)
 }
 
 /* Dimensions, the fastest first in the file. */
-static bool read_shape(struct gguf *g, struct tensor *tensor, const char *name)
+static bool read_shape(struct gguf *g, struct tensor *tensor)
 {
+    char name[NAME_PRINTABLE_BYTES];
     struct byte_reader *bytes = &g->reader.bytes;
     uint64_t rank, elements = 1, *dims;
 
@@ -171,7 +172,7 @@ static bool read_shape(struct gguf *g, struct tensor *tensor, const char *name)
         return false;
     if (rank > DIMENSIONS_MAX)
         return byte_reader_fault(bytes, ERROR_FORMAT, "tensor %s claims %" PRIu64 " dimensions, GGUF has at most %d",
-                                 name, rank, DIMENSIONS_MAX);
+                                 name_printable(tensor->name, name), rank, DIMENSIONS_MAX);
     dims = arena_take_array(&g->arena, (size_t)rank + 1, sizeof(*dims));
     if (!dims)
         return no_memory(g);
@@ -179,12 +180,13 @@ static bool read_shape(struct gguf *g, struct tensor *tensor, const char *name)
         if (!byte_reader_number(bytes, g->reader.length_bytes, &dims[d], "a tensor's dimension"))
             return false;
         if (dims[d] > INT64_MAX)
-            return byte_reader_fault(bytes, ERROR_FORMAT, "tensor %s has a negative dimension, %" PRId64, name,
-                                     (int64_t)dims[d]);
+            return byte_reader_fault(bytes, ERROR_FORMAT, "tensor %s has a negative dimension, %" PRId64,
+                                     name_printable(tensor->name, name), (int64_t)dims[d]);
     }
     for (uint64_t d = 0; d < rank; d++)
         if (!checked_mul(elements, dims[d], &elements) || elements > INT64_MAX)
-            return byte_reader_fault(bytes, ERROR_FORMAT, "tensor %s: its dimensions multiply to more than 2^63", name);
+            return byte_reader_fault(bytes, ERROR_FORMAT, "tensor %s: its dimensions multiply to more than 2^63",
+                                     name_printable(tensor->name, name));
     tensor->shape = (struct shape){.dims = dims, .elements = elements, .rank = (uint32_t)rank};
     return true;
 }
@@ -231,9 +233,9 @@ static bool set_type(struct gguf *g, struct tensor *tensor, const struct ggml_ty
     return tensor->storage ? true : no_memory(g);
 }
 
-static bool set_extent(struct gguf *g, struct tensor *tensor, const struct ggml_type *type, uint64_t offset,
-                       const char *name)
+static bool set_extent(struct gguf *g, struct tensor *tensor, const struct ggml_type *type, uint64_t offset)
 {
+    char name[NAME_PRINTABLE_BYTES];
     const uint64_t columns = tensor->shape.rank ? tensor->shape.dims[tensor->shape.rank - 1] : 1;
     uint64_t bytes = 0;
 
@@ -242,9 +244,10 @@ static bool set_extent(struct gguf *g, struct tensor *tensor, const struct ggml_
             return byte_reader_fault(&g->reader.bytes, ERROR_FORMAT,
                                      "tensor %s: its rows of %" PRIu64 " elements are no whole blocks of %s, %" PRIu32
                                      " elements each",
-                                     name, columns, type->name, type->block);
+                                     name_printable(tensor->name, name), columns, type->name, type->block);
         if (!checked_mul(tensor->shape.elements / type->block, type->block_bytes, &bytes))
-            return byte_reader_fault(&g->reader.bytes, ERROR_FORMAT, "tensor %s: its size overflows", name);
+            return byte_reader_fault(&g->reader.bytes, ERROR_FORMAT, "tensor %s: its size overflows",
+                                     name_printable(tensor->name, name));
     }
     tensor->extent = (struct extent){.offset = offset, .bytes = bytes};
     return true;
@@ -253,19 +256,16 @@ static bool set_extent(struct gguf *g, struct tensor *tensor, const struct ggml_
 static bool read_info(struct gguf *g, struct tensor *tensor)
 {
     struct byte_reader *bytes = &g->reader.bytes;
-    char name[NAME_PRINTABLE_BYTES];
     const struct ggml_type *type;
     uint64_t number, offset;
 
     if (!gguf_read_text(&g->reader, NAME_LIMIT, "a tensor's name", &tensor->name))
         return false;
-    name_printable(tensor->name, name);
-    if (!read_shape(g, tensor, name) || !byte_reader_number(bytes, 4, &number, "a tensor's type") ||
+    if (!read_shape(g, tensor) || !byte_reader_number(bytes, 4, &number, "a tensor's type") ||
         !byte_reader_number(bytes, 8, &offset, "a tensor's offset"))
         return false;
     type = ggml_type_of((uint32_t)number);
-    return (type ? set_type(g, tensor, type) : set_unknown(g, tensor, number)) &&
-           set_extent(g, tensor, type, offset, name);
+    return (type ? set_type(g, tensor, type) : set_unknown(g, tensor, number)) && set_extent(g, tensor, type, offset);
 }
 
 static uint64_t align_up(uint64_t value, uint64_t alignment)
@@ -288,13 +288,12 @@ static bool place_tensors(struct gguf *g)
         struct extent *extent = &tensor->extent;
         const bool is_behind_unknown = i > 0 && model->tensors[i - 1].dtype == DTYPE_UNKNOWN;
 
-        name_printable(tensor->name, name);
         if (is_behind_unknown && extent->offset >= place && extent->offset % g->alignment == 0)
             place = extent->offset;
         if (extent->offset != place)
             return byte_reader_fault(&g->reader.bytes, ERROR_FORMAT,
-                                     "tensor %s claims the offset %" PRIu64 ", its place is %" PRIu64, name,
-                                     extent->offset, place);
+                                     "tensor %s claims the offset %" PRIu64 ", its place is %" PRIu64,
+                                     name_printable(tensor->name, name), extent->offset, place);
         if (tensor->dtype == DTYPE_UNKNOWN) {
             const uint64_t data = size > g->data_start ? size - g->data_start : 0;
             const uint64_t end = i + 1 < model->tensor_count ? model->tensors[i + 1].extent.offset : data;
@@ -308,7 +307,8 @@ static bool place_tensors(struct gguf *g)
                                          "tensor %s needs %" PRIu64 " bytes at offset %" PRIu64
                                          " of the data, the file "
                                          "ends at %" PRIu64 " of it",
-                                         name, extent->bytes, place, size > g->data_start ? size - g->data_start : 0);
+                                         name_printable(tensor->name, name), extent->bytes, place,
+                                         size > g->data_start ? size - g->data_start : 0);
         }
         place = align_up(place + extent->bytes, g->alignment);
         extent->offset += extent->bytes ? g->data_start : 0;

@@ -200,15 +200,15 @@ static int find_storage(struct rebuilt *r, const struct zip_member **ret_member)
     memcpy(name + torch->prefix.bytes, r->storage.key.text, r->storage.key.bytes);
     member = zip_find(&torch->storages, (struct name){name, (uint32_t)bytes});
     free(name);
-    name_printable(r->storage.key, key);
     if (!member)
-        return error_set(torch->err, ERROR_FORMAT, "tensor %s: its storage %s is not in the file", r->name, key);
+        return error_set(torch->err, ERROR_FORMAT, "tensor %s: its storage %s is not in the file", r->name,
+                         name_printable(r->storage.key, key));
     if (!checked_add(r->storage.elements, r->storage.view_first, &needed) ||
         !checked_mul(needed, r->storage.type->bytes, &needed) || needed > member->bytes)
-        return error_set(torch->err, ERROR_FORMAT,
-                         "tensor %s: its storage %s claims %" PRIu64 " elements of %s, the file has %" PRIu64
-                         " bytes of it",
-                         r->name, key, r->storage.elements, r->storage.type->name, member->bytes);
+        return error_set(
+            torch->err, ERROR_FORMAT,
+            "tensor %s: its storage %s claims %" PRIu64 " elements of %s, the file has %" PRIu64 " bytes of it",
+            r->name, name_printable(r->storage.key, key), r->storage.elements, r->storage.type->name, member->bytes);
     *ret_member = member;
     return 0;
 }

@@ -5,7 +5,7 @@ FROM debian:trixie-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
         cmake ninja-build gcc libc6-dev pkgconf \
         libmicrohttpd-dev libjson-c-dev libsqlite3-dev libpcre2-dev libssl-dev libseccomp-dev \
-        libcurl4-openssl-dev zlib1g-dev libminizip-dev
+        libcurl4-openssl-dev zlib1g-dev libminizip-dev libhdf5-dev
 WORKDIR /src
 COPY CMakeLists.txt CMakePresets.json openapi.yaml ./
 COPY core core

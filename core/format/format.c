@@ -14,6 +14,7 @@
 const struct format *const formats[] = {
     &safetensors_format, &gguf_format, &torch_zip_format, &torch_legacy_format, &torch_tar_format,
     &npy_format,         &npz_format,  &onnx_format,      &flax_format,         &tensorflow_format,
+    &matlab_hdf5_format, &hdf5_format,
 };
 const size_t format_count = sizeof(formats) / sizeof(formats[0]);
 
@@ -25,7 +26,6 @@ static const struct {
 } look_alikes[] = {
     {"version https://git-lfs", 0, "a Git LFS pointer, not the file it points at (git lfs pull fetches it)"},
     {"PK\x03\x04", 0, "a ZIP archive"},
-    {"\x89HDF\r\n\x1a\n", 0, "HDF5"},
     {"\x80\x02", 0, "a Python pickle"},
     {"\x80\x04", 0, "a Python pickle"},
     {"<!DOCTYPE", 0, "an HTML page"},

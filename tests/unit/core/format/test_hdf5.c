@@ -1,0 +1,243 @@
+/* Files by h5py (fixtures/twins/make_hdf5.py) beside arrays that NumPy kept; files that lead elsewhere or claim too
+ * much; and files in which one thing was made to lie. */
+#include "core/format/format.h"
+
+#include "tests/unit/core/format/twins.h"
+
+#define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
+#define TWINS        FIXTURES "/twins/"
+
+START_TEST(files_hold_what_h5py_wrote)
+{
+    static const struct {
+        const char *file, *twin;
+    } rows[] = {{"hdf5-old.h5", "hdf5-old.npz"}, {"hdf5-v110.h5", "hdf5-v110.npz"}};
+    struct model *model, *twin;
+    char path[512];
+
+    snprintf(path, sizeof(path), TWINS "%s", rows[_i].file);
+    model = open_path(path);
+    snprintf(path, sizeof(path), TWINS "%s", rows[_i].twin);
+    twin = open_path(path);
+    ck_assert_uint_eq(check_twins(model, twin), 100);
+    ck_assert_uint_eq(check_twins(twin, model), 100);
+    ck_assert_str_eq(model->format->name, "hdf5");
+    ck_assert_uint_eq(model_count_files(model), 1);
+    ck_assert_uint_eq(model->warning_count, 3); /* a soft link, a ring, a text */
+    model_close(model);
+    model_close(twin);
+}
+END_TEST
+
+/* Pieces of any size that begin anywhere are those of the whole. */
+START_TEST(any_range_of_chunks_is_read)
+{
+    struct model *model = open_path(TWINS "hdf5-v110.h5");
+    struct error err = {0};
+
+    for (size_t t = 0; t < model->tensor_count; t++) {
+        const struct tensor *tensor = &model->tensors[t];
+        const size_t size = dtype_traits(tensor->dtype)->bits / 8;
+        size_t bytes, elements = (size_t)tensor->shape.elements;
+        uint8_t *whole, *part;
+
+        if (!model->files[tensor->extent.source].is_member)
+            continue;
+        whole = elements_of(model, tensor, &bytes);
+        part = malloc(bytes + 1);
+        ck_assert_ptr_nonnull(part);
+        for (size_t first = 0; first < elements; first += 1 + elements / 50) {
+            const size_t count = 1 + (first * 7919 + t) % (elements - first);
+
+            ck_assert_int_eq(decoder_read(model, tensor, first, count, part, &err), 0);
+            ck_assert_mem_eq(part, whole + first * size, count * size);
+        }
+        free(whole);
+        free(part);
+    }
+    model_close(model);
+}
+END_TEST
+
+START_TEST(what_leads_elsewhere_or_claims_too_much_is_refused)
+{
+    static const struct {
+        const char *file;
+        int code;
+        const char *says;
+    } rows[] = {
+        {"external-link", ERROR_UNSUPPORTED,
+         "weight is an external link, to the file /etc/passwd: such links are not followed"},
+        {"external-storage", ERROR_UNSUPPORTED, "dataset weight: its data lie in other files, which are not read"},
+        {"virtual", ERROR_UNSUPPORTED, "dataset weight: it is virtual: its data lie in other datasets or files"},
+        {"nested", ERROR_LIMIT, "its groups are nested more than 64 deep, the limit"},
+        {"scale-offset", ERROR_UNSUPPORTED, "dataset weight: its filter scale-offset is not undone here"},
+        {"claims", ERROR_FORMAT, "dataset weight: it claims 8796093022208 bytes of elements"},
+        {"large-chunk", ERROR_UNSUPPORTED, "dataset weight: its chunks have 134217728 bytes"},
+        {"newer", ERROR_UNSUPPORTED,
+         "weight: cannot be opened; the HDF5 library says: bad version"}, /* a layout of 2.0's */
+        {"texts", ERROR_UNSUPPORTED, "nothing is left of it: names was left out: text of variable length"},
+    };
+    char path[512];
+    struct place place = {.dir_fd = AT_FDCWD, .path = path, .uri = path};
+    struct model *model;
+    struct error err = {0};
+    int rc;
+
+    if (_i >= COUNT(rows))
+        return;
+    snprintf(path, sizeof(path), FIXTURES "/bad/hdf5-%s.h5", rows[_i].file);
+    rc = model_open(&place, &limits_default, &model, &err);
+    ck_assert_msg(rc == rows[_i].code && strstr(err.text, rows[_i].says), "%d: %s", rc, err.text);
+}
+END_TEST
+
+struct bytes {
+    uint8_t *data;
+    size_t count;
+};
+
+static struct bytes load(const char *name)
+{
+    struct bytes bytes = {.data = malloc(1 << 20)};
+    char path[512];
+    FILE *file;
+
+    snprintf(path, sizeof(path), TWINS "%s", name);
+    file = fopen(path, "rb");
+    ck_assert(file && bytes.data);
+    bytes.count = fread(bytes.data, 1, 1 << 20, file);
+    fclose(file);
+    return bytes;
+}
+
+/* Opens, and reads every element: damage may come to light no sooner. */
+static int open_bytes(const struct bytes *bytes, struct error *err)
+{
+    const struct opener opener = {.limits = &limits_default};
+    struct source *source;
+    struct model *model;
+    int rc;
+
+    *err = (struct error){0};
+    ck_assert_int_eq(memory_open(bytes->data, bytes->count, "x", &source, NULL), 0);
+    rc = model_open_source(&opener, source, &model, err);
+    if (rc) {
+        source_close(source);
+        return rc;
+    }
+    for (size_t t = 0; rc == 0 && t < model->tensor_count; t++) {
+        const struct tensor *tensor = &model->tensors[t];
+        uint8_t *out = malloc((size_t)tensor->shape.elements * 8 + 1);
+
+        ck_assert_ptr_nonnull(out);
+        if (tensor_is_decodable(tensor))
+            rc = decoder_read(model, tensor, 0, (size_t)tensor->shape.elements, out, err);
+        free(out);
+    }
+    model_close(model);
+    return rc;
+}
+
+/* The first place where pattern stands, moved, gets another value. */
+static const struct {
+    const char *file, *pattern;
+    int moved;
+    const char *value;
+    size_t value_bytes;
+    const char *says;
+} lies[] = {
+    {"hdf5-v110.h5", "\x89HDF", 8, "\x04", 1, "x: it cannot be opened; the HDF5 library says: bad superblock version"},
+    {"hdf5-v110.h5", "\x89HDF", 9, "\x03", 1,
+     "it cannot be opened; the HDF5 library says: bad byte number in an address"},
+    {"hdf5-v110.h5", "\x89HDF", 28, "\xff", 1,
+     "it cannot be opened; the HDF5 library says: incorrect metadata checksum"},
+    {"hdf5-v110.h5", "OHDR", 4, "\x09", 1, "the HDF5 library says: bad object header version number"},
+    {"hdf5-v110.h5", "FRHP", 0, "X", 1, "its groups cannot be read; the HDF5 library says: wrong fractal heap header"},
+    {"hdf5-v110.h5", "BTHD", 0, "X", 1, "the HDF5 library says: incorrect metadata checksum"},
+    {"hdf5-v110.h5", "FAHD", 6, "\x03", 1,
+     "dataset chunked/tree: its chunks cannot be counted; the HDF5 library says: "},
+    {"hdf5-old.h5", "\x89HDF", 40, "\0\0\0\0\0\0\0\x7f", 8, "it cannot be opened; the HDF5 library says: "},
+    {"hdf5-old.h5", "TREE\x01", 56, "\xff\xff\xff\x7f", 4,
+     "its chunks cannot be counted; the HDF5 library says: addr overflow"},
+    {"hdf5-old.h5", "TREE", 5, "\x40", 1, "the HDF5 library says: wrong B-tree signature"},
+    {"hdf5-old.h5", "SNOD", 0, "X", 1,
+     "its groups cannot be read; the HDF5 library says: bad symbol table node signature"},
+    {"hdf5-old.h5", "HEAP", 0, "X", 1, "its groups cannot be read; the HDF5 library says: bad local heap signature"},
+};
+
+START_TEST(what_lies_is_refused_in_words)
+{
+    struct bytes bytes = load(lies[_i].file);
+    uint8_t *at = memmem(bytes.data, bytes.count, lies[_i].pattern, strlen(lies[_i].pattern));
+    struct error err;
+    int rc;
+
+    ck_assert_ptr_nonnull(at);
+    memcpy(at + lies[_i].moved, lies[_i].value, lies[_i].value_bytes);
+    rc = open_bytes(&bytes, &err);
+    ck_assert_msg(rc == ERROR_FORMAT || rc == ERROR_UNSUPPORTED, "%d: %s", rc, err.text);
+    ck_assert_msg(strstr(err.text, lies[_i].says), "%s", err.text);
+    free(bytes.data);
+}
+END_TEST
+
+START_TEST(a_file_cut_anywhere_is_refused)
+{
+    static const char *const files[] = {"hdf5-old.h5", "hdf5-v110.h5"};
+    struct bytes bytes = load(files[_i]);
+    const size_t whole = bytes.count;
+
+    for (size_t cut = 1; cut<whole; cut += cut> 2000 && cut + 100 < whole ? 97 : 1) {
+        struct error err;
+        int rc;
+
+        bytes.count = cut;
+        rc = open_bytes(&bytes, &err);
+        ck_assert_msg(rc == ERROR_FORMAT || rc == ERROR_UNSUPPORTED, "%zu bytes: %d %s", cut, rc, err.text);
+    }
+    free(bytes.data);
+}
+END_TEST
+
+/* Any byte that is changed is either of no matter or tells in words; nothing hangs or reaches beyond the file. */
+START_TEST(no_changed_byte_does_harm)
+{
+    static const char *const files[] = {"hdf5-old.h5", "hdf5-v110.h5"};
+    struct bytes bytes = load(files[_i]);
+
+    for (size_t at = (size_t)_i; at < bytes.count; at += 1999) {
+        const uint8_t was = bytes.data[at];
+        struct error err;
+        int rc;
+
+        bytes.data[at] ^= 0xff;
+        rc = open_bytes(&bytes, &err);
+        ck_assert_msg(rc == 0 || err.text[0], "byte %zu: %d", at, rc);
+        bytes.data[at] = was;
+    }
+    free(bytes.data);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("hdf5");
+    TCase *tcase = tcase_create("hdf5");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(tcase, files_hold_what_h5py_wrote, 0, 2);
+    tcase_add_test(tcase, any_range_of_chunks_is_read);
+    tcase_add_loop_test(tcase, what_leads_elsewhere_or_claims_too_much_is_refused, 0, 9);
+    tcase_add_loop_test(tcase, what_lies_is_refused_in_words, 0, COUNT(lies));
+    tcase_add_loop_test(tcase, a_file_cut_anywhere_is_refused, 0, 2);
+    tcase_add_loop_test(tcase, no_changed_byte_does_harm, 0, 2);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}

@@ -455,7 +455,7 @@ static bool add_dataset(struct walk *walk, struct name name, struct hdf5_dataset
 static bool visit_group(struct walk *walk, struct name name, hid_t id, uint64_t address)
 {
     struct group group = {.walk = walk, .name = name};
-    bool is_again;
+    bool is_again = false;
 
     if (!enter_group(walk, address, &is_again))
         return false;

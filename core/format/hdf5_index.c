@@ -53,7 +53,7 @@ static bool trace_chunk(struct hdf5 *h5, const struct hdf5_dataset *dataset, con
 bool hdf5_read_chunks(struct hdf5 *h5, const struct hdf5_dataset *dataset, uint64_t bytes, struct hdf5_chunks *ret)
 {
     struct hdf5_chunks chunks = {.rank = dataset->rank};
-    uint64_t places, place[HDF5_RANK_MAX] = {0};
+    uint64_t places = 0, place[HDF5_RANK_MAX] = {0};
     hsize_t first[HDF5_RANK_MAX], written = 0;
     const hid_t space = H5Dget_space(dataset->id);
     bool is_good = set_grid(h5, dataset, &chunks, &places);

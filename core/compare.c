@@ -166,10 +166,10 @@ static int align(struct comparison *c, struct error *err)
     }
     selector_close(&selector);
     if (rc == 0 && options->align == ALIGN_AUTO)
+        rc = pairing_add_prefixed((const struct model *const *)c->models, c->pairing, err);
+    if (rc == 0 && options->align == ALIGN_AUTO)
         rc = layouts_align((const struct model *const *)c->models, c->pairing, options->align_rules,
                            !options->headers_only, err);
-    if (rc == 0 && options->align == ALIGN_AUTO)
-        rc = pairing_add_prefixed((const struct model *const *)c->models, c->pairing, err);
     return rc;
 }
 

@@ -230,31 +230,117 @@ static int tied_partner(struct layout_work *w, size_t m, const struct tensor *he
     return 0;
 }
 
+static int compare_extents(const void *context, uint32_t a, uint32_t b)
+{
+    const struct tensor *tensors = context;
+    const struct extent *x = &tensors[a].extent, *y = &tensors[b].extent;
+
+    if (x->source != y->source)
+        return x->source < y->source ? -1 : 1;
+    if (x->offset != y->offset)
+        return x->offset < y->offset ? -1 : 1;
+    return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
+}
+
+/* The tensor opposite another name of the same bytes. */
+static uint32_t shared_partner(const struct layout_work *w, const struct layout_side *side, const uint32_t *order,
+                               const uint32_t *partners, uint32_t tensor)
+{
+    const struct tensor *tensors = side->model->tensors;
+    size_t low = 0, high = side->model->tensor_count;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+
+        if (compare_extents(tensors, order[middle], tensor) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < side->model->tensor_count && compare_extents(tensors, order[low], tensor) == 0; low++) {
+        const uint32_t partner = partners[order[low]];
+
+        if (order[low] != tensor && partner != PAIRING_NONE && tensors[order[low]].dtype == tensors[tensor].dtype &&
+            tensors[tensor].shape.elements > 0 &&
+            shape_equal(&w->models[!side->m]->tensors[partner].shape, &tensors[tensor].shape))
+            return partner;
+    }
+    return PAIRING_NONE;
+}
+
+static int add_tie(struct layout_work *w, struct layout_side *side, uint32_t tensor, uint32_t partner, double error)
+{
+    struct layout_join join = {.rule = PAIRED_AS_TIED,
+                               .link = {.rule = "tied",
+                                        .transformation = "none",
+                                        .viewed = side->m,
+                                        .evidence = LINK_CONFIRMED,
+                                        .probe_error = error}};
+
+    join.side[side->m] = tensor;
+    join.side[!side->m] = partner;
+    side->is_used[tensor] = true;
+    return add_join(w, &join);
+}
+
+/* Names of bytes that another name stands for too, as files keep them where names share a storage. */
+static int add_shared(struct layout_work *w, struct layout_side *side)
+{
+    const size_t count = side->model->tensor_count;
+    uint32_t *order = calloc(count + 1, sizeof(*order)), *scratch = calloc(count / 2 + 1, sizeof(*scratch));
+    uint32_t *partners = calloc(count + 1, sizeof(*partners));
+    int rc = order && scratch && partners ? 0 : layout_no_memory(w);
+
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        order[i] = (uint32_t)i;
+        partners[i] = PAIRING_NONE;
+    }
+    for (size_t i = 0; rc == 0 && i < w->pairing->pairs + w->join_count; i++) {
+        const uint32_t *pair = i < w->pairing->pairs ? &w->pairing->side[i * 2] : w->joins[i - w->pairing->pairs].side;
+
+        if (pair[side->m] != PAIRING_NONE && pair[!side->m] != PAIRING_NONE &&
+            !((pair[side->m] | pair[!side->m]) & PAIRING_VIEW))
+            partners[pair[side->m]] = pair[!side->m];
+    }
+    if (rc == 0)
+        order_sort(order, count, scratch, compare_extents, side->model->tensors);
+    for (size_t i = 0; rc == 0 && i < side->left_count; i++) {
+        const uint32_t tensor = side->left[i];
+        const uint32_t partner =
+            side->is_used[tensor] ? PAIRING_NONE : shared_partner(w, side, order, partners, tensor);
+
+        if (partner != PAIRING_NONE)
+            rc = add_tie(w, side, tensor, partner, 0);
+    }
+    free(order);
+    free(scratch);
+    free(partners);
+    return rc;
+}
+
 int layout_add_tied(struct layout_work *w)
 {
-    for (size_t m = 0; w->is_probed && m < 2; m++) {
+    int rc = 0;
+
+    for (size_t m = 0; rc == 0 && m < 2; m++)
+        if (w->sides[m].left_count)
+            rc = add_shared(w, &w->sides[m]);
+    for (size_t m = 0; rc == 0 && w->is_probed && m < 2; m++) {
         struct layout_side *side = &w->sides[m];
 
-        for (size_t i = 0; i < side->left_count; i++) {
-            const struct tensor *head = &side->model->tensors[side->left[i]];
-            struct layout_join join = {.rule = PAIRED_AS_TIED};
-            int rc;
+        for (size_t i = 0; rc == 0 && i < side->left_count; i++) {
+            const uint32_t tensor = side->left[i];
+            uint32_t partner;
+            double error;
 
-            if (side->is_used[side->left[i]] || !is_head(side->plain[side->left[i]]))
+            if (side->is_used[tensor] || !is_head(side->plain[tensor]))
                 continue;
-            join.link = (struct pairing_link){
-                .rule = "tied_embedding", .transformation = "none", .viewed = m, .evidence = LINK_CONFIRMED};
-            join.side[m] = side->left[i];
-            rc = tied_partner(w, m, head, &join.side[!m], &join.link.probe_error);
-            if (rc == 0 && join.side[!m] != PAIRING_NONE) {
-                side->is_used[side->left[i]] = true;
-                rc = add_join(w, &join);
-            }
-            if (rc)
-                return rc;
+            rc = tied_partner(w, m, &side->model->tensors[tensor], &partner, &error);
+            if (rc == 0 && partner != PAIRING_NONE)
+                rc = add_tie(w, side, tensor, partner, error);
         }
     }
-    return 0;
+    return rc;
 }
 
 static int compare_uses(const void *a, const void *b)
@@ -331,31 +417,41 @@ static const uint32_t *new_side(const struct new_pairs *n, uint32_t at)
     return at < n->kept_count ? &n->w->pairing->side[(size_t)n->kept[at] * 2] : n->w->joins[at - n->kept_count].side;
 }
 
-/* Where in its tensor the first side's part begins. */
-static const struct tensor *new_first(const struct new_pairs *n, uint32_t at, uint64_t *ret_slice, uint64_t *ret_row)
+/* The first side of a pair: whose it is, of which tensor, and where in that its part begins. */
+struct standing {
+    size_t m;
+    uint32_t tensor;
+    uint64_t slice, row;
+};
+
+static struct standing new_place(const struct new_pairs *n, uint32_t at)
 {
     const uint32_t *side = new_side(n, at);
     const size_t m = side[0] == PAIRING_NONE;
     const struct paired_view *view = side[m] & PAIRING_VIEW ? &n->w->views[side[m] & ~PAIRING_VIEW] : NULL;
 
-    *ret_slice = view && view->part_axis ? view->slice : 0;
-    *ret_row = view ? view->part_first : 0;
-    return &n->w->models[m]->tensors[view ? view->of : side[m]];
+    return (struct standing){m, view ? view->of : side[m], view && view->part_axis ? view->slice : 0,
+                             view ? view->part_first : 0};
 }
 
+/* Canonical order, in which each model's tensors are already. */
 static int compare_new(const void *context, uint32_t a, uint32_t b)
 {
     const struct new_pairs *n = context;
-    uint64_t slice_a, slice_b, row_a, row_b;
-    const struct tensor *x = new_first(n, a, &slice_a, &row_a), *y = new_first(n, b, &slice_b, &row_b);
-    const int order = name_compare_natural(x->name, y->name);
+    const struct standing x = new_place(n, a), y = new_place(n, b);
+    int order;
 
+    if (x.m == y.m)
+        order = x.tensor < y.tensor ? -1 : x.tensor > y.tensor;
+    else
+        order =
+            name_compare_natural(n->w->models[x.m]->tensors[x.tensor].name, n->w->models[y.m]->tensors[y.tensor].name);
     if (order)
         return order;
-    if (slice_a != slice_b)
-        return slice_a < slice_b ? -1 : 1;
-    if (row_a != row_b)
-        return row_a < row_b ? -1 : 1;
+    if (x.slice != y.slice)
+        return x.slice < y.slice ? -1 : 1;
+    if (x.row != y.row)
+        return x.row < y.row ? -1 : 1;
     return a < b ? -1 : a > b;
 }
 

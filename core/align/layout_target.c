@@ -17,15 +17,6 @@ struct wanted {
     uint64_t offset; /* of the stretch in the target, in elements, where it is probed */
 };
 
-/* A reading of a source. */
-struct reading {
-    uint32_t source;
-    struct name transformation;
-    char text[TRANSFORMATION_BYTES];
-    double error;
-    uint64_t rows;
-};
-
 static uint32_t squeeze(const uint64_t *dims, uint32_t rank, uint64_t *out)
 {
     uint32_t kept = 0;
@@ -65,23 +56,31 @@ static bool arrangement_fits(const struct arrangement *a, const struct wanted *w
     return dims_fit(a->dims, a->rank, wanted->dims, wanted->rank);
 }
 
-/* The readings that the tables have for a target of that name, the likeliest first. */
-static size_t readings_of(const struct layout_work *w, struct name target, struct name *out, size_t most)
+/* The readings that the tables have for a target of that name, the likeliest first; those behind *ret_last - of which
+ * the tables say so - only where none of the others fits. */
+static size_t readings_of(const struct layout_work *w, struct name target, struct name *out, size_t most,
+                          size_t *ret_last)
 {
-    const struct name architecture = layout_facts_architecture(w->facts);
+    uint64_t matching = 0;
     size_t count = 0;
 
-    for (int is_likely = 1; is_likely >= 0; is_likely--) {
-        for (size_t i = 0; i < layout_reading_count && count < most; i++) {
-            struct captures captures = {0};
+    for (size_t i = 0; i < layout_reading_count; i++) {
+        struct captures captures = {0};
 
-            if (layout_is_listed(layout_readings[i].architectures, architecture) == (is_likely == 1) &&
-                pattern_match(name_of(layout_readings[i].target), target, &captures))
-                out[count++] = name_of(layout_readings[i].transformation);
-        }
-        if (is_likely && count < most)
-            out[count++] = name_of("none");
+        matching |= (uint64_t)pattern_match(name_of(layout_readings[i].target), target, &captures) << i;
     }
+    for (size_t i = 0; i < layout_reading_count && count < most; i++)
+        if (matching & w->likely & UINT64_C(1) << i)
+            out[count++] = name_of(layout_readings[i].transformation);
+    if (count < most)
+        out[count++] = name_of("none");
+    for (size_t i = 0; i < layout_reading_count && count < most; i++)
+        if ((matching & ~w->likely & UINT64_C(1) << i) && !layout_readings[i].is_last)
+            out[count++] = name_of(layout_readings[i].transformation);
+    *ret_last = count;
+    for (size_t i = 0; i < layout_reading_count && *ret_last < most; i++)
+        if ((matching & ~w->likely & UINT64_C(1) << i) && layout_readings[i].is_last)
+            out[(*ret_last)++] = name_of(layout_readings[i].transformation);
     return count;
 }
 
@@ -169,6 +168,8 @@ static int choose(struct layout_work *w, uint32_t target, const struct wanted *w
                 return rc;
             if (is_better(readings[i].error, readings[best].error * (i == best ? 1 : 1 / ALIKE_FACTOR)))
                 best = i;
+            if (i == 0 && readings[0].error == 0)
+                break; /* exactly the likeliest: what else is exact too differs in nothing that was seen */
         }
         link.probe_error = readings[best].error;
         link.evidence = isnan(link.probe_error)              ? LINK_UNREAD
@@ -226,13 +227,14 @@ static void find_alias(const struct layout_work *w, struct name alias, struct na
 {
     char text[PATTERN_NAME_BYTES + 16], filled[PATTERN_NAME_BYTES];
     struct name name;
-    int length;
 
     if (!pattern_fill(alias, captures, filled, &name))
         return;
-    if (own.bytes) {
-        length = snprintf(text, sizeof(text), "%.*s.%.*s", (int)name.bytes, name.text, (int)own.bytes, own.text);
-        add_source(w, (struct name){text, (uint32_t)length}, sources, count);
+    if (own.bytes && own.bytes < 16) {
+        memcpy(text, name.text, name.bytes);
+        text[name.bytes] = '.';
+        memcpy(text + name.bytes + 1, own.text, own.bytes);
+        add_source(w, (struct name){text, name.bytes + 1 + own.bytes}, sources, count);
     }
     if (!name_equal(own, name_of("bias")))
         add_source(w, name, sources, count);
@@ -253,67 +255,52 @@ static bool of_expert(struct name alias, struct name expert, char out[PATTERN_NA
     return length > 0 && length < PATTERN_NAME_BYTES;
 }
 
-/* A name of a GGUF file in two: what the tables have, and the parameter's own name. */
-static struct name table_name(struct name name, char out[PATTERN_NAME_BYTES], struct captures *captures,
-                              struct name *ret_own)
+static bool has_kind(const struct layout_work *w, struct name alias)
 {
-    static const char *const owns[] = {"weight", "bias"};
-    uint32_t used = 0;
-    bool has_number = false;
+    const struct name_records records = {w->source->kinds, sizeof(*w->source->kinds)};
 
-    *ret_own = (struct name){"", 0};
-    for (size_t i = 0; i < 2; i++) {
-        const uint32_t bytes = (uint32_t)strlen(owns[i]);
+    return name_index_find(w->source->kind_index, records, alias) != NAME_INDEX_NONE;
+}
 
-        if (name.bytes > bytes + 1 && name.text[name.bytes - bytes - 1] == '.' &&
-            memcmp(name.text + name.bytes - bytes, owns[i], bytes) == 0) {
-            *ret_own = name_of(owns[i]);
-            name.bytes -= bytes + 1;
-            break;
-        }
+/* Which aliases of a row there are at all; beyond 64 all may be. */
+static void look_at_aliases(const struct layout_work *w, struct layout_row *row)
+{
+    struct name rest = name_of(row->row->sources), alias, one;
+    char text[PATTERN_NAME_BYTES];
+
+    row->looked_at = w->source;
+    row->whole = row->of_expert = 0;
+    for (unsigned i = 0; i < 64 && pattern_next(&rest, "|", &alias); i++) {
+        row->whole |= (uint64_t)has_kind(w, alias) << i;
+        row->of_expert |= (uint64_t)(of_expert(alias, name_of("0"), text, &one) && has_kind(w, one)) << i;
     }
-    for (uint32_t i = 0; i < name.bytes && used + 3 < PATTERN_NAME_BYTES;) {
-        uint32_t digits = 0;
-
-        while (i + digits < name.bytes && name.text[i + digits] >= '0' && name.text[i + digits] <= '9')
-            digits++;
-        if (!has_number && digits && i > 0 && name.text[i - 1] == '.' &&
-            (i + digits == name.bytes || name.text[i + digits] == '.')) {
-            captures->n = (struct name){name.text + i, digits};
-            memcpy(out + used, "{n}", 3);
-            used += 3;
-            has_number = true;
-            i += digits;
-        } else {
-            digits = digits ? digits : 1;
-            memcpy(out + used, name.text + i, digits < PATTERN_NAME_BYTES - used ? digits : PATTERN_NAME_BYTES - used);
-            used += digits;
-            i += digits;
-        }
-    }
-    return (struct name){out, used < PATTERN_NAME_BYTES ? used : PATTERN_NAME_BYTES};
 }
 
 /* The sources that the tables give for a GGUF file's name; of one expert where expert has text. */
-static void find_named(const struct layout_work *w, struct name name, struct name expert, uint32_t *sources,
-                       size_t *count)
+static void find_named(struct layout_work *w, struct name name, struct name expert, uint32_t *sources, size_t *count)
 {
     const struct name_records records = {w->row_targets, sizeof(*w->row_targets)};
     char text[PATTERN_NAME_BYTES], changed[PATTERN_NAME_BYTES];
     struct captures captures = {0};
-    struct name own, alias, rest, base = table_name(name, text, &captures, &own);
-    uint32_t row = name_index_find(w->names, records, base);
+    struct name own, alias, rest, base = layout_kind(name, text, &captures, &own);
+    const uint32_t at = name_index_find(w->names, records, base);
+    struct layout_row *row;
+    uint64_t some;
 
     if (w->source->is_gguf) {
         if (!expert.text)
             add_source(w, name, sources, count);
         return;
     }
-    if (row == NAME_INDEX_NONE)
+    if (at == NAME_INDEX_NONE)
         return;
-    rest = name_of(w->rows[row]->sources);
-    while (pattern_next(&rest, "|", &alias)) {
-        if (expert.text && !of_expert(alias, expert, changed, &alias))
+    row = &w->rows[at];
+    if (row->looked_at != w->source)
+        look_at_aliases(w, row);
+    some = expert.text ? row->of_expert : row->whole;
+    rest = name_of(row->row->sources);
+    for (; some && pattern_next(&rest, "|", &alias); some >>= 1) {
+        if (!(some & 1) || (expert.text && !of_expert(alias, expert, changed, &alias)))
             continue;
         find_alias(w, alias, own, &captures, sources, count);
     }
@@ -326,10 +313,10 @@ static int match_whole(struct layout_work *w, uint32_t target, const uint32_t *s
 {
     const struct tensor *tensor = &w->target->model->tensors[target];
     const struct wanted wanted = {.dims = tensor->shape.dims, .rank = tensor->shape.rank};
-    struct reading *readings = calloc(READINGS_MAX, sizeof(*readings));
+    struct reading *readings = w->readings;
     struct layout_member *member = &w->members[0];
     size_t count = 0, best;
-    int rc = readings ? 0 : layout_no_memory(w);
+    int rc = 0;
 
     w->member_count = 0;
     for (size_t i = 0; rc == 0 && i < source_count; i++)
@@ -345,7 +332,6 @@ static int match_whole(struct layout_work *w, uint32_t target, const uint32_t *s
             w->member_count = 1;
         }
     }
-    free(readings);
     return rc;
 }
 
@@ -355,13 +341,16 @@ static int match_names(struct layout_work *w, uint32_t target)
     const struct tensor *tensor = &w->target->model->tensors[target];
     struct name transformations[READINGS_MAX], cut[2] = {name_of("rows(0:t0)"), name_of("rows(-t0:)")};
     uint32_t sources[READINGS_MAX];
-    size_t count = 0, transformation_count = readings_of(w, tensor->name, transformations, READINGS_MAX);
+    size_t count = 0, last, transformation_count = readings_of(w, tensor->name, transformations, READINGS_MAX, &last);
     int rc;
 
     find_named(w, tensor->name, (struct name){NULL, 0}, sources, &count);
     if (count == 0)
         return 0;
     rc = match_whole(w, target, sources, count, transformations, transformation_count, false, "names");
+    if (rc == 0 && w->member_count == 0)
+        rc = match_whole(w, target, sources, count, transformations + transformation_count, last - transformation_count,
+                         false, "names");
     if (rc == 0 && w->member_count == 0) /* a file cut to its vocabulary, positions without padding */
         rc = match_whole(w, target, sources, count, cut, 2, true, "missing_rows");
     return rc;
@@ -372,17 +361,15 @@ static int match_experts(struct layout_work *w, uint32_t target)
 {
     const struct tensor *tensor = &w->target->model->tensors[target];
     struct name transformations[READINGS_MAX];
-    const size_t transformation_count = readings_of(w, tensor->name, transformations, READINGS_MAX);
+    size_t transformation_count;
     struct wanted wanted = {.dims = tensor->shape.dims + 1, .rank = tensor->shape.rank - 1};
-    struct reading *readings;
+    struct reading *readings = w->readings;
     int rc = 0;
 
     w->member_count = 0;
     if (tensor->shape.rank < 2 || tensor->shape.dims[0] > MEMBERS_MAX)
         return 0;
-    readings = calloc(READINGS_MAX, sizeof(*readings));
-    if (!readings)
-        return layout_no_memory(w);
+    readings_of(w, tensor->name, transformations, READINGS_MAX, &transformation_count);
     for (uint64_t e = 0; rc == 0 && e < tensor->shape.dims[0]; e++) {
         struct layout_member *member = &w->members[e];
         uint32_t sources[READINGS_MAX];
@@ -408,14 +395,13 @@ static int match_experts(struct layout_work *w, uint32_t target)
         member->link.rule = "stacked_experts";
         w->member_count++;
     }
-    free(readings);
     if (w->member_count != tensor->shape.dims[0])
         w->member_count = 0;
     return rc;
 }
 
 /* The sources of a rule, for the expert at hand. */
-static void find_by_rule(const struct layout_work *w, const struct layout_rule *rule, const struct captures *captures,
+static void find_by_rule(struct layout_work *w, const struct layout_rule *rule, const struct captures *captures,
                          uint32_t *sources, size_t *count)
 {
     struct name rest = name_of(rule->source), alias;
@@ -463,15 +449,12 @@ static int match_group(struct layout_work *w, uint32_t target, const struct layo
     const uint32_t axis = is_sliced;
     const uint64_t slices = is_sliced && tensor->shape.rank ? tensor->shape.dims[0] : 1;
     const uint64_t inner = is_sliced && slices ? tensor->shape.elements / slices : tensor->shape.elements;
-    struct reading *readings;
+    struct reading *readings = w->readings;
     int rc = 0;
 
     w->member_count = 0;
     if (tensor->shape.rank <= axis || slices * (uint64_t)(last - first) > MEMBERS_MAX || tensor->shape.elements == 0)
         return 0;
-    readings = calloc(READINGS_MAX, sizeof(*readings));
-    if (!readings)
-        return layout_no_memory(w);
     for (uint64_t e = 0; rc == 0 && e < slices; e++) {
         uint64_t row = 0;
         char digits[24];
@@ -520,12 +503,10 @@ static int match_group(struct layout_work *w, uint32_t target, const struct layo
         if (rc == 0 && row != tensor->shape.dims[axis])
             goto none;
     }
-    free(readings);
     return rc;
 
 none:
     w->member_count = 0;
-    free(readings);
     return rc;
 }
 
@@ -569,7 +550,7 @@ static void set_symbols(struct layout_work *w, const struct tensor *tensor)
     struct name own;
 
     if (layout_facts_vary(w->facts)) {
-        table_name(tensor->name, text, &captures, &own);
+        layout_kind(tensor->name, text, &captures, &own);
         w->symbols.count = 0;
         layout_facts_symbols(w->facts, layer_number(&captures), &w->symbols);
     }

@@ -19,6 +19,26 @@ struct layout_side {
     bool *is_used;      /* [tensor] whole, or some of it */
     struct name *plain; /* [tensor] names without prefixes that say nothing */
     struct name_index *index;
+    struct name *kinds; /* those names without layer and parameter: "layers.{n}.mlp.up_proj" */
+    size_t kind_count;
+    struct name_index *kind_index;
+    struct arena arena; /* of kinds */
+};
+
+/* A row of the tables of names, and which of its aliases some tensor of the source has, whatever the layer. */
+struct layout_row {
+    const struct layout_name *row;
+    const struct layout_side *looked_at; /* the source that the bits below are of */
+    uint64_t whole, of_expert;           /* bit i: alias i */
+};
+
+/* A reading of a source. */
+struct reading {
+    uint32_t source;
+    struct name transformation;
+    char text[TRANSFORMATION_BYTES];
+    double error;
+    uint64_t rows;
 };
 
 /* A stretch of the target and a source for it. */
@@ -49,13 +69,14 @@ struct layout_work {
     struct pairing *pairing;
     const struct layout_rules *extra;
     bool is_probed;
+    uint64_t likely; /* bit i: layout_readings[i] lists the architecture at hand */
     struct layout_facts *facts;
     struct layout_side sides[2];
     struct layout_side *target, *source; /* of the direction at hand */
     struct symbols symbols;
     struct name_index *names; /* of `rows`, by target */
     struct name *row_targets;
-    const struct layout_name **rows;
+    struct layout_row *rows;
     size_t row_count;
     struct layout_join *joins;
     struct layout_use *uses;
@@ -64,9 +85,14 @@ struct layout_work {
     struct arena scratch; /* of one target */
     struct layout_member *members;
     size_t member_count;
+    struct reading readings[READINGS_MAX];
     struct arrangement arrangement; /* 14 KB: not for the stack */
     struct error *err;
 };
+
+/* A name in two: the layer's number as {n}, and the parameter's own name ("weight", "bias" or nothing). */
+struct name layout_kind(struct name name, char out[PATTERN_NAME_BYTES], struct captures *captures,
+                        struct name *ret_own);
 
 /* Finds sources for the target's tensor and joins them. */
 int layout_join_target(struct layout_work *w, uint32_t target);

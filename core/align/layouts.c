@@ -14,6 +14,24 @@ int layout_no_memory(struct layout_work *w)
     return error_set(w->err, ERROR_NO_MEMORY, "no memory to pair tensors of other layouts");
 }
 
+/* Layers have the same tensors: what is in one of them is remembered once. */
+static int add_kind(struct layout_side *side, struct name plain)
+{
+    const struct name_records records = {side->kinds, sizeof(*side->kinds)};
+    struct captures captures = {0};
+    char text[PATTERN_NAME_BYTES];
+    struct name own, kind = layout_kind(plain, text, &captures, &own);
+
+    if (name_index_find(side->kind_index, records, kind) != NAME_INDEX_NONE)
+        return 0;
+    kind.text = arena_copy(&side->arena, kind.text, kind.bytes);
+    if (!kind.text)
+        return ERROR_NO_MEMORY;
+    side->kinds[side->kind_count] = kind;
+    name_index_add(side->kind_index, records, (uint32_t)side->kind_count++);
+    return 0;
+}
+
 static int side_init(struct layout_work *w, struct layout_side *side, size_t m)
 {
     const struct pairing *pairing = w->pairing;
@@ -26,7 +44,11 @@ static int side_init(struct layout_work *w, struct layout_side *side, size_t m)
     side->is_used = calloc(count + 1, sizeof(*side->is_used));
     side->plain = calloc(count + 1, sizeof(*side->plain));
     side->index = name_index_new(count + 1);
-    if (!side->left || !side->pair_of || !side->is_used || !side->plain || !side->index)
+    side->kinds = calloc(count + 1, sizeof(*side->kinds));
+    side->kind_index = name_index_new(count + 1);
+    side->arena.limit = SCRATCH_BYTES_MAX;
+    if (!side->kinds || !side->kind_index || !side->left || !side->pair_of || !side->is_used || !side->plain ||
+        !side->index)
         return layout_no_memory(w);
     memset(side->pair_of, 0xff, (count + 1) * sizeof(*side->pair_of));
     for (size_t pair = 0; pair < pairing->pairs; pair++) {
@@ -39,6 +61,8 @@ static int side_init(struct layout_work *w, struct layout_side *side, size_t m)
         side->pair_of[tensor] = (uint32_t)pair;
         side->plain[tensor] = name_plain(side->model->tensors[tensor].name);
         name_index_add(side->index, records, tensor);
+        if (add_kind(side, side->plain[tensor]))
+            return layout_no_memory(w);
     }
     return 0;
 }
@@ -50,21 +74,24 @@ static void side_done(struct layout_side *side)
     free(side->is_used);
     free(side->plain);
     name_index_free(side->index);
+    name_index_free(side->kind_index);
+    free(side->kinds);
+    arena_done(&side->arena);
 }
 
 static int index_names(struct layout_work *w)
 {
     w->row_count = layout_name_count + layout_tower_name_count;
     w->row_targets = calloc(w->row_count, sizeof(*w->row_targets));
-    w->rows = calloc(w->row_count, sizeof(struct layout_name *));
+    w->rows = calloc(w->row_count, sizeof(*w->rows));
     w->names = name_index_new(w->row_count);
     if (!w->row_targets || !w->rows || !w->names)
         return layout_no_memory(w);
     for (size_t i = 0; i < w->row_count; i++) {
         const struct name_records records = {w->row_targets, sizeof(*w->row_targets)};
 
-        w->rows[i] = i < layout_name_count ? &layout_names[i] : &layout_tower_names[i - layout_name_count];
-        w->row_targets[i] = name_of(w->rows[i]->target);
+        w->rows[i].row = i < layout_name_count ? &layout_names[i] : &layout_tower_names[i - layout_name_count];
+        w->row_targets[i] = name_of(w->rows[i].row->target);
         name_index_add(w->names, records, (uint32_t)i);
     }
     return 0;
@@ -122,6 +149,9 @@ int layouts_align(const struct model *const *models, struct pairing *pairing, co
         rc = index_names(w);
     if (rc == 0)
         rc = layout_facts_new(models, &w->facts, err);
+    for (size_t i = 0; rc == 0 && i < layout_reading_count; i++)
+        w->likely |= (uint64_t)layout_is_listed(layout_readings[i].architectures, layout_facts_architecture(w->facts))
+                     << i;
     if (rc == 0)
         layout_facts_symbols(w->facts, 0, &w->symbols);
     if (rc == 0)

@@ -35,6 +35,7 @@ struct layout_reading {
     const char *architectures; /* NULL: none is known to do so */
     const char *target;        /* a pattern */
     const char *transformation;
+    bool is_last; /* of other architectures only where no other reading's shape fits */
 };
 extern const struct layout_reading layout_readings[];
 extern const size_t layout_reading_count;

@@ -5,7 +5,7 @@
 #include "core/align/layouts.h"
 #include "core/scan/decode.h"
 
-enum { RUNS = 16, RUN_ELEMENTS = 256 };
+enum { RUNS = 8, RUN_ELEMENTS = 256 };
 
 static int read_values(const struct model *model, const struct tensor *tensor, uint64_t first, size_t elements,
                        double *values, struct error *err)

@@ -18,6 +18,7 @@ enum {
     METADATA_TEXT_MAX = 16384,
     NUMBER_BYTES = 32,
     LEFT_OUT_TOLD = 20,
+    LISTED_MAX = 16,
     EXTENSION_ARRAY = 1,
     EXTENSION_COMPLEX = 2,
     EXTENSION_SCALAR = 3,
@@ -180,6 +181,7 @@ static bool read_map(struct flax *f, uint64_t pairs)
     return true;
 }
 
+/* Of a long list the numbers and texts are not told one by one. */
 static bool read_list(struct flax *f, uint64_t count)
 {
     const size_t path_bytes = f->path_bytes;
@@ -187,6 +189,7 @@ static bool read_list(struct flax *f, uint64_t count)
 
     for (uint64_t i = 0; i < count; i++) {
         snprintf(text, sizeof(text), "%" PRIu64, i);
+        f->is_untold = count > LISTED_MAX;
         if (!enter(f, name_of(text)) || !read_value(f))
             return false;
         f->path_bytes = path_bytes;
@@ -212,8 +215,10 @@ static bool read_extension(struct flax *f, const struct msgpack_token *token)
 
 static bool read_inside(struct flax *f)
 {
+    const bool is_untold = f->is_untold;
     struct msgpack_token token;
 
+    f->is_untold = false;
     if (!msgpack_next(&f->bytes, "a value", &token))
         return false;
     switch (token.kind) {
@@ -224,7 +229,7 @@ static bool read_inside(struct flax *f)
     case MSGPACK_EXTENSION:
         return read_extension(f, &token);
     case MSGPACK_TEXT:
-        return add_text(f, token.count);
+        return is_untold ? byte_reader_skip(&f->bytes, token.count, "a text") : add_text(f, token.count);
     case MSGPACK_BINARY:
         return byte_reader_skip(&f->bytes, token.count, "bytes");
     case MSGPACK_NIL:
@@ -235,7 +240,7 @@ static bool read_inside(struct flax *f)
     case MSGPACK_REAL:
         break;
     }
-    return add_number(f, &token);
+    return is_untold || add_number(f, &token);
 }
 
 static bool read_value(struct flax *f)

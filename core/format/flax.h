@@ -15,6 +15,7 @@ struct flax {
     const struct limits *limits;
     size_t tensor_room, metadata_room, depth, left_out;
     uint64_t values;
+    bool is_untold;             /* the next value, if it is a number or a text, is not told of */
     char path[FLAX_PATH_BYTES]; /* of the value at hand */
     size_t path_bytes;
     char key[FLAX_PATH_BYTES]; /* the last that was read */

@@ -57,7 +57,7 @@ static bool is_called_safetensors(const char *uri)
 
 static int refuse(const struct source *source, const struct head *head, struct error *err)
 {
-    char uri[NAME_PRINTABLE_BYTES], tried[256] = "", bytes[3 * 16 + 1] = "", shape[256] = "";
+    char uri[NAME_PRINTABLE_BYTES], tried[512] = "", bytes[3 * 16 + 1] = "", shape[256] = "";
     size_t shown = head->first_bytes < 16 ? head->first_bytes : 16;
 
     name_printable(name_of(source->uri), uri);
@@ -79,6 +79,8 @@ static int refuse(const struct source *source, const struct head *head, struct e
     if (is_called_safetensors(source->uri))
         snprintf(shape, sizeof(shape),
                  "a safetensors file begins with the length of its header in 8 bytes, then '{', but ");
+    else if (strstr(source->uri, ".data-0") && strstr(source->uri, "-of-"))
+        snprintf(shape, sizeof(shape), "a TensorFlow checkpoint is opened by its .index; ");
     return error_set(err, source->size <= 8 ? ERROR_FORMAT : ERROR_UNSUPPORTED,
                      "%s: no known format recognises the content (tried %s): %sthis file of %" PRIu64
                      " bytes begins with%s",

@@ -186,6 +186,26 @@ START_TEST(a_tensor_made_by_hand_is_read)
 }
 END_TEST
 
+START_TEST(numbers_of_a_long_list_are_not_told_one_by_one)
+{
+    static const char text[] =
+        "\x83\xa1s\x92\x01\x02\xa1l\xdc\x00\x11\x01\x02\x03\x04\x05\x06\x07\x08\x09\x01\x02\x03\x04\x05"
+        "\x06\x07\x81\xa1n\x05";
+    uint8_t bytes[256];
+    struct model *model;
+    struct error err;
+
+    memcpy(bytes, text, sizeof(text) - 1);
+    memcpy(bytes + sizeof(text) - 1, GOOD + 1, sizeof(GOOD) - 2);
+    ck_assert_msg(open_bytes(bytes, sizeof(text) - 1 + sizeof(GOOD) - 2, &model, &err) == 0, "%s", err.text);
+    ck_assert_uint_eq(model->metadata_count, 3);
+    check_key(model, "s.0", "1");
+    check_key(model, "s.1", "2");
+    check_key(model, "l.16.n", "5");
+    model_close(model);
+}
+END_TEST
+
 START_TEST(values_nested_without_end_are_refused)
 {
     static uint8_t bytes[4096] = {0x81, 0xa1, 'w'};
@@ -210,6 +230,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_file_cut_short_anywhere_is_refused, 0, 2);
     tcase_add_loop_test(tcase, a_lie_is_refused_with_what_is_true, 0, COUNT(lies));
     tcase_add_test(tcase, a_tensor_made_by_hand_is_read);
+    tcase_add_test(tcase, numbers_of_a_long_list_are_not_told_one_by_one);
     tcase_add_test(tcase, values_nested_without_end_are_refused);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

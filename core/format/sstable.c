@@ -17,15 +17,13 @@ struct run {
 };
 
 struct reading {
-    const uint8_t *bytes; /* of the file */
-    size_t count;
+    struct source *source;
     const struct limits *limits;
     struct sstable table;
     size_t entry_room, value_room;
-    uint64_t taken; /* offset that blocks reach to so far */
-    uint8_t key[KEY_MAX];
-    size_t key_bytes;
     struct error *err;
+    size_t key_bytes;
+    uint8_t key[KEY_MAX]; /* of the entry at hand */
 };
 
 bool sstable_probe(const struct head *head)
@@ -76,44 +74,83 @@ static uint32_t masked_checksum(const uint8_t *bytes, size_t count)
     return (crc >> 15 | crc << 17) + 0xa282ead8u;
 }
 
-/* The block at offset: its content in ret_block, in a block of its own where it was compressed. */
-static int read_block(struct reading *r, uint64_t offset, uint64_t bytes, struct run *ret_block, uint8_t **ret_owned)
+/* Bytes of a block and what is behind them, its checksum held against them. */
+static int read_sealed(struct reading *r, struct sstable_block block, uint8_t **ret_bytes)
 {
-    const uint8_t *at;
+    const uint64_t size = r->source->size;
+    uint8_t *bytes;
+    int rc;
+
+    if (block.offset > size || block.bytes > size - block.offset || size - block.offset - block.bytes < TRAILER_BYTES)
+        return error_set(r->err, ERROR_FORMAT,
+                         "table: a block claims %" PRIu64 " bytes at offset %" PRIu64 ", the file ends at %" PRIu64,
+                         block.bytes, block.offset, size);
+    if (block.bytes > r->limits->header_bytes)
+        return error_set(r->err, ERROR_LIMIT,
+                         "table: the block at offset %" PRIu64 " claims %" PRIu64 " bytes, the limit is %" PRIu64,
+                         block.offset, block.bytes, r->limits->header_bytes);
+    bytes = malloc((size_t)block.bytes + TRAILER_BYTES);
+    if (!bytes)
+        return no_memory(r);
+    rc = source_read_at(r->source, block.offset, bytes, (size_t)block.bytes + TRAILER_BYTES, r->err);
+    if (rc == 0 && masked_checksum(bytes, (size_t)block.bytes + 1) != le32(bytes + block.bytes + 1))
+        rc = error_set(r->err, ERROR_FORMAT, "table: the block at offset %" PRIu64 " has another checksum",
+                       block.offset);
+    if (rc) {
+        free(bytes);
+        return rc;
+    }
+    *ret_bytes = bytes;
+    return 0;
+}
+
+static int expand(struct reading *r, struct sstable_block block, const uint8_t *bytes, uint8_t **ret_out,
+                  uint64_t *ret_count)
+{
     uint64_t claim;
     uint8_t *out;
 
-    if (offset > r->count || bytes > r->count - offset || r->count - offset - bytes < TRAILER_BYTES)
-        return error_set(r->err, ERROR_FORMAT,
-                         "table: a block claims %" PRIu64 " bytes at offset %" PRIu64 ", the file ends at %zu", bytes,
-                         offset, r->count);
-    at = r->bytes + offset;
-    if (masked_checksum(at, (size_t)bytes + 1) != le32(at + bytes + 1))
-        return error_set(r->err, ERROR_FORMAT, "table: the block at offset %" PRIu64 " has another checksum", offset);
-    if (at[bytes] == 0) {
-        *ret_block = (struct run){at, (size_t)bytes, 0};
-        return 0;
-    }
-    if (at[bytes] != SNAPPY)
+    if (bytes[block.bytes] != SNAPPY)
         return error_set(r->err, ERROR_UNSUPPORTED,
                          "table: the block at offset %" PRIu64 " is compressed by method %d, not stored or by Snappy",
-                         offset, at[bytes]);
-    if (!snappy_claim(at, (size_t)bytes, &claim))
+                         block.offset, bytes[block.bytes]);
+    if (!snappy_claim(bytes, (size_t)block.bytes, &claim))
         return error_set(r->err, ERROR_FORMAT, "table: the block at offset %" PRIu64 " claims more than it can give",
-                         offset);
+                         block.offset);
     if (claim > r->limits->header_bytes)
         return error_set(r->err, ERROR_LIMIT,
                          "table: the block at offset %" PRIu64 " claims %" PRIu64 " bytes, the limit is %" PRIu64,
-                         offset, claim, r->limits->header_bytes);
+                         block.offset, claim, r->limits->header_bytes);
     out = malloc((size_t)claim + 1);
     if (!out)
         return no_memory(r);
-    if (!snappy_expand(at, (size_t)bytes, out, (size_t)claim)) {
+    if (!snappy_expand(bytes, (size_t)block.bytes, out, (size_t)claim)) {
         free(out);
-        return error_set(r->err, ERROR_FORMAT, "table: the block at offset %" PRIu64 " is damaged", offset);
+        return error_set(r->err, ERROR_FORMAT, "table: the block at offset %" PRIu64 " is damaged", block.offset);
     }
-    *ret_owned = out;
-    *ret_block = (struct run){out, (size_t)claim, 0};
+    *ret_out = out;
+    *ret_count = claim;
+    return 0;
+}
+
+/* The block's content, in memory that is the caller's. */
+static int read_block(struct reading *r, struct sstable_block block, struct run *ret_run, uint8_t **ret_owned)
+{
+    uint8_t *bytes = NULL, *out = NULL;
+    uint64_t count = block.bytes;
+    int rc = read_sealed(r, block, &bytes);
+
+    if (rc)
+        return rc;
+    if (bytes[block.bytes] != 0) {
+        rc = expand(r, block, bytes, &out, &count);
+        free(bytes);
+        bytes = out;
+    }
+    if (rc)
+        return rc;
+    *ret_owned = bytes;
+    *ret_run = (struct run){bytes, (size_t)count, 0};
     return 0;
 }
 
@@ -201,21 +238,16 @@ static int keep_entry(struct reading *r, const struct run *value)
     return 0;
 }
 
-static int read_data_block(struct reading *r, uint64_t offset, uint64_t bytes)
+static int read_data_block(struct reading *r, struct sstable_block at)
 {
-    uint8_t *owned = NULL;
     struct run block = {0}, value = {0}; /* gcc does not see that they are set */
-    int rc;
+    uint8_t *owned = NULL;
+    int rc = read_block(r, at, &block, &owned);
 
-    if (offset < r->taken)
-        return damaged(r, offset, "lies in the one before it");
-    rc = read_block(r, offset, bytes, &block, &owned);
-    if (rc)
-        return rc;
-    r->taken = offset + bytes + TRAILER_BYTES;
-    rc = cut_restarts(r, &block, offset);
+    if (rc == 0)
+        rc = cut_restarts(r, &block, at.offset);
     while (rc == 0 && block.at < block.count) {
-        rc = next_entry(r, &block, offset, &value);
+        rc = next_entry(r, &block, at.offset, &value);
         if (rc == 0)
             rc = keep_entry(r, &value);
     }
@@ -224,7 +256,7 @@ static int read_data_block(struct reading *r, uint64_t offset, uint64_t bytes)
 }
 
 /* An entry of the index: a key that is not below the block's last, and the block's place. */
-static int next_handle(struct reading *r, struct run *index, uint64_t offset, uint64_t *ret_offset, uint64_t *ret_bytes)
+static int next_handle(struct reading *r, struct run *index, uint64_t offset, struct sstable_block *ret_block)
 {
     uint64_t shared, rest, value;
     struct run handle;
@@ -234,71 +266,98 @@ static int next_handle(struct reading *r, struct run *index, uint64_t offset, ui
         return damaged(r, offset, "has an entry that reaches beyond its end");
     handle = (struct run){index->bytes + index->at + rest, (size_t)value, 0};
     index->at += (size_t)(rest + value);
-    if (!read_varint(&handle, ret_offset) || !read_varint(&handle, ret_bytes))
+    if (!read_varint(&handle, &ret_block->offset) || !read_varint(&handle, &ret_block->bytes))
         return damaged(r, offset, "has an entry that is no place of a block");
     return 0;
 }
 
-static int read_blocks(struct reading *r)
+/* Blocks lie one behind the other. */
+static int list_blocks(struct reading *r, struct run *index, uint64_t offset, struct sstable_blocks *blocks)
 {
-    struct run footer = {r->bytes + r->count - FOOTER_BYTES, HANDLES_BYTES, 0}, index;
-    uint64_t meta_offset, meta_bytes, offset, bytes;
-    uint8_t *owned = NULL;
+    uint64_t taken = 0;
+    size_t room = 0;
+    int rc = 0;
+
+    while (rc == 0 && index->at < index->count) {
+        struct sstable_block block = {0};
+
+        if (blocks->count == room) {
+            struct sstable_block *grown = reallocarray(blocks->list, room ? room * 2 : 64, sizeof(*grown));
+
+            if (!grown)
+                return no_memory(r);
+            blocks->list = grown;
+            room = room ? room * 2 : 64;
+        }
+        rc = next_handle(r, index, offset, &block);
+        if (rc == 0 && (block.offset < taken || block.offset > UINT64_MAX - TRAILER_BYTES ||
+                        block.bytes > UINT64_MAX - TRAILER_BYTES - block.offset))
+            rc = damaged(r, block.offset, "lies in the one before it");
+        taken = block.offset + block.bytes + TRAILER_BYTES;
+        if (rc == 0)
+            blocks->list[blocks->count++] = block;
+    }
+    return rc;
+}
+
+static int read_index(struct reading *r, struct sstable_blocks *blocks)
+{
+    uint8_t bytes[FOOTER_BYTES], *owned = NULL;
+    struct run footer = {bytes, HANDLES_BYTES, 0}, index = {0};
+    struct sstable_block meta, block;
     int rc;
 
-    if (!read_varint(&footer, &meta_offset) || !read_varint(&footer, &meta_bytes) || !read_varint(&footer, &offset) ||
-        !read_varint(&footer, &bytes))
+    if (r->source->size < FOOTER_BYTES)
+        return error_set(r->err, ERROR_FORMAT, "table: of %" PRIu64 " bytes, its footer alone has %d", r->source->size,
+                         FOOTER_BYTES);
+    rc = source_read_at(r->source, r->source->size - FOOTER_BYTES, bytes, FOOTER_BYTES, r->err);
+    if (rc)
+        return rc;
+    if (!read_varint(&footer, &meta.offset) || !read_varint(&footer, &meta.bytes) ||
+        !read_varint(&footer, &block.offset) || !read_varint(&footer, &block.bytes))
         return error_set(r->err, ERROR_FORMAT, "table: its footer holds no places of blocks");
-    rc = read_block(r, offset, bytes, &index, &owned);
+    rc = read_block(r, block, &index, &owned);
     if (rc == 0)
-        rc = cut_restarts(r, &index, offset);
-    while (rc == 0 && index.at < index.count) {
-        uint64_t block_offset = 0, block_bytes = 0; /* as above */
-
-        rc = next_handle(r, &index, offset, &block_offset, &block_bytes);
-        if (rc == 0)
-            rc = read_data_block(r, block_offset, block_bytes);
-    }
+        rc = cut_restarts(r, &index, block.offset);
+    if (rc == 0)
+        rc = list_blocks(r, &index, block.offset, blocks);
     free(owned);
     return rc;
 }
 
-static int read_table(struct reading *r, struct source *source)
+int sstable_list(struct source *source, const struct limits *limits, struct sstable_blocks *ret_blocks,
+                 struct error *err)
 {
-    uint8_t *bytes;
-    int rc;
+    struct sstable_blocks blocks = {0};
+    struct reading r = {.source = source, .limits = limits, .err = err};
+    int rc = read_index(&r, &blocks);
 
-    if (source->size < FOOTER_BYTES)
-        return error_set(r->err, ERROR_FORMAT, "table: of %" PRIu64 " bytes, its footer alone has %d", source->size,
-                         FOOTER_BYTES);
-    if (source->size > r->limits->header_bytes)
-        return error_set(r->err, ERROR_LIMIT,
-                         "table: of %" PRIu64 " bytes, an index may have %" PRIu64
-                         " (checkpoints from before 2016 hold their variables in it, and are not read)",
-                         source->size, r->limits->header_bytes);
-    bytes = malloc((size_t)source->size);
-    if (!bytes)
-        return no_memory(r);
-    r->bytes = bytes;
-    r->count = (size_t)source->size;
-    rc = source_read_at(source, 0, bytes, r->count, r->err);
-    if (rc == 0)
-        rc = read_blocks(r);
-    free(bytes);
-    return rc;
+    if (rc) {
+        free(blocks.list);
+        return rc;
+    }
+    *ret_blocks = blocks;
+    return 0;
 }
 
-int sstable_open(struct source *source, const struct limits *limits, struct sstable *ret_table, struct error *err)
+int sstable_open(struct source *source, const struct limits *limits, const struct sstable_blocks *blocks,
+                 struct sstable *ret_table, struct error *err)
 {
-    struct reading *r = calloc(1, sizeof(*r));
-    int rc;
+    struct reading *r;
+    int rc = 0;
 
+    if (source->size > limits->header_bytes)
+        return error_set(err, ERROR_LIMIT, "table: of %" PRIu64 " bytes, an index may have %" PRIu64, source->size,
+                         limits->header_bytes);
+    r = calloc(1, sizeof(*r));
     if (!r)
         return error_set(err, ERROR_NO_MEMORY, "out of memory for a table");
+    r->source = source;
     r->limits = limits;
     r->err = err;
     r->table.arena.limit = 4 * limits->header_bytes;
-    rc = read_table(r, source);
+    for (size_t i = 0; rc == 0 && i < blocks->count; i++)
+        rc = read_data_block(r, blocks->list[i]);
     if (rc)
         sstable_done(&r->table);
     else

@@ -73,11 +73,7 @@ static bool read_header(struct tensorflow *tf, const struct sstable_entry *entry
     struct wire_field field;
 
     while (wire_next(&tf->reader, &at, entry->at + entry->bytes, &field)) {
-        if (field.number == 1 && field.type != WIRE_VARINT)
-            return byte_reader_fault(&tf->reader, ERROR_UNSUPPORTED,
-                                     "is a checkpoint of the first version (before 2016), which holds its variables in "
-                                     "the table itself");
-        if (field.number == 1)
+        if (field.number == 1 && field.type == WIRE_VARINT)
             tf->shards = field.value;
         else if (field.number == 2 && field.type == WIRE_VARINT)
             order = field.value;
@@ -96,7 +92,7 @@ static bool read_header(struct tensorflow *tf, const struct sstable_entry *entry
 }
 
 /* TensorShapeProto: dim = 2 {size = 1}, unknown_rank = 3. */
-static bool read_shape(struct tensorflow *tf, struct tensorflow_entry *entry, const struct wire_field *shape)
+bool tensorflow_shape(struct tensorflow *tf, struct tensorflow_entry *entry, const struct wire_field *shape)
 {
     uint64_t dims[RANK_MAX], at = shape->at, elements = 1;
     struct wire_field field, size;
@@ -143,7 +139,7 @@ static bool read_entry(struct tensorflow *tf, const struct sstable_entry *from, 
 
         if (field.number == 1 && is_number)
             entry.dtype = field.value;
-        else if (field.number == 2 && field.type == WIRE_BYTES && !read_shape(tf, &entry, &field))
+        else if (field.number == 2 && field.type == WIRE_BYTES && !tensorflow_shape(tf, &entry, &field))
             return false;
         else if (field.number == 3 && is_number)
             entry.shard = field.value;
@@ -263,6 +259,11 @@ bool tensorflow_name(struct tensorflow *tf, struct name key, struct name *ret_na
     return true;
 }
 
+unsigned tensorflow_dtype_bytes(uint64_t dtype)
+{
+    return dtype < DTYPES ? dtypes[dtype].bytes : 0;
+}
+
 static const struct storage *storage_of(struct tensorflow *tf, const struct tensorflow_entry *entry)
 {
     const enum dtype dtype = dtypes[entry->dtype].dtype;
@@ -289,13 +290,10 @@ bool tensorflow_is_plain(const struct tensorflow *tf, const struct tensorflow_en
            (!tf->is_swapped || dtypes[entry->dtype].bytes == 1);
 }
 
-bool tensorflow_add(struct tensorflow *tf, const struct tensorflow_entry *entry, struct name name)
+bool tensorflow_add_at(struct tensorflow *tf, const struct tensorflow_entry *entry, struct name name, uint32_t file)
 {
     struct tensor *tensor = &tf->model->tensors[tf->model->tensor_count];
-    uint32_t file;
 
-    if (!tensorflow_place(tf, entry, &file))
-        return false;
     *tensor = (struct tensor){.name = name, .dtype = dtypes[entry->dtype].dtype};
     tensor->shape = (struct shape){.dims = entry->dims, .elements = entry->elements, .rank = entry->rank};
     tensor->extent = (struct extent){.offset = entry->offset, .bytes = entry->bytes, .source = file};
@@ -306,6 +304,13 @@ bool tensorflow_add(struct tensorflow *tf, const struct tensorflow_entry *entry,
     }
     tf->model->tensor_count++;
     return true;
+}
+
+bool tensorflow_add(struct tensorflow *tf, const struct tensorflow_entry *entry, struct name name)
+{
+    uint32_t file;
+
+    return tensorflow_place(tf, entry, &file) && tensorflow_add_at(tf, entry, name, file);
 }
 
 static bool read_entries(struct tensorflow *tf)
@@ -375,13 +380,29 @@ static bool add_entries(struct tensorflow *tf)
     return true;
 }
 
+static int read_bundle(struct tensorflow *tf)
+{
+    int rc = sstable_open(tf->source, tf->opener->limits, &tf->blocks, &tf->table, tf->err);
+
+    if (rc == 0)
+        rc = memory_open(tf->table.values, tf->table.value_bytes, tf->source->uri, &tf->values, tf->err);
+    if (rc == 0)
+        rc = byte_reader_open(&tf->reader, tf->values, 0, tf->table.value_bytes, tf->err);
+    if (rc)
+        return rc;
+    if (!read_entries(tf) || !add_entries(tf))
+        return tf->reader.rc;
+    return model_keep_arena(tf->model, &tf->table.arena)
+               ? error_set(tf->err, ERROR_NO_MEMORY, "out of memory for the model")
+               : 0;
+}
+
 static int read_all(struct tensorflow *tf)
 {
     struct model *model = tf->model;
-    int rc = sstable_open(tf->source, tf->opener->limits, &tf->table, tf->err);
+    bool is_first;
+    int rc;
 
-    if (rc)
-        return rc;
     model->uri = strdup(tf->source->uri);
     model->files = calloc(1, sizeof(*model->files));
     model->format = &tensorflow_format;
@@ -389,16 +410,14 @@ static int read_all(struct tensorflow *tf)
         return error_set(tf->err, ERROR_NO_MEMORY, "out of memory for the model");
     model->files[0].source = tf->source; /* the caller's until the end */
     model->file_count = 1;
-    rc = memory_open(tf->table.values, tf->table.value_bytes, tf->source->uri, &tf->values, tf->err);
+    rc = sstable_list(tf->source, tf->opener->limits, &tf->blocks, tf->err);
     if (rc == 0)
-        rc = byte_reader_open(&tf->reader, tf->values, 0, tf->table.value_bytes, tf->err);
+        rc = tensorflow_is_first_version(tf, &is_first);
+    if (rc == 0)
+        rc = is_first ? tensorflow_read_first_version(tf) : read_bundle(tf);
     if (rc)
         return rc;
-    if (!read_entries(tf) || !add_entries(tf))
-        return tf->reader.rc;
-    if (model_keep_arena(model, &tf->arena) || model_keep_arena(model, &tf->table.arena))
-        return error_set(tf->err, ERROR_NO_MEMORY, "out of memory for the model");
-    return 0;
+    return model_keep_arena(model, &tf->arena) ? error_set(tf->err, ERROR_NO_MEMORY, "out of memory for the model") : 0;
 }
 
 static int tensorflow_open(const struct opener *opener, struct source *source, struct model **ret_model,
@@ -415,6 +434,7 @@ static int tensorflow_open(const struct opener *opener, struct source *source, s
     source_close(tf.values);
     sstable_done(&tf.table);
     arena_done(&tf.arena);
+    free(tf.blocks.list);
     free(tf.entries);
     free(tf.file_of);
     if (tf.has_folder)
@@ -433,7 +453,8 @@ static int tensorflow_open(const struct opener *opener, struct source *source, s
 
 const struct format tensorflow_format = {
     .name = "tensorflow",
-    .summary = "TensorFlow's checkpoints (the .index of a tensor bundle, its .data files beside it) and SavedModels",
+    .summary = "TensorFlow's checkpoints (the .index of a tensor bundle, .data files beside it; one table before 2016) "
+               "and SavedModels",
     .probe = sstable_probe,
     .open = tensorflow_open,
 };

@@ -1,5 +1,5 @@
-/* The inside of TensorFlow's reader: for tensorflow.c and tensorflow_slices.c. Functions that return false have
- * recorded a fault. */
+/* The inside of TensorFlow's reader: for tensorflow.c and the files that its name begins. Functions that return false
+ * have recorded a fault. */
 #ifndef CORE_FORMAT_TENSORFLOW_H
 #define CORE_FORMAT_TENSORFLOW_H
 
@@ -23,6 +23,7 @@ struct tensorflow {
     struct error *err;
     struct model *model;
     struct arena arena;
+    struct sstable_blocks blocks;
     struct sstable table;
     struct source *values;
     struct byte_reader reader;
@@ -39,6 +40,13 @@ struct tensorflow {
 bool tensorflow_no_memory(struct tensorflow *tf);
 bool tensorflow_wrong(struct tensorflow *tf, struct name key, const char *what);
 
+/* TensorShapeProto, into the entry's dims, elements and rank. */
+bool tensorflow_shape(struct tensorflow *tf, struct tensorflow_entry *entry, const struct wire_field *shape);
+
+/* Whether the table holds the variables themselves, as checkpoints did before 2016; and these. */
+int tensorflow_is_first_version(struct tensorflow *tf, bool *ret_is_first);
+int tensorflow_read_first_version(struct tensorflow *tf);
+
 /* Where an entry's bytes lie: the model's file, opened where it was not. */
 bool tensorflow_place(struct tensorflow *tf, const struct tensorflow_entry *entry, uint32_t *ret_file);
 
@@ -47,6 +55,11 @@ bool tensorflow_name(struct tensorflow *tf, struct name key, struct name *ret_na
 
 /* Adds the tensor that an entry with bytes is; room is the caller's business. */
 bool tensorflow_add(struct tensorflow *tf, const struct tensorflow_entry *entry, struct name name);
+
+/* The same where its bytes lie in a file of the model's that is known. */
+bool tensorflow_add_at(struct tensorflow *tf, const struct tensorflow_entry *entry, struct name name, uint32_t file);
+
+unsigned tensorflow_dtype_bytes(uint64_t dtype); /* of an element; 0: of no fixed size, or not known */
 
 /* Whether the entry's values are little-endian elements of a known dtype. */
 bool tensorflow_is_plain(const struct tensorflow *tf, const struct tensorflow_entry *entry);

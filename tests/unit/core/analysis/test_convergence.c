@@ -182,7 +182,8 @@ static void check_list(struct json_object *document, const char *name, struct js
     }
 }
 
-static void check_run(const char *shared, const char *run, const char *status)
+/* Weights alone, or the training checkpoints that hold the same weights beside an optimizer's state. */
+static void check_run(const char *shared, const char *run, const char *name, const char *status)
 {
     static const char *const lists[] = {"norm", "cos_steps", "dist_from_start", "dist_to_end", "max_abs", "step_norm"};
     char paths[12][512], truth_path[512];
@@ -190,7 +191,8 @@ static void check_run(const char *shared, const char *run, const char *status)
     struct json_object *document, *truth, *all;
 
     for (size_t i = 0; i < 12; i++) {
-        snprintf(paths[i], sizeof(paths[i]), "%s/series/%s/model_%05zu.safetensors", shared, run, i * 40);
+        snprintf(paths[i], sizeof(paths[i]), "%s/series/%s/%s_%05zu.%s", shared, run, name, i * 40,
+                 strcmp(name, "ckpt") == 0 ? "pt" : "safetensors");
         list[i] = paths[i];
     }
     snprintf(truth_path, sizeof(truth_path), "%s/series/truth.json", shared);
@@ -218,8 +220,10 @@ START_TEST(trained_series_match_their_truth)
 
     if (!shared)
         return; /* the runs are not part of the project */
-    check_run(shared, "converging", "\"converging");
-    check_run(shared, "oscillating", "\"oscillating");
+    for (int i = 0; i < 2; i++) {
+        check_run(shared, "converging", i ? "ckpt" : "model", "\"converging");
+        check_run(shared, "oscillating", i ? "ckpt" : "model", "\"oscillating");
+    }
 }
 END_TEST
 

@@ -98,9 +98,10 @@ static void copy_to_scratch(const char *fixture, const char *name)
 
 START_TEST(files_of_other_formats_open_or_report_short_memory)
 {
-    static const char *const fixtures[] = {
-        "version-1.gguf", "state-deflated.pt", "state-legacy.pt",  "checkpoint.ckpt", "quantised.pt",
-        "state-tar.pt",   "exported.pt2",      "exported-old.pt2", "groups.ckpt",     "state-pieces.msgpack"};
+    static const char *const fixtures[] = {"version-1.gguf",       "state-deflated.pt", "state-legacy.pt",
+                                           "checkpoint.ckpt",      "quantised.pt",      "state-tar.pt",
+                                           "exported.pt2",         "exported-old.pt2",  "groups.ckpt",
+                                           "state-pieces.msgpack", "first.ckpt"};
     char path[512];
 
     snprintf(path, sizeof(path), FIXTURES "/twins/%s", fixtures[_i]);
@@ -152,7 +153,7 @@ int main(void)
     tcase_add_checked_fixture(tests, scratch_setup, scratch_teardown);
     tcase_add_test(tests, a_file_opens_or_reports_short_memory);
     tcase_add_test(tests, a_sharded_model_opens_or_reports_short_memory);
-    tcase_add_loop_test(tests, files_of_other_formats_open_or_report_short_memory, 0, 10);
+    tcase_add_loop_test(tests, files_of_other_formats_open_or_report_short_memory, 0, 11);
     tcase_add_loop_test(tests, a_checkpoint_with_data_beside_it_opens_or_reports_short_memory, 0, 2);
     tcase_add_test(tests, a_lie_is_refused_or_memory_is_short);
     suite_add_tcase(suite, tests);

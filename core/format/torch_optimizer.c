@@ -9,7 +9,14 @@
 #include "core/format/torch.h"
 #include "core/model/name_index.h"
 
-enum { NUMBERS_MAX = 1 << 20, ALIASES_TRIED = 64, GROUPS_MAX = 4096, OPTIMIZERS_MAX = 16, LOOKED_AT_MAX = 256 };
+enum {
+    NUMBERS_MAX = 1 << 20,
+    ALIASES_TRIED = 64,
+    GROUPS_MAX = 4096,
+    OPTIMIZERS_MAX = 16,
+    LOOKED_AT_MAX = 256,
+    LAID_MAX = 1 << 26
+};
 
 /* A float tensor of the model's dict. */
 struct candidate {
@@ -268,6 +275,8 @@ int torch_optimizer_names(struct torch *torch, const struct node *root, const st
     if (!take_listed(groups, names, count)) {
         memset(names, 0, count * sizeof(*names));
         candidate_count = list_candidates(weights, candidates);
+        if (candidate_count * groups->count > LAID_MAX)
+            return 0;
         for (uint32_t g = 0; rc == 0 && g < groups->count; g++) {
             const struct node *list = node_member(groups->items[g], "params");
 

@@ -61,6 +61,28 @@ START_TEST(states_hold_what_their_twin_holds)
 }
 END_TEST
 
+START_TEST(ranges_of_pieces_are_read_in_any_order)
+{
+    struct model *plain = open_path(TWINS "state.msgpack"), *pieces = open_path(TWINS "state-pieces.msgpack");
+
+    for (size_t t = 0; t < plain->tensor_count; t++) {
+        const struct tensor *a = &plain->tensors[t], *b = model_find(pieces, a->name);
+        const size_t size = dtype_traits(a->dtype)->bits / 8;
+
+        for (uint64_t i = a->shape.elements; i-- > 0;)
+            for (size_t n = 1; n <= 9 && n <= a->shape.elements - i; n += 4) {
+                uint8_t x[128], y[128];
+
+                ck_assert_int_eq(decoder_read(plain, a, i, n, x, NULL), 0);
+                ck_assert_int_eq(decoder_read(pieces, b, i, n, y, NULL), 0);
+                ck_assert_mem_eq(x, y, n * size);
+            }
+    }
+    model_close(plain);
+    model_close(pieces);
+}
+END_TEST
+
 START_TEST(shards_are_found_by_an_index_that_joins_names_by_slashes)
 {
     struct model *twin = open_path(TWINS "flax.safetensors"), *model = open_path(TWINS "flax-sharded");
@@ -226,6 +248,7 @@ int main(void)
     int failed;
 
     tcase_add_loop_test(tcase, states_hold_what_their_twin_holds, 0, 2);
+    tcase_add_test(tcase, ranges_of_pieces_are_read_in_any_order);
     tcase_add_test(tcase, shards_are_found_by_an_index_that_joins_names_by_slashes);
     tcase_add_loop_test(tcase, a_file_cut_short_anywhere_is_refused, 0, 2);
     tcase_add_loop_test(tcase, a_lie_is_refused_with_what_is_true, 0, COUNT(lies));

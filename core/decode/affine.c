@@ -20,6 +20,24 @@ int affine_read_values(const struct model *model, const struct tensor *tensor, s
     return rc;
 }
 
+/* Codes of less than a byte, at most PIECE of them. */
+static int read_narrow(const struct model *model, const struct tensor *tensor, uint64_t first, size_t count,
+                       double *out, struct error *err)
+{
+    const unsigned bits = ((const struct affine *)tensor->storage->parameters)->bits, each = 8 / bits;
+    const uint64_t from = first / each, to = (first + count + each - 1) / each;
+    uint8_t stored[PIECE];
+    int rc = source_read_at(model->files[tensor->extent.source].source, tensor->extent.offset + from, stored,
+                            (size_t)(to - from), err);
+
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        const uint64_t code = first + i;
+
+        out[i] = stored[code / each - from] >> (code % each * bits) & ((1u << bits) - 1);
+    }
+    return rc;
+}
+
 static int read_affine(const struct model *model, const struct tensor *tensor, uint64_t first, size_t elements,
                        void *out, struct error *err)
 {
@@ -37,16 +55,18 @@ static int read_affine(const struct model *model, const struct tensor *tensor, u
         inner *= tensor->shape.dims[d];
     for (size_t done = 0; done < elements;) {
         const size_t n = elements - done < PIECE ? elements - done : PIECE;
-        int rc = decoder_read(model, &codes, first + done, n, stored, err);
+        int rc = affine->bits ? read_narrow(model, tensor, first + done, n, values, err)
+                              : decoder_read(model, &codes, first + done, n, stored, err);
 
         if (rc)
             return rc;
-        decode_f64(codes.dtype, stored, 0, n, values);
+        if (!affine->bits)
+            decode_f64(codes.dtype, stored, 0, n, values);
         for (size_t i = 0; i < n; i++) {
             const uint64_t channel = affine->channels > 1 ? (first + done + i) / inner % affine->channels : 0;
             const float code = (float)values[i], scale = (float)affine->scales[channel];
             const float zero = (float)affine->zeros[channel];
-            const float value = affine->is_float ? code * scale + zero : (code - zero) * scale;
+            const float value = (code - zero) * scale;
 
             memcpy((uint8_t *)out + (done + i) * sizeof(value), &value, sizeof(value));
         }

@@ -4,12 +4,12 @@
 
 #include "core/decode/decoder.h"
 
-/* What a tensor's storage has for parameters: value = (code − zero) · scale, in F32 as PyTorch computes it; with
- * is_float, code · scale + zero. */
+/* What a tensor's storage has for parameters: value = (code − zero) · scale, in F32 as PyTorch computes it. */
 struct affine {
     enum dtype codes;
+    uint8_t bits; /* of a code, where several lie in a byte, the first in the lowest bits; contiguous; 0: none do */
     const uint64_t *steps; /* where codes lie, unless is_contiguous */
-    bool is_contiguous, is_swapped, is_float;
+    bool is_contiguous, is_swapped;
     uint32_t axis;
     uint64_t channels;
     double *scales, *zeros; /* [channels] */

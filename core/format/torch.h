@@ -33,6 +33,7 @@ struct torch_dtype {
     enum dtype dtype; /* DTYPE_UNKNOWN: listed under its name */
     unsigned bytes;   /* of an element; 0: an UntypedStorage, whose elements are bytes */
     bool is_quantised;
+    uint8_t each; /* elements in one of the storage's, where that is not one */
 };
 const struct torch_dtype *torch_dtype_of(const struct node *global);
 

@@ -11,38 +11,38 @@
 enum { RANK_MAX = 64, CHANNELS_MAX = 1 << 22 };
 
 static const struct torch_dtype dtypes[] = {
-    {"torch.FloatStorage", "torch.float32", DTYPE_F32, 4, false},
-    {"torch.DoubleStorage", "torch.float64", DTYPE_F64, 8, false},
-    {"torch.HalfStorage", "torch.float16", DTYPE_F16, 2, false},
-    {"torch.BFloat16Storage", "torch.bfloat16", DTYPE_BF16, 2, false},
-    {"torch.LongStorage", "torch.int64", DTYPE_I64, 8, false},
-    {"torch.IntStorage", "torch.int32", DTYPE_I32, 4, false},
-    {"torch.ShortStorage", "torch.int16", DTYPE_I16, 2, false},
-    {"torch.CharStorage", "torch.int8", DTYPE_I8, 1, false},
-    {"torch.ByteStorage", "torch.uint8", DTYPE_U8, 1, false},
-    {"torch.BoolStorage", "torch.bool", DTYPE_BOOL, 1, false},
-    {"torch.ComplexFloatStorage", "torch.complex64", DTYPE_C64, 8, false},
-    {"torch.ComplexDoubleStorage", "torch.complex128", DTYPE_UNKNOWN, 16, false},
-    {"torch.ComplexHalfStorage", "torch.complex32", DTYPE_UNKNOWN, 4, false},
-    {"torch.QInt8Storage", "torch.qint8", DTYPE_I8, 1, true},
-    {"torch.QUInt8Storage", "torch.quint8", DTYPE_U8, 1, true},
-    {"torch.QInt32Storage", "torch.qint32", DTYPE_I32, 4, true},
-    {"torch.QUInt4x2Storage", "torch.quint4x2", DTYPE_UNKNOWN, 1, true},
-    {"torch.QUInt2x4Storage", "torch.quint2x4", DTYPE_UNKNOWN, 1, true},
-    {"torch.storage.UntypedStorage", "torch.UntypedStorage", DTYPE_U8, 1, false},
-    {"torch.UntypedStorage", "torch._UntypedStorage", DTYPE_U8, 1, false},
-    {"torch.storage._UntypedStorage", "torch._UntypedStorage", DTYPE_U8, 1, false},
-    {NULL, "torch.uint16", DTYPE_U16, 2, false},
-    {NULL, "torch.uint32", DTYPE_U32, 4, false},
-    {NULL, "torch.uint64", DTYPE_U64, 8, false},
-    {NULL, "torch.float8_e4m3fn", DTYPE_F8_E4M3, 1, false},
-    {NULL, "torch.float8_e5m2", DTYPE_F8_E5M2, 1, false},
-    {NULL, "torch.float8_e4m3fnuz", DTYPE_F8_E4M3FNUZ, 1, false},
-    {NULL, "torch.float8_e5m2fnuz", DTYPE_F8_E5M2FNUZ, 1, false},
-    {NULL, "torch.float8_e8m0fnu", DTYPE_F8_E8M0, 1, false},
-    {NULL, "torch.float4_e2m1fn_x2", DTYPE_F4, 1, false}, /* two to a byte, which torch counts as one */
-    {NULL, "torch.bits8", DTYPE_UNKNOWN, 1, false},
-    {NULL, "torch.bits16", DTYPE_UNKNOWN, 2, false},
+    {"torch.FloatStorage", "torch.float32", DTYPE_F32, 4, false, 1},
+    {"torch.DoubleStorage", "torch.float64", DTYPE_F64, 8, false, 1},
+    {"torch.HalfStorage", "torch.float16", DTYPE_F16, 2, false, 1},
+    {"torch.BFloat16Storage", "torch.bfloat16", DTYPE_BF16, 2, false, 1},
+    {"torch.LongStorage", "torch.int64", DTYPE_I64, 8, false, 1},
+    {"torch.IntStorage", "torch.int32", DTYPE_I32, 4, false, 1},
+    {"torch.ShortStorage", "torch.int16", DTYPE_I16, 2, false, 1},
+    {"torch.CharStorage", "torch.int8", DTYPE_I8, 1, false, 1},
+    {"torch.ByteStorage", "torch.uint8", DTYPE_U8, 1, false, 1},
+    {"torch.BoolStorage", "torch.bool", DTYPE_BOOL, 1, false, 1},
+    {"torch.ComplexFloatStorage", "torch.complex64", DTYPE_C64, 8, false, 1},
+    {"torch.ComplexDoubleStorage", "torch.complex128", DTYPE_UNKNOWN, 16, false, 1},
+    {"torch.ComplexHalfStorage", "torch.complex32", DTYPE_UNKNOWN, 4, false, 1},
+    {"torch.QInt8Storage", "torch.qint8", DTYPE_I8, 1, true, 1},
+    {"torch.QUInt8Storage", "torch.quint8", DTYPE_U8, 1, true, 1},
+    {"torch.QInt32Storage", "torch.qint32", DTYPE_I32, 4, true, 1},
+    {"torch.QUInt4x2Storage", "torch.quint4x2", DTYPE_U8, 1, true, 2},
+    {"torch.QUInt2x4Storage", "torch.quint2x4", DTYPE_U8, 1, true, 4},
+    {"torch.storage.UntypedStorage", "torch.UntypedStorage", DTYPE_U8, 1, false, 1},
+    {"torch.UntypedStorage", "torch._UntypedStorage", DTYPE_U8, 1, false, 1},
+    {"torch.storage._UntypedStorage", "torch._UntypedStorage", DTYPE_U8, 1, false, 1},
+    {NULL, "torch.uint16", DTYPE_U16, 2, false, 1},
+    {NULL, "torch.uint32", DTYPE_U32, 4, false, 1},
+    {NULL, "torch.uint64", DTYPE_U64, 8, false, 1},
+    {NULL, "torch.float8_e4m3fn", DTYPE_F8_E4M3, 1, false, 1},
+    {NULL, "torch.float8_e5m2", DTYPE_F8_E5M2, 1, false, 1},
+    {NULL, "torch.float8_e4m3fnuz", DTYPE_F8_E4M3FNUZ, 1, false, 1},
+    {NULL, "torch.float8_e5m2fnuz", DTYPE_F8_E5M2FNUZ, 1, false, 1},
+    {NULL, "torch.float8_e8m0fnu", DTYPE_F8_E8M0, 1, false, 1},
+    {NULL, "torch.float4_e2m1fn_x2", DTYPE_F4, 1, false, 1}, /* two to a byte, which torch counts as one */
+    {NULL, "torch.bits8", DTYPE_UNKNOWN, 1, false, 1},
+    {NULL, "torch.bits16", DTYPE_UNKNOWN, 2, false, 1},
 };
 
 const struct torch_dtype *torch_dtype_of(const struct node *global)
@@ -278,6 +278,8 @@ static int set_form(struct rebuilt *r)
         return set_unknown(r, r->is_contiguous ? NULL : "a view of elements of an unknown type");
     if (r->type->dtype == DTYPE_F4)
         return set_pairs(r);
+    if (r->type->each > 1) /* with a scale, set_affine knows better */
+        return set_unknown(r, "codes of less than a byte");
     if (!r->is_contiguous)
         return set_strided(r);
     if (r->torch->is_swapped && r->type->bytes > 1) {
@@ -289,7 +291,7 @@ static int set_form(struct rebuilt *r)
 
 static int place(struct rebuilt *r)
 {
-    const uint64_t size = r->type->bytes;
+    const uint64_t size = r->type->bytes, each = r->type->each;
     const struct zip_member *member;
     uint64_t bytes, offset, storage_elements;
     uint32_t file = 0;
@@ -297,10 +299,10 @@ static int place(struct rebuilt *r)
 
     if (rc)
         return rc;
-    if (!checked_mul(r->tensor.shape.elements, size, &bytes))
+    if (!checked_mul(r->tensor.shape.elements / each + (r->tensor.shape.elements % each > 0), size, &bytes))
         return wrong(r, "its size overflows");
     /* The storage counts in its own elements, an untyped one in bytes. */
-    storage_elements = r->storage.elements * r->storage.type->bytes / size;
+    storage_elements = r->storage.elements * r->storage.type->bytes / size * each;
     if (r->tensor.shape.elements > 0) {
         rc = check_reach(r, storage_elements);
         if (rc)
@@ -308,7 +310,9 @@ static int place(struct rebuilt *r)
     } else {
         r->first = 0;
     }
-    offset = (r->first + r->storage.view_first) * size;
+    if (r->first % each)
+        r->is_contiguous = false;
+    offset = (r->first / each + r->storage.view_first) * size;
     if (member->is_deflated && bytes > 0)
         rc = inflate_member(r->torch, (size_t)(member - r->torch->storages.members), &file);
     if (rc)
@@ -401,7 +405,10 @@ static int set_affine(struct rebuilt *r, const struct node *parameters)
 
     if (!affine)
         return no_memory(r->torch);
+    if (r->type->each > 1 && !r->is_contiguous)
+        return 0; /* it is listed as what it is */
     *affine = (struct affine){.codes = r->type->dtype, .steps = r->steps, .is_swapped = r->torch->is_swapped};
+    affine->bits = r->type->each > 1 ? (uint8_t)(8 / r->type->each) : 0;
     affine->is_contiguous = r->is_contiguous;
     if (!parameters || parameters->kind != NODE_TUPLE || parameters->count < 3)
         return wrong(r, "its quantisation is not (scheme, scale, zero point)");
@@ -419,7 +426,6 @@ static int set_affine(struct rebuilt *r, const struct node *parameters)
                node_is_global(parameters->items[0], "torch.per_channel_affine_float_qparams")) {
         if (parameters->count < 4 || !is_count(parameters->items[3], &axis) || axis >= r->tensor.shape.rank)
             return wrong(r, "its channels lie along no dimension that it has");
-        affine->is_float = node_is_global(parameters->items[0], "torch.per_channel_affine_float_qparams");
         affine->axis = (uint32_t)axis;
         affine->channels = r->tensor.shape.dims[axis];
         rc = read_values(r, parameters->items[1], affine->channels, &affine->scales);

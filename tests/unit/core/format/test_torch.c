@@ -57,6 +57,7 @@ START_TEST(files_of_every_container_hold_what_torch_reads)
         {"exported.pt2", "torch", "", "before.", 9, 8, true},
         {"exported.pt2", "torch", "", "constant.", 9, 1, true},
         {"exported-old.pt2", "torch", "", "before.", 8, 8, true},
+        {"narrow.pt", "torch", "", "narrow.", 3, 3, true},
         {"frozen.pt", "torch", "constants.", "frozen.", 2, 2, true},
         {"groups.ckpt", "torch", "plain.state.", "plain.", 38, 4, true},
         {"groups.ckpt", "torch", "groups.state.", "groups.", 38, 4, true},
@@ -506,7 +507,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
-    tcase_add_loop_test(tcase, files_of_every_container_hold_what_torch_reads, 0, 15);
+    tcase_add_loop_test(tcase, files_of_every_container_hold_what_torch_reads, 0, 16);
     tcase_add_test(tcase, a_number_that_two_names_fit_keeps_its_number);
     tcase_add_loop_test(tcase, what_has_no_values_of_its_own_is_listed_without, 0, 3);
     tcase_add_test(tcase, floats_of_half_a_byte_count_one_by_one);

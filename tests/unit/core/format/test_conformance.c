@@ -153,8 +153,9 @@ static bool ends_with(const char *text, const char *end)
 
 static bool is_read_here(const char *path)
 {
-    static const char *const suffixes[] = {".safetensors", ".gguf", ".pt",      ".pth",   ".ckpt", ".bin", ".npy",
-                                           ".npz",         ".onnx", ".msgpack", ".index", ".pt2",  ".h5",  ".hdf5"};
+    static const char *const suffixes[] = {".safetensors", ".gguf", ".pt",   ".pth",     ".ckpt",  ".bin",
+                                           ".npy",         ".npz",  ".onnx", ".msgpack", ".index", ".pt2",
+                                           ".h5",          ".hdf5", ".mat",  ".tflite"};
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (ends_with(path, suffixes[i]))

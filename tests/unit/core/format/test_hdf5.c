@@ -2,7 +2,7 @@
  * much; and files in which one thing was made to lie. */
 #include "core/format/format.h"
 
-#include "tests/unit/core/format/twins.h"
+#include "tests/unit/core/format/lies.h"
 
 #define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
 #define TWINS        FIXTURES "/twins/"
@@ -92,61 +92,7 @@ START_TEST(what_leads_elsewhere_or_claims_too_much_is_refused)
 }
 END_TEST
 
-struct bytes {
-    uint8_t *data;
-    size_t count;
-};
-
-static struct bytes load(const char *name)
-{
-    struct bytes bytes = {.data = malloc(1 << 20)};
-    char path[512];
-    FILE *file;
-
-    snprintf(path, sizeof(path), TWINS "%s", name);
-    file = fopen(path, "rb");
-    ck_assert(file && bytes.data);
-    bytes.count = fread(bytes.data, 1, 1 << 20, file);
-    fclose(file);
-    return bytes;
-}
-
-/* Opens, and reads every element: damage may come to light no sooner. */
-static int open_bytes(const struct bytes *bytes, struct error *err)
-{
-    const struct opener opener = {.limits = &limits_default};
-    struct source *source;
-    struct model *model;
-    int rc;
-
-    *err = (struct error){0};
-    ck_assert_int_eq(memory_open(bytes->data, bytes->count, "x", &source, NULL), 0);
-    rc = model_open_source(&opener, source, &model, err);
-    if (rc) {
-        source_close(source);
-        return rc;
-    }
-    for (size_t t = 0; rc == 0 && t < model->tensor_count; t++) {
-        const struct tensor *tensor = &model->tensors[t];
-        uint8_t *out = malloc((size_t)tensor->shape.elements * 8 + 1);
-
-        ck_assert_ptr_nonnull(out);
-        if (tensor_is_decodable(tensor))
-            rc = decoder_read(model, tensor, 0, (size_t)tensor->shape.elements, out, err);
-        free(out);
-    }
-    model_close(model);
-    return rc;
-}
-
-/* The first place where pattern stands, moved, gets another value. */
-static const struct {
-    const char *file, *pattern;
-    int moved;
-    const char *value;
-    size_t value_bytes;
-    const char *says;
-} lies[] = {
+static const struct lie lies[] = {
     {"hdf5-v110.h5", "\x89HDF", 8, "\x04", 1, "x: it cannot be opened; the HDF5 library says: bad superblock version"},
     {"hdf5-v110.h5", "\x89HDF", 9, "\x03", 1,
      "it cannot be opened; the HDF5 library says: bad byte number in an address"},
@@ -168,55 +114,19 @@ static const struct {
 
 START_TEST(what_lies_is_refused_in_words)
 {
-    struct bytes bytes = load(lies[_i].file);
-    uint8_t *at = memmem(bytes.data, bytes.count, lies[_i].pattern, strlen(lies[_i].pattern));
-    struct error err;
-    int rc;
-
-    ck_assert_ptr_nonnull(at);
-    memcpy(at + lies[_i].moved, lies[_i].value, lies[_i].value_bytes);
-    rc = open_bytes(&bytes, &err);
-    ck_assert_msg(rc == ERROR_FORMAT || rc == ERROR_UNSUPPORTED, "%d: %s", rc, err.text);
-    ck_assert_msg(strstr(err.text, lies[_i].says), "%s", err.text);
-    free(bytes.data);
+    check_lie(TWINS, &lies[_i]);
 }
 END_TEST
 
 START_TEST(a_file_cut_anywhere_is_refused)
 {
-    static const char *const files[] = {"hdf5-old.h5", "hdf5-v110.h5"};
-    struct bytes bytes = load(files[_i]);
-    const size_t whole = bytes.count;
-
-    for (size_t cut = 1; cut<whole; cut += cut> 2000 && cut + 100 < whole ? 97 : 1) {
-        struct error err;
-        int rc;
-
-        bytes.count = cut;
-        rc = open_bytes(&bytes, &err);
-        ck_assert_msg(rc == ERROR_FORMAT || rc == ERROR_UNSUPPORTED, "%zu bytes: %d %s", cut, rc, err.text);
-    }
-    free(bytes.data);
+    check_cuts(_i ? TWINS "hdf5-v110.h5" : TWINS "hdf5-old.h5");
 }
 END_TEST
 
-/* Any byte that is changed is either of no matter or tells in words; nothing hangs or reaches beyond the file. */
 START_TEST(no_changed_byte_does_harm)
 {
-    static const char *const files[] = {"hdf5-old.h5", "hdf5-v110.h5"};
-    struct bytes bytes = load(files[_i]);
-
-    for (size_t at = (size_t)_i; at < bytes.count; at += 1999) {
-        const uint8_t was = bytes.data[at];
-        struct error err;
-        int rc;
-
-        bytes.data[at] ^= 0xff;
-        rc = open_bytes(&bytes, &err);
-        ck_assert_msg(rc == 0 || err.text[0], "byte %zu: %d", at, rc);
-        bytes.data[at] = was;
-    }
-    free(bytes.data);
+    check_changes(_i ? TWINS "hdf5-v110.h5" : TWINS "hdf5-old.h5", (size_t)_i, 1999);
 }
 END_TEST
 

@@ -46,7 +46,7 @@ int model_open_source(const struct opener *opener, struct source *source, struct
 
 extern const struct format safetensors_format, gguf_format, torch_zip_format, torch_legacy_format, torch_tar_format,
     npy_format, npz_format, onnx_format, flax_format, tensorflow_format, matlab_hdf5_format, hdf5_format,
-    matlab_5_format, matlab_4_format, tflite_format;
+    matlab_5_format, matlab_4_format, tflite_format, keras_format;
 
 /* The registry, in the order they are asked. */
 extern const struct format *const formats[];

@@ -78,6 +78,30 @@ static const struct tensor *find(const struct model *model, const char *name)
     return NULL;
 }
 
+/* Of a Keras archive, which names variables as its config does: "fc1.weight" is fc1's kernel there. */
+static const struct tensor *find_variable(const struct model *model, const char *canonical)
+{
+    static const char *const names[][2] = {{"weight", "kernel"},
+                                           {"weight", "gamma"},
+                                           {"weight", "embeddings"},
+                                           {"bias", "bias"},
+                                           {"bias", "beta"},
+                                           {"running_mean", "moving_mean"},
+                                           {"running_var", "moving_variance"}};
+    const int layer = (int)strcspn(canonical, ".");
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct tensor *tensor;
+        char text[PATH_BYTES];
+
+        snprintf(text, sizeof(text), "%.*s/%s", layer, canonical, names[i][1]);
+        tensor = strcmp(canonical + layer + 1, names[i][0]) == 0 ? model_find(model, name_of(text)) : NULL;
+        if (tensor)
+            return tensor;
+    }
+    return NULL;
+}
+
 /* Where each dimension of the canonical tensor lies in the one that the truth names. */
 static const struct {
     const char *name;
@@ -155,7 +179,7 @@ static bool is_read_here(const char *path)
 {
     static const char *const suffixes[] = {".safetensors", ".gguf", ".pt",   ".pth",     ".ckpt",  ".bin",
                                            ".npy",         ".npz",  ".onnx", ".msgpack", ".index", ".pt2",
-                                           ".h5",          ".hdf5", ".mat",  ".tflite"};
+                                           ".h5",          ".hdf5", ".mat",  ".tflite",  ".keras"};
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (ends_with(path, suffixes[i]))
@@ -179,7 +203,8 @@ static bool is_left_out(const struct model *model, const char *name)
 /* twins/truth.tsv: file, name, …, transform, dtype, shape, hash. */
 static void check_twins_row(struct tally *tally, struct model *model, char *fields[COLUMNS])
 {
-    const struct tensor *tensor = find(model, fields[1]);
+    const bool is_keras = strcmp(model->format->name, "keras") == 0;
+    const struct tensor *tensor = is_keras ? find_variable(model, fields[2]) : find(model, fields[1]);
     char hash[65] = "";
 
     tally->rows++;

@@ -462,7 +462,6 @@ static const struct {
 } mistakes[] = {
     {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "it looks like a Git LFS pointer"},
     {"PK\x03\x04 and so on", "it looks like a ZIP archive"},
-    {"....TFL3..............", "it looks like TensorFlow Lite"},
     {"<!DOCTYPE html><title>404</title>", "it looks like an HTML page"},
     {"some text of any kind", "a safetensors file begins with the length of its header"},
     {"{\"abcd\":{\"efgh\":1}}", "a safetensors file begins"}, /* JSON whose ninth byte is a brace */

@@ -134,6 +134,8 @@ END_TEST
 
 START_TEST(every_f16_pattern_widens_alike)
 {
+    bool is_alike = true; /* each ck_assert writes to a pipe */
+
     for (uint32_t pattern = 0; pattern < 65536; pattern++) {
         const uint16_t halves[16] = {[0 ... 15] = (uint16_t)pattern};
         double expected;
@@ -145,10 +147,12 @@ START_TEST(every_f16_pattern_widens_alike)
                 continue;
             for (size_t n = 1; n <= 16; n += 15) { /* the tail's way and the vectors' */
                 kernels_of(isas[k])->side[BLOCK_F16](halves, n, 0, &side);
-                ck_assert(side.min == expected && side.max == expected && side.shifted == expected * (double)n);
+                is_alike =
+                    is_alike && side.min == expected && side.max == expected && side.shifted == expected * (double)n;
             }
         }
     }
+    ck_assert(is_alike);
 }
 END_TEST
 
@@ -177,15 +181,18 @@ START_TEST(every_code_widens_to_its_value)
                 continue;
             }
             for (uint32_t first = 0; first < 70; first++) {
-                const uint32_t n = first < 40 ? patterns - first : first - 40;
+                const uint32_t n = first < 40 ? patterns - first : first - 39;
+                uint32_t wrong;
 
                 memset(got, 0xaa, sizeof(got));
                 decode_f32((enum dtype)dtype, codes + 1, first, n, expected);
                 widen(codes + 1 + first * (bits / 8), n, got);
-                for (uint32_t i = 0; i < n; i++)
-                    ck_assert_msg(isnan(expected[i]) ? isnan(got[i]) : memcmp(&got[i], &expected[i], 4) == 0,
-                                  "%s, dtype %u, code %u: %a, not %a", isa_name(isas[k]), dtype, first + i,
-                                  (double)got[i], (double)expected[i]);
+                wrong = 0;
+                while (wrong < n &&
+                       (isnan(expected[wrong]) ? isnan(got[wrong]) : memcmp(&got[wrong], &expected[wrong], 4) == 0))
+                    wrong++;
+                ck_assert_msg(wrong == n, "%s, dtype %u, code %u: %a, not %a", isa_name(isas[k]), dtype, first + wrong,
+                              (double)got[wrong % n], (double)expected[wrong % n]);
                 ck_assert_msg(n == 65536 || ((uint8_t *)&got[n])[0] == 0xaa, "writes beyond its end");
             }
         }

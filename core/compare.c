@@ -149,27 +149,36 @@ int compare_request_check(const struct compare_request *request, struct error *e
     return 0;
 }
 
-static int align(struct comparison *c, struct error *err)
+static int select_pairs(struct comparison *c, struct error *err)
 {
     struct selector selector = {0};
     const struct selection selection = {.is_selected = is_selected, .context = &selector};
-    const struct options *options = &c->request->options;
-    int rc = selector_open(&selector, options, err);
+    int rc = selector_open(&selector, &c->request->options, err);
 
     if (rc == 0)
-        rc = pairing_align((const struct model *const *)c->models, c->model_count,
-                           options->include.count || options->exclude.count ? &selection : NULL, &c->pairing, err);
+        pairing_select((const struct model *const *)c->models, c->pairing, &selection);
     if (rc == 0 && selector.error.code) {
         if (err)
             *err = selector.error;
         rc = selector.error.code;
     }
     selector_close(&selector);
+    return rc;
+}
+
+/* Names, then the rest; what is selected is a pair, by its name. */
+static int align(struct comparison *c, struct error *err)
+{
+    const struct model *const *models = (const struct model *const *)c->models;
+    const struct options *options = &c->request->options;
+    int rc = pairing_align(models, c->model_count, &c->pairing, err);
+
     if (rc == 0 && options->align == ALIGN_AUTO)
-        rc = pairing_add_prefixed((const struct model *const *)c->models, c->pairing, err);
+        rc = pairing_add_prefixed(models, c->pairing, err);
     if (rc == 0 && options->align == ALIGN_AUTO)
-        rc = layouts_align((const struct model *const *)c->models, c->pairing, options->align_rules,
-                           !options->headers_only, err);
+        rc = layouts_align(models, c->pairing, options->align_rules, !options->headers_only, err);
+    if (rc == 0 && (options->include.count || options->exclude.count))
+        rc = select_pairs(c, err);
     return rc;
 }
 

@@ -177,7 +177,7 @@ void comparison_write_alignment(const struct comparison *c, struct writer *w)
     write_end(w);
     if (c->merge)
         merge_write(c->merge, (const struct model *const *)c->models, c->pairing, w);
-    if (c->pairing->link) {
+    if (c->pairing->link_count) {
         write_array(w, "remaining");
         for (size_t pair = 0; pair < c->pairing->pairs; pair++)
             write_remaining(c, pair, w);

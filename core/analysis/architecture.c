@@ -88,10 +88,11 @@ static int prepare_side(const struct comparison *c, size_t m, struct side_state 
     if (!side->is_selected)
         return error_set(err, ERROR_NO_MEMORY, "out of memory for %zu tensors", side->model->tensor_count);
     for (size_t pair = 0; pair < c->pairing->pairs; pair++) {
-        const struct tensor *tensor = comparison_tensor(c, pair, m);
+        const uint32_t tensor = c->pairing->side[pair * c->model_count + m];
+        const struct paired_view *view = tensor == PAIRING_NONE ? NULL : pairing_view(c->pairing, pair, m);
 
-        if (tensor)
-            side->is_selected[tensor - side->model->tensors] = 1;
+        if (tensor != PAIRING_NONE)
+            side->is_selected[view ? view->of : tensor] = 1;
     }
     rc = read_config(side, err);
     if (rc == 0)

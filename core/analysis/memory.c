@@ -138,8 +138,8 @@ static int gather_side(const struct comparison *c, const struct compare_env *env
         all += m->tensors[t].extent.bytes;
     free(is_first);
     side->files = m->bytes;
-    side->excluded = all - side->tensors;
-    side->shared = all > covered ? all - covered : 0; /* views may leave gaps */
+    side->excluded = all > side->tensors ? all - side->tensors : 0; /* parts may be used twice */
+    side->shared = all > covered ? all - covered : 0;               /* views may leave gaps */
     side->overhead = m->bytes - stored;
     side->cache = kv_cache_of(m);
     return savings_find(c, env, model, &side->savings, err);

@@ -189,7 +189,8 @@ static int find_duplicates(const struct comparison *c, const struct compare_env 
     for (size_t pair = 0; rc == 0 && pair < pairs; pair++) {
         const struct tensor *tensor = comparison_tensor(c, pair, model);
 
-        if (is_first[pair] && tensor->shape.elements > 1 && comparison_side(c, pair, model))
+        if (is_first[pair] && tensor->shape.elements > 1 && comparison_side(c, pair, model) &&
+            !tensor_is_computed(tensor))
             all[count++] = (struct content){tensor, comparison_side(c, pair, model), (uint32_t)pair, false};
     }
     if (rc == 0)

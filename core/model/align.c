@@ -79,8 +79,8 @@ static size_t first_in_order(const struct model *const *models, size_t model_cou
     return first;
 }
 
-int pairing_align(const struct model *const *models, size_t model_count, const struct selection *selection,
-                  struct pairing **ret_pairing, struct error *err)
+int pairing_align(const struct model *const *models, size_t model_count, struct pairing **ret_pairing,
+                  struct error *err)
 {
     struct pairing *pairing = calloc(1, sizeof(*pairing));
     size_t *next = calloc(model_count + 1, sizeof(*next));
@@ -98,19 +98,12 @@ int pairing_align(const struct model *const *models, size_t model_count, const s
         if (models[m]->tensor_count > most)
             most = models[m]->tensor_count;
     while ((first = first_in_order(models, model_count, next, is_same)) < model_count) {
-        bool is_selected =
-            !selection || selection->is_selected(selection->context, models[first]->tensors[next[first]].name);
-
-        if (is_selected) {
-            rc = grow(pairing, &room, most, err);
-            if (rc)
-                goto out;
-            for (size_t m = 0; m < model_count; m++)
-                pairing->side[pairing->pairs * model_count + m] = is_same[m] ? (uint32_t)next[m] : PAIRING_NONE;
-            pairing->rule[pairing->pairs++] = PAIRED_BY_NAME;
-        } else {
-            pairing->excluded++;
-        }
+        rc = grow(pairing, &room, most, err);
+        if (rc)
+            goto out;
+        for (size_t m = 0; m < model_count; m++)
+            pairing->side[pairing->pairs * model_count + m] = is_same[m] ? (uint32_t)next[m] : PAIRING_NONE;
+        pairing->rule[pairing->pairs++] = PAIRED_BY_NAME;
         for (size_t m = 0; m < model_count; m++)
             next[m] += is_same[m];
     }
@@ -343,6 +336,18 @@ static void drop_empty(struct pairing *pairing)
         pairing->rule[kept++] = pairing->rule[pair];
     }
     pairing->pairs = kept;
+}
+
+void pairing_select(const struct model *const *models, struct pairing *pairing, const struct selection *selection)
+{
+    for (size_t pair = 0; pair < pairing->pairs; pair++) {
+        if (selection->is_selected(selection->context, pairing_name(pairing, models, pair)))
+            continue;
+        pairing->excluded++;
+        for (size_t m = 0; m < pairing->models; m++)
+            pairing->side[pair * pairing->models + m] = PAIRING_NONE;
+    }
+    drop_empty(pairing);
 }
 
 int pairing_add_prefixed(const struct model *const *models, struct pairing *pairing, struct error *err)

@@ -62,19 +62,22 @@ struct pairing {
     const struct pairing_link *links;
     size_t view_count, link_count;
     struct arena arena; /* what views and links are, and lie in */
-    uint64_t excluded;  /* names of the union left out by the selection */
+    uint64_t excluded;  /* pairs left out by the selection */
 };
 
-/* Which names take part; NULL selects all. */
+/* Which names take part. */
 struct selection {
     bool (*is_selected)(void *context, struct name name);
     void *context;
 };
 
 /* Pairs tensors of equal names, in canonical (natural) order of the union of names. */
-int pairing_align(const struct model *const *models, size_t model_count, const struct selection *selection,
-                  struct pairing **ret_pairing, struct error *err);
+int pairing_align(const struct model *const *models, size_t model_count, struct pairing **ret_pairing,
+                  struct error *err);
 void pairing_free(struct pairing *pairing);
+
+/* Leaves out the pairs whose name is not selected, and counts them. */
+void pairing_select(const struct model *const *models, struct pairing *pairing, const struct selection *selection);
 
 /* Pairs names left over by pairing_align that are equal without known prefixes ("model.", "module.", "_orig_mod.", any
  * of them, nested too), or without a first component that one side's names have in common ("bert."). Names that become

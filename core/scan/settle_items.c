@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/decode/decoder.h"
 #include "core/model/order.h"
 #include "core/scan/settling.h"
 
@@ -81,7 +82,8 @@ static bool item_of(const struct settling *s, size_t pair, uint8_t side, struct 
     if (item.tensor == PAIRING_NONE || (item.tensor & PAIRING_VIEW))
         return false; /* a view has been paired by a rule, or is what that left over */
     tensor = item_tensor(s, &item);
-    if (record_of(s, &item)->elements != tensor->shape.elements || is_constant(record_of(s, &item)))
+    if (record_of(s, &item)->elements != tensor->shape.elements || is_constant(record_of(s, &item)) ||
+        tensor_is_computed(tensor))
         return false;
     item.hash = mix(tensor->shape.rank, record_of(s, &item), sizeof(struct side_record));
     item.hash = mix(item.hash, tensor->shape.dims, tensor->shape.rank * sizeof(*tensor->shape.dims));

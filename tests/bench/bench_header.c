@@ -154,7 +154,7 @@ int main(int argc, char **argv)
     models[0] = a;
     models[1] = b;
     start = seconds();
-    if (pairing_align(models, 2, NULL, &pairing, &err))
+    if (pairing_align(models, 2, &pairing, &err))
         return 1;
     printf("pair    %zu pairs, %.0f ms\n", pairing->pairs, (seconds() - start) * 1e3);
     start = seconds();

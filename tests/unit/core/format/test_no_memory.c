@@ -26,7 +26,7 @@ static int open_and_pair(const char *name, struct error *err)
 
     if (rc == 0) {
         both[0] = both[1] = model;
-        rc = pairing_align(both, 2, NULL, &pairing, err);
+        rc = pairing_align(both, 2, &pairing, err);
     }
     pairing_free(pairing);
     model_close(model);

@@ -122,7 +122,7 @@ static void settle(struct settled *s, const char *const *words, size_t count, bo
         toy_init(&s->toy[m], words[m], is_reversed);
         s->models[m] = &s->toy[m].model.model;
     }
-    ck_assert_int_eq(pairing_align(s->models, count, NULL, &s->pairing, &err), 0);
+    ck_assert_int_eq(pairing_align(s->models, count, &s->pairing, &err), 0);
     ck_assert_int_eq(pairing_add_prefixed(s->models, s->pairing, &err), 0);
     plan.pairing = s->pairing;
     ck_assert_msg(scan_run(&plan, &env, &s->result, &err) == 0, "%s", err.text);

@@ -212,7 +212,7 @@ static int measure_unkept(const struct scan_plan *plan, const struct scan_env *e
         list_unkept(now, kept, &pairing, groups);
         quiet.progress = NULL;
         again.pairing = &pairing;
-        again.needs = NEED_SIDE | NEED_DELTA | NEED_COUPLES;
+        again.needs = NEED_SIDE | NEED_DELTA | NEED_COUPLES | NEED_TURNS;
         again.groups = groups;
         again.group_count = now->count;
         rc = scan_run(&again, &quiet, ret_result, err);

@@ -17,6 +17,32 @@ void couple_record_init(struct couple_record *record)
     delta_record_init(&record->delta);
 }
 
+/* Σa² and Σb² are those of the sides: the same terms in the same lanes. */
+bool couple_of_finite_sides(struct measure *m, const struct stored *a, const struct stored *b,
+                            const struct side_record *side_a, const struct side_record *side_b,
+                            struct delta_record *delta)
+{
+    const enum block_format format = measure_format_of_both(a->dtype, b->dtype);
+
+    if (format == BLOCK_F64 || side_a->finite != a->elements || side_b->finite != b->elements)
+        return false;
+    for (size_t at = 0; at < a->elements; at += BLOCK_ELEMENTS) {
+        const size_t n = a->elements - at < BLOCK_ELEMENTS ? a->elements - at : BLOCK_ELEMENTS;
+        struct block_between block;
+
+        m->kernels->couples->between[format](measure_view(m, a, at, n, format, m->a32, m->a64),
+                                             measure_view(m, b, at, n, format, m->b32, m->b64), n, &block);
+        sum_add(&delta->delta, block.delta);
+        sum_add(&delta->delta_squares, block.delta_squares);
+        sum_add(&delta->ab, block.ab);
+        delta->changed += block.changed;
+    }
+    delta->finite = a->elements;
+    delta->aa = side_a->squares;
+    delta->bb = side_b->squares;
+    return true;
+}
+
 /* Σx of a side all of whose finite elements take part, scaled: n · mean. */
 static struct sum sum_of_mean(const struct side_record *side)
 {
@@ -143,12 +169,22 @@ static void couple_sums_with_care(struct measure *m, const struct stored *a, con
     }
 }
 
+/* What no couple is asked for, and one of their ways does not measure. */
+static void leave_out(struct delta_record *delta)
+{
+    delta->sign_flips = delta->beyond_epsilon = delta->max_abs_at = 0;
+    delta->max_abs = 0;
+    delta->delta_abs = delta->row_fit = (struct sum){0};
+    delta->has_row_fit = false;
+}
+
 /* Where all that is finite on one side is finite on the other, the sides' means say it. */
 void couple_add_sums(struct measure *m, const struct stored *a, const struct stored *b,
                      const struct side_record *side_a, const struct side_record *side_b, struct couple_record *couple)
 {
     const struct delta_record *delta = &couple->delta;
 
+    leave_out(&couple->delta);
     if (side_a->finite != delta->finite || side_b->finite != delta->finite) {
         if (!couple_sums_without_few(m, a, b, side_a, side_b, couple))
             couple_sums_with_care(m, a, b, couple);
@@ -174,6 +210,21 @@ static size_t turn_of_terms(const double *a, const double *between, const double
     return finite;
 }
 
+/* The same where all terms are finite, of one narrow type, which has no exponent; false where they are not. */
+static bool turn_of_kernel(const struct measure *m, const struct stored *a, const struct stored *between,
+                           const struct stored *b, size_t at, size_t n, double *ret)
+{
+    const enum block_format format = measure_format(a->dtype);
+
+    if (a->dtype != between->dtype || a->dtype != b->dtype ||
+        (a->dtype != DTYPE_BF16 && a->dtype != DTYPE_F16 && a->dtype != DTYPE_F32))
+        return false;
+    *ret = m->kernels->couples->turn[format](measure_view(m, a, at, n, format, NULL, NULL),
+                                             measure_view(m, between, at, n, format, NULL, NULL),
+                                             measure_view(m, b, at, n, format, NULL, NULL), n);
+    return isfinite(*ret);
+}
+
 void couple_add_turn(struct measure *m, const struct stored *a, const struct stored *between, const struct stored *b,
                      const struct couple_record *in, const struct couple_record *out, struct couple_record *couple)
 {
@@ -189,6 +240,11 @@ void couple_add_turn(struct measure *m, const struct stored *a, const struct sto
         size_t n = a->elements - at < BLOCK_ELEMENTS / 2 ? a->elements - at : BLOCK_ELEMENTS / 2;
         double turn;
 
+        if (turn_of_kernel(m, a, between, b, at, n, &turn)) {
+            couple->turn_finite += n;
+            sum_add(&couple->turn, turn);
+            continue;
+        }
         decode_f64(a->dtype, a->base, a->first + at, n, m->a64);
         decode_f64(between->dtype, between->base, between->first + at, n, m->terms_a);
         decode_f64(b->dtype, b->base, b->first + at, n, m->b64);

@@ -11,7 +11,14 @@ bool couple_takes_part(const struct tensor *a, const struct tensor *b);
 
 void couple_record_init(struct couple_record *record);
 
-/* Σa and Σb of the unit whose delta couple has; side_a and side_b are the records of its whole sides. */
+/* The unit's delta by the kernel of couples: what couples are asked for, no more (not max_abs, sign flips, Σ|Δ|, nor
+ * what lies beyond epsilon). False, and nothing done, where a side is not finite throughout or not narrow. */
+bool couple_of_finite_sides(struct measure *m, const struct stored *a, const struct stored *b,
+                            const struct side_record *side_a, const struct side_record *side_b,
+                            struct delta_record *delta);
+
+/* Σa and Σb of the unit whose delta couple has, and of that what couples need; side_a and side_b are the records of its
+ * whole sides. */
 void couple_add_sums(struct measure *m, const struct stored *a, const struct stored *b,
                      const struct side_record *side_a, const struct side_record *side_b, struct couple_record *couple);
 

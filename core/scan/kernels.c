@@ -371,6 +371,7 @@ KERNELS(f64, BLOCK_F64)
 const struct kernels ISA_NAME(kernels) = {
     .isa = THIS_ISA,
     .widen = &ISA_NAME(widen_kernels),
+    .couples = &ISA_NAME(couple_kernels),
     .counts = &ISA_NAME(count_kernels),
     .squares = &ISA_NAME(square_kernels),
     .side = {[BLOCK_BF16] = side_bf16, [BLOCK_F16] = side_f16, [BLOCK_F32] = side_f32, [BLOCK_F64] = side_f64},

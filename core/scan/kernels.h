@@ -58,6 +58,18 @@ struct square_kernels {
                                        double *column_squares);
 };
 
+/* Of a block_pair what couples need, with the same bits. ΣΔ² is not finite where an element is not. */
+struct block_between {
+    double delta, delta_squares, ab;
+    uint32_t changed;
+};
+
+/* NULL for BLOCK_F64, whose squares overflow. turn: Σ(between − a)(b − between), not finite where an element is not. */
+struct couple_kernels {
+    void (*between[BLOCK_FORMAT_COUNT])(const void *a, const void *b, size_t elements, struct block_between *ret);
+    double (*turn[BLOCK_FORMAT_COUNT])(const void *a, const void *between, const void *b, size_t elements);
+};
+
 /* Elements of a dtype, every value of which is exact in F32, as floats; NULL: none (decode_f32 has all). Any NaN stands
  * for a NaN. */
 struct widen_kernels {
@@ -67,6 +79,7 @@ struct widen_kernels {
 struct kernels {
     enum isa isa;
     const struct widen_kernels *widen;
+    const struct couple_kernels *couples;
     const struct count_kernels *counts;
     const struct square_kernels *squares;
     void (*side[BLOCK_FORMAT_COUNT])(const void *x, size_t elements, double k, struct block_side *ret);
@@ -78,11 +91,13 @@ extern const struct kernels kernels_scalar;
 extern const struct count_kernels count_kernels_scalar;
 extern const struct square_kernels square_kernels_scalar;
 extern const struct widen_kernels widen_kernels_scalar;
+extern const struct couple_kernels couple_kernels_scalar;
 #if defined(__x86_64__)
 extern const struct kernels kernels_avx2, kernels_avx512;
 extern const struct count_kernels count_kernels_avx2, count_kernels_avx512;
 extern const struct square_kernels square_kernels_avx2, square_kernels_avx512;
 extern const struct widen_kernels widen_kernels_avx2, widen_kernels_avx512;
+extern const struct couple_kernels couple_kernels_avx2, couple_kernels_avx512;
 #endif
 
 /* The kernels of an instruction set that this processor has; of the best one for ISA_AUTO. */

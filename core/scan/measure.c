@@ -27,8 +27,8 @@ void measure_widen(const struct measure *m, const struct stored *x, size_t at, s
 }
 
 /* The block's elements as a kernel reads them: in place where they lie in that format, else decoded. */
-static const void *block_view(const struct measure *m, const struct stored *x, size_t at, size_t n,
-                              enum block_format format, float *narrow, double *wide)
+const void *measure_view(const struct measure *m, const struct stored *x, size_t at, size_t n, enum block_format format,
+                         float *narrow, double *wide)
 {
     enum { SIZE_16 = 2, SIZE_32 = 4, SIZE_64 = 8 };
 
@@ -60,7 +60,7 @@ enum block_format measure_format(enum dtype dtype)
     return decode_is_narrow(dtype) ? BLOCK_F32 : BLOCK_F64;
 }
 
-static enum block_format format_of_both(enum dtype a, enum dtype b)
+enum block_format measure_format_of_both(enum dtype a, enum dtype b)
 {
     if (a == b)
         return measure_format(a);
@@ -206,7 +206,7 @@ void measure_side(struct measure *m, const struct stored *x, const struct survey
     side_totals_init(&totals);
     for (size_t at = 0; at < x->elements; at += BLOCK_ELEMENTS) {
         size_t n = min_size(x->elements - at, BLOCK_ELEMENTS);
-        const void *view = block_view(m, x, at, n, format, m->a32, m->a64);
+        const void *view = measure_view(m, x, at, n, format, m->a32, m->a64);
         struct block_side block;
 
         m->kernels->side[format](view, n, k, &block);
@@ -324,7 +324,7 @@ static void delta_rescale(struct measure *m, const struct stored *a, const struc
 static void delta_fit_rows(struct measure *m, const struct stored *a, const struct stored *b, size_t common,
                            uint64_t row_elements, struct delta_record *record)
 {
-    enum block_format format = format_of_both(a->dtype, b->dtype);
+    enum block_format format = measure_format_of_both(a->dtype, b->dtype);
 
     record->has_row_fit = row_elements > 0 && common % row_elements == 0 && record->exponent_a == 0;
     if (!record->has_row_fit)
@@ -337,8 +337,8 @@ static void delta_fit_rows(struct measure *m, const struct stored *a, const stru
             size_t n = min_size(row + row_elements - at, BLOCK_ELEMENTS);
             struct block_pair block;
 
-            m->kernels->pair[format](block_view(m, a, at, n, format, m->a32, m->a64),
-                                     block_view(m, b, at, n, format, m->b32, m->b64), n, 0, 0, 0, &block);
+            m->kernels->pair[format](measure_view(m, a, at, n, format, m->a32, m->a64),
+                                     measure_view(m, b, at, n, format, m->b32, m->b64), n, 0, 0, 0, &block);
             if (!isfinite(block.a.squares)) {
                 n = pair_keep_finite(m, a, b, at, n, NULL);
                 m->kernels->pair[BLOCK_F64](m->terms_a, m->terms_b, n, 0, 0, 0, &block);
@@ -403,7 +403,7 @@ static void pass_catch_up(struct measure *m, const struct stored *b, enum block_
 {
     side_b->totals = side_a->totals;
     for (size_t at = 0; at < to; at += BLOCK_ELEMENTS)
-        survey_block(&side_b->walk, m, block_view(m, b, at, BLOCK_ELEMENTS, format, m->b32, m->b64), format, at,
+        survey_block(&side_b->walk, m, measure_view(m, b, at, BLOCK_ELEMENTS, format, m->b32, m->b64), format, at,
                      BLOCK_ELEMENTS);
 }
 
@@ -413,7 +413,7 @@ static bool pair_pass(struct measure *m, const struct opposite *pair, size_t com
                       struct pass_side *side_b, struct delta_record *ret)
 {
     const struct stored *a = pair->a, *b = pair->b;
-    const enum block_format format = format_of_both(a->dtype, b->dtype);
+    const enum block_format format = measure_format_of_both(a->dtype, b->dtype);
     const double ka = side_a ? side_a->k : 0, kb = side_b ? side_b->k : 0;
     const bool is_one_type = a->dtype == b->dtype && a->first == b->first && ka == kb && !signbit(ka) == !signbit(kb);
     double abs_max[2] = {0, 0};
@@ -423,7 +423,7 @@ static bool pair_pass(struct measure *m, const struct opposite *pair, size_t com
     for (size_t at = 0; at < common; at += BLOCK_ELEMENTS) {
         const size_t elements = min_size(common - at, BLOCK_ELEMENTS);
         const bool is_equal = is_one_type && is_stretch_equal(a, b, at, elements);
-        const void *view_a = block_view(m, a, at, elements, format, m->a32, m->a64), *view_b = view_a;
+        const void *view_a = measure_view(m, a, at, elements, format, m->a32, m->a64), *view_b = view_a;
         const uint64_t changed = ret->changed;
         bool has_zeros, is_careful;
         size_t n = elements;
@@ -440,7 +440,7 @@ static bool pair_pass(struct measure *m, const struct opposite *pair, size_t com
             m->kernels->side[format](view_a, n, ka, &side);
             pair_of_equal(&side, &block);
         } else {
-            view_b = block_view(m, b, at, elements, format, m->b32, m->b64);
+            view_b = measure_view(m, b, at, elements, format, m->b32, m->b64);
             m->kernels->pair[format](view_a, view_b, n, ka, kb, m->epsilon, &block);
         }
         has_zeros = block.a.zeros || block.b.zeros;
@@ -576,9 +576,8 @@ void measure_couple(struct measure *m, const struct stored *a, const struct stor
         delta_begin(&ret->delta, a->elements);
         if (is_measured_plainly(a) || is_measured_plainly(b))
             delta_plain(m, a, b, &ret->delta);
-        else
+        else if (!couple_of_finite_sides(m, a, b, side_a, side_b, &ret->delta))
             pair_pass(m, &pair, a->elements, NULL, NULL, &ret->delta);
     }
-    ret->delta.has_row_fit = false;
     couple_add_sums(m, a, b, side_a, side_b, ret);
 }

@@ -59,8 +59,13 @@ void measure_pair(struct measure *m, const struct opposite *pair, struct side_re
 void measure_couple(struct measure *m, const struct stored *a, const struct stored *b, const struct side_record *side_a,
                     const struct side_record *side_b, struct couple_record *ret);
 
-/* The form in which a kernel reads elements of dtype. */
+/* The form in which a kernel reads elements of dtype, and of two together. */
 enum block_format measure_format(enum dtype dtype);
+enum block_format measure_format_of_both(enum dtype a, enum dtype b);
+
+/* n elements of x from at on, in that form: in place, or decoded to narrow or wide. */
+const void *measure_view(const struct measure *m, const struct stored *x, size_t at, size_t n, enum block_format format,
+                         float *narrow, double *wide);
 
 /* Elements [at, at + elements) of x, whose dtype is exact in F32. */
 void measure_widen(const struct measure *m, const struct stored *x, size_t at, size_t elements, float *out);

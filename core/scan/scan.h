@@ -24,6 +24,7 @@ enum scan_need {
     NEED_FLIPS = 1u << 8,      /* new zeros, and the first changed elements' bits */
     NEED_COUPLES = 1u << 9,    /* delta records between every two models, a group of pairs each (plan.groups) */
     NEED_DIGEST = 1u << 10,    /* SHA-256 of every tensor's stored bytes */
+    NEED_TURNS = 1u << 11,     /* with NEED_COUPLES: the turns of every three models that follow one another */
 };
 
 /* With NEED_PROFILE. Counts of finite elements of one side; 0 for integer and BOOL types. */

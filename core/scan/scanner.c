@@ -281,8 +281,6 @@ static void unit_couples(struct scanner *scanner, uint32_t g, bool is_pair, stru
                 continue;
             if (is_pair && i == 0 && j == models - 1) {
                 couple->delta = yield->delta;
-                couple->delta.has_row_fit = false;
-                couple->delta.row_fit = (struct sum){0};
                 couple_add_sums(scanner->measure, a, b, side_a, side_b, couple);
             } else {
                 measure_couple(scanner->measure, a, b, side_a, side_b, couple);
@@ -387,7 +385,8 @@ static int unit_measure(struct scanner *scanner, const struct layout_group *grou
     }
     if (yield->couples) {
         unit_couples(scanner, g, is_pair && layout->coverage == COVERED_VALUES, yield);
-        unit_turns(scanner, g, yield);
+        if (scanner->plan->needs & NEED_TURNS)
+            unit_turns(scanner, g, yield);
     }
     for (size_t m = 0; (scanner->plan->needs & NEED_QUANTILES) && m < layout->models; m++)
         if (layout->group_of[m] == g && scanner->stored[m].elements > 0)

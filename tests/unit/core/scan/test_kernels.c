@@ -81,6 +81,39 @@ START_TEST(instruction_sets_agree_to_the_bit)
 }
 END_TEST
 
+START_TEST(couples_have_the_bits_of_pairs)
+{
+    const enum block_format format = (enum block_format)_i;
+    static uint8_t buffer[3][BLOCK_ELEMENTS * 8 + 8];
+    uint8_t *a = buffer[0] + 1, *b = buffer[1] + 3, *between = buffer[2] + 5;
+
+    fill(a, format, 17);
+    fill(b, format, 18);
+    fill(between, format, 19);
+    for (size_t n = 0; n <= BLOCK_ELEMENTS; n += n < 70 ? 1 : 53) {
+        struct block_pair pair, in, out;
+        const double turn = couple_kernels_scalar.turn[format](a, between, b, n);
+
+        kernels_scalar.pair[format](a, b, n, 0, 0, 0, &pair);
+        kernels_scalar.pair[format](a, between, n, 0, 0, 0, &in);
+        kernels_scalar.pair[format](between, b, n, 0, 0, 0, &out);
+        /* ‖b − a‖² = ‖m − a‖² + ‖b − m‖² + 2 · turn */
+        ck_assert_double_eq_tol(pair.delta_squares, in.delta_squares + out.delta_squares + 2 * turn,
+                                1e-13 * (1 + in.delta_squares + out.delta_squares));
+        for (size_t k = 0; k < 3; k++) {
+            struct block_between got;
+
+            if (!is_here(isas[k]))
+                continue;
+            kernels_of(isas[k])->couples->between[format](a, b, n, &got);
+            ck_assert(got.delta == pair.delta && got.delta_squares == pair.delta_squares && got.ab == pair.ab &&
+                      got.changed == pair.changed);
+            ck_assert(kernels_of(isas[k])->couples->turn[format](a, between, b, n) == turn);
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_side_has_the_same_bits_in_every_format)
 {
     static uint8_t a[BLOCK_ELEMENTS * 8];
@@ -220,6 +253,7 @@ int main(void)
 
     tcase_set_timeout(tcase, 600);
     tcase_add_loop_test(tcase, instruction_sets_agree_to_the_bit, 0, BLOCK_FORMAT_COUNT);
+    tcase_add_loop_test(tcase, couples_have_the_bits_of_pairs, 0, BLOCK_F64);
     tcase_add_loop_test(tcase, a_side_has_the_same_bits_in_every_format, 0, BLOCK_FORMAT_COUNT);
     tcase_add_loop_test(tcase, an_element_that_is_not_finite_shows_in_the_squares, 0, BLOCK_FORMAT_COUNT);
     tcase_add_test(tcase, every_f16_pattern_widens_alike);

@@ -37,7 +37,7 @@ START_TEST(every_failed_allocation_ends_the_pass_and_leaks_nothing)
         test_pairing_init(&pairing, (struct test_model *[]){&first, &second}, 2);
         plan = test_plan(&pairing,
                          NEED_SIDE | NEED_DELTA | NEED_QUANTILES | NEED_PROFILE | NEED_ROWS | NEED_COLUMNS |
-                             NEED_FLIPS | NEED_COUPLES,
+                             NEED_FLIPS | NEED_COUPLES | NEED_TURNS,
                          0);
         plan.groups = groups;
         plan.group_count = 1;

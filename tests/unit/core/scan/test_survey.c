@@ -308,7 +308,7 @@ START_TEST(couples_are_those_of_numpy_for_any_threads_and_instructions)
         if (strcmp(lines[i].field[0], "series") != 0)
             continue;
         series_init(&series, &lines[i]);
-        result = series_scan(&series, NEED_COUPLES, 2, ISA_AUTO);
+        result = series_scan(&series, NEED_COUPLES | NEED_TURNS, 2, ISA_AUTO);
         couples = couple_count(series.models_count);
         ck_assert_uint_eq(result->group_count, 2);
         for (size_t k = 1; k <= 2 * couples; k++) {
@@ -323,7 +323,7 @@ START_TEST(couples_are_those_of_numpy_for_any_threads_and_instructions)
         for (size_t k = 0; k < 3; k++) {
             for (unsigned threads = 1; threads <= 5; threads += 2) {
                 struct scan_result *again =
-                    series_scan(&series, NEED_COUPLES | NEED_SIDE | NEED_DELTA, threads, isas[k]);
+                    series_scan(&series, NEED_COUPLES | NEED_TURNS | NEED_SIDE | NEED_DELTA, threads, isas[k]);
 
                 ck_assert_mem_eq(again->couples, result->couples, 2 * couples * sizeof(*result->couples));
                 scan_result_free(again);
@@ -358,7 +358,7 @@ static void series_shuffle(struct series *series)
 
 START_TEST(where_tensors_lie_in_their_files_changes_nothing)
 {
-    enum { NEEDS = SURVEY_NEEDS | NEED_DELTA | NEED_FLIPS | NEED_COUPLES };
+    enum { NEEDS = SURVEY_NEEDS | NEED_DELTA | NEED_FLIPS | NEED_COUPLES | NEED_TURNS };
 
     load_lines();
     for (size_t i = 0; i < line_count; i++) {

@@ -21,7 +21,7 @@ static struct scan_result *scan_three(enum dtype dtype, const void *const *data,
         test_model_add(&models[m], dtype, 0, 2, dims);
     }
     test_pairing_init(&pairing, (struct test_model *[]){&models[0], &models[1], &models[2]}, 3);
-    plan = test_plan(&pairing, NEED_COUPLES, 0);
+    plan = test_plan(&pairing, NEED_COUPLES | NEED_TURNS, 0);
     plan.groups = groups;
     plan.group_count = 1;
     ck_assert_msg(scan_run(&plan, &env, &result, &err) == 0, "%s", err.text);

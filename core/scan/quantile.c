@@ -148,52 +148,102 @@ static uint32_t bits_of(float value)
 
 static void count_bytes(const struct stored *x, uint32_t *bins)
 {
-    uint32_t codes[256] = {0};
+    enum { TABLES = 4 };
+    uint32_t codes[TABLES][256] = {{0}};
+    const uint8_t *from = x->base + x->first;
+    size_t i;
     float value;
 
-    for (size_t i = 0; i < x->elements; i++)
-        codes[x->base[x->first + i]]++;
+    for (i = 0; i + TABLES <= x->elements; i += TABLES) {
+        uint32_t word;
+
+        memcpy(&word, from + i, sizeof(word));
+        codes[0][word & 0xff]++;
+        codes[1][word >> 8 & 0xff]++;
+        codes[2][word >> 16 & 0xff]++;
+        codes[3][word >> 24]++;
+    }
+    for (; i < x->elements; i++)
+        codes[0][from[i]]++;
     for (unsigned code = 0; code < 256; code++) {
         const uint8_t byte = (uint8_t)code;
 
         decode_f32(x->dtype, &byte, 0, 1, &value);
-        bins[bits_of(value) >> 16] += codes[code];
+        for (size_t t = 0; t < TABLES; t++)
+            bins[bits_of(value) >> 16] += codes[t][code];
     }
 }
 
-void quantile_count(const struct stored *x, uint32_t bins[QUANTILE_BINS], double *values)
+/* Two tables in turn: weights crowd into few patterns, and a count that was just written cannot be read at once. */
+static void count_halves(const uint8_t *from, size_t elements, uint32_t *even, uint32_t *odd)
 {
-    const uint8_t *from = x->base;
+    size_t i;
+    uint16_t pattern;
 
-    if (dtype_traits(x->dtype)->bits == 8) {
-        count_bytes(x, bins);
-    } else if (x->dtype == DTYPE_F16 || x->dtype == DTYPE_BF16) {
-        for (size_t i = 0; i < x->elements; i++) {
-            uint16_t pattern;
+    for (i = 0; i + 4 <= elements; i += 4) {
+        uint64_t word;
 
-            memcpy(&pattern, from + (x->first + i) * 2, 2);
-            bins[pattern]++;
-        }
-    } else if (x->dtype == DTYPE_F32) {
-        for (size_t i = 0; i < x->elements; i++) { /* Inf and NaN fall into bins that are not read */
-            uint16_t pattern;
+        memcpy(&word, from + i * 2, sizeof(word));
+        even[word & 0xffff]++;
+        odd[word >> 16 & 0xffff]++;
+        even[word >> 32 & 0xffff]++;
+        odd[word >> 48]++;
+    }
+    for (; i < elements; i++) {
+        memcpy(&pattern, from + i * 2, sizeof(pattern));
+        even[pattern]++;
+    }
+}
 
-            memcpy(&pattern, from + (x->first + i) * 4 + 2, 2);
-            bins[pattern]++;
-        }
-    } else {
-        for (size_t at = 0; at < x->elements; at += BLOCK_ELEMENTS) {
-            size_t n = x->elements - at < BLOCK_ELEMENTS ? x->elements - at : BLOCK_ELEMENTS;
+/* The upper halves of F32. Inf and NaN fall into bins that are not read. */
+static void count_upper_halves(const uint8_t *from, size_t elements, uint32_t *even, uint32_t *odd)
+{
+    size_t i;
+    uint16_t pattern;
 
-            decode_f64(x->dtype, x->base, x->first + at, n, values);
-            for (size_t i = 0; i < n; i++) {
-                double value = values[i];
+    for (i = 0; i + 2 <= elements; i += 2) {
+        uint64_t word;
 
-                if (isfinite(value))
-                    bins[bits_of((float)fmax(fmin(value, (double)FLT_MAX), -(double)FLT_MAX)) >> 16]++;
-            }
+        memcpy(&word, from + i * 4, sizeof(word));
+        even[word >> 16 & 0xffff]++;
+        odd[word >> 48]++;
+    }
+    for (; i < elements; i++) {
+        memcpy(&pattern, from + i * 4 + 2, sizeof(pattern));
+        even[pattern]++;
+    }
+}
+
+static void count_values(const struct stored *x, uint32_t *bins, double *values)
+{
+    for (size_t at = 0; at < x->elements; at += BLOCK_ELEMENTS) {
+        size_t n = x->elements - at < BLOCK_ELEMENTS ? x->elements - at : BLOCK_ELEMENTS;
+
+        decode_f64(x->dtype, x->base, x->first + at, n, values);
+        for (size_t i = 0; i < n; i++) {
+            double value = values[i];
+
+            if (isfinite(value))
+                bins[bits_of((float)fmax(fmin(value, (double)FLT_MAX), -(double)FLT_MAX)) >> 16]++;
         }
     }
+}
+
+void quantile_count(const struct stored *x, uint32_t bins[2 * QUANTILE_BINS], double *values)
+{
+    uint32_t *odd = bins + QUANTILE_BINS;
+
+    memset(bins, 0, (size_t)2 * QUANTILE_BINS * sizeof(*bins));
+    if (dtype_traits(x->dtype)->bits == 8)
+        count_bytes(x, bins);
+    else if (x->dtype == DTYPE_F16 || x->dtype == DTYPE_BF16)
+        count_halves(x->base + x->first * 2, x->elements, bins, odd);
+    else if (x->dtype == DTYPE_F32)
+        count_upper_halves(x->base + x->first * 4, x->elements, bins, odd);
+    else
+        count_values(x, bins, values);
+    for (size_t i = 0; i < QUANTILE_BINS; i++)
+        bins[i] += odd[i];
 }
 
 /* What stands for a bin: its only value, or the middle of it. */

@@ -15,8 +15,9 @@ enum { QUANTILE_SORTED = 65536, QUANTILE_BINS = 65536 };
 bool quantiles_exist(enum dtype dtype); /* of what has an order: not complex */
 void quantiles_init(struct quantiles *quantiles);
 
-/* Counts the elements of x (less than 2^32 of them until bins are taken away). values: BLOCK_ELEMENTS of scratch. */
-void quantile_count(const struct stored *x, uint32_t bins[QUANTILE_BINS], double *values);
+/* Counts the elements of x, less than 2^32 of them, in the first QUANTILE_BINS of bins; the others are scratch, and so
+ * are BLOCK_ELEMENTS values. */
+void quantile_count(const struct stored *x, uint32_t bins[2 * QUANTILE_BINS], double *values);
 
 /* From the bins of all its units and its merged record. */
 void quantiles_of_bins(const uint64_t bins[QUANTILE_BINS], const struct side_record *side, struct quantiles *ret);

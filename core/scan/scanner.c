@@ -53,7 +53,7 @@ int scanner_init(struct scanner *scanner, const struct scan_plan *plan, const st
     scanner->measure->epsilon = plan->epsilon;
     scanner->measure->needs = plan->needs;
     if (plan->needs & NEED_QUANTILES) {
-        scanner->bins = calloc(QUANTILE_BINS, sizeof(*scanner->bins));
+        scanner->bins = calloc((size_t)2 * QUANTILE_BINS, sizeof(*scanner->bins));
         scanner->sorting = calloc((size_t)2 * QUANTILE_SORTED, sizeof(*scanner->sorting));
         if (!scanner->bins || !scanner->sorting)
             goto no_memory;
@@ -256,7 +256,6 @@ static void unit_count_bins(struct scanner *scanner, size_t m, size_t pair, stru
     const struct stored *stored = &scanner->stored[m];
 
     if (gather->sides[m].has_bins) {
-        memset(scanner->bins, 0, QUANTILE_BINS * sizeof(*scanner->bins));
         quantile_count(stored, scanner->bins, scanner->measure->a64);
         gather_add_bins(gather, m, scanner->bins);
     } else if (quantiles_exist(stored->dtype)) { /* lies whole in this unit */

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The figures of `diffaid compare --stats` on two BF16 safetensors files, the way one writes them with NumPy.
+"""The figures of `diffaid compare --stats` on two BF16 or F32 safetensors files, the way one writes them with NumPy.
 
     peer.py BASELINE CANDIDATE [OUT.json]
 
@@ -20,13 +20,15 @@ def open_model(path):
     header.pop("__metadata__", None)
     data = np.memmap(path, np.uint8, "r", offset=8 + size)
     return {
-        name: data[entry["data_offsets"][0] : entry["data_offsets"][1]].view(np.uint16)
+        name: data[entry["data_offsets"][0] : entry["data_offsets"][1]].view(np.uint16 if entry["dtype"] == "BF16" else np.float32)
         for name, entry in header.items()
-        if entry["dtype"] == "BF16"
+        if entry["dtype"] in ("BF16", "F32")
     }
 
 
 def decode(bits):
+    if bits.dtype == np.float32:
+        return bits.astype(np.float64)
     return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
 
 

@@ -1,0 +1,92 @@
+"""The models that are measured: made from one block of noise, turned by another amount for each tensor."""
+import json
+import math
+import shutil
+
+import numpy as np
+
+COLUMNS = 4096
+ROWS = {"BF16": 4096, "F32": 2048}  # tensors of 33.6 MB
+ITEM = {"BF16": 2, "F32": 4, "F8_E4M3": 1}
+SMALL_TENSORS, SMALL_ELEMENTS = 300_000, 256  # 1 KB each in F32
+
+
+def bf16(values):
+    """Nearest BF16 bits of float32 values, half to even."""
+    bits = values.view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def write_model(path, dtype, names, shape, blocks):
+    size = math.prod(shape) * ITEM[dtype]
+    entries = {n: {"dtype": dtype, "shape": shape, "data_offsets": [i * size, (i + 1) * size]} for i, n in enumerate(names)}
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    scratch = path.with_suffix(".part")
+    with open(scratch, "wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        for block in blocks:
+            file.write(block)
+    scratch.rename(path)
+
+
+def turned(values, i):
+    """The block turned, with two elements of its own: tensors of equal figures would be read again as duplicates."""
+    block = np.roll(values, i * 4099)
+    own = np.array([0x3C00 + i % 256, 0x3B00 + i // 256], np.uint16)
+    block[:2] = own if block.dtype == np.uint16 else (own.astype(np.uint32) << 16).view(np.float32)
+    return block.data
+
+
+def noise(elements, seed=1):
+    """Weights, and the same with 1 % noise; some zeros and a few values that are not finite."""
+    rng = np.random.default_rng(seed)
+    a = rng.standard_normal(elements, np.float32) * np.float32(0.02)
+    b = a + rng.standard_normal(elements, np.float32) * np.float32(0.0002)
+    a[::1000] = b[::1000] = 0
+    a[7::1_000_003], b[9::1_000_003] = np.nan, np.inf
+    return a, b
+
+
+def make_pair(directory, label, tensors, shape=None, dtype="BF16"):
+    """(baseline, candidate): two models whose tensors differ by 1 % noise."""
+    paths = [directory / f"{label}-{side}.safetensors" for side in "ab"]
+    shape = shape or (ROWS[dtype], COLUMNS)
+    names = [f"model.layers.{i}.mlp.up_proj.weight" for i in range(tensors)]
+    for path, values in zip(paths, noise(math.prod(shape))):
+        if not path.exists():
+            stored = bf16(values) if dtype == "BF16" else values
+            write_model(path, dtype, names, shape, (turned(stored, i) for i in range(tensors)))
+    return paths
+
+
+def make_copy(path):
+    copy = path.with_name(path.name.replace("-a.", "-c."))
+    if not copy.exists():
+        shutil.copyfile(path, copy)
+    return copy
+
+
+def make_small(directory):
+    """300,000 tensors of 1 KB, and the same with every thousandth changed."""
+    paths = [directory / f"tensors-{side}.safetensors" for side in "ab"]
+    values = np.random.default_rng(2).standard_normal((SMALL_TENSORS, SMALL_ELEMENTS), np.float32) * np.float32(0.02)
+    names = [f"model.layers.{i // 100}.block.{i % 100}.weight" for i in range(SMALL_TENSORS)]
+    for path in paths:
+        if not path.exists():
+            write_model(path, "F32", names, (SMALL_ELEMENTS,), [values.data])
+        values[::1000, 0] += np.float32(0.001)
+    return paths
+
+
+def make_series(directory, count, tensors):
+    """Checkpoints of a training that converges, BF16."""
+    paths = [directory / f"series-{m}.safetensors" for m in range(count)]
+    shape = (ROWS["BF16"], COLUMNS)
+    a, b = (np.nan_to_num(values, posinf=0) for values in noise(math.prod(shape), 3))
+    names = [f"model.layers.{i}.mlp.up_proj.weight" for i in range(tensors)]
+    for m, path in enumerate(paths):
+        if not path.exists():
+            stored = bf16(a + (b - a) * np.float32(1 - 0.5**m))
+            write_model(path, "BF16", names, shape, (turned(stored, i) for i in range(tensors)))
+    return paths

@@ -81,7 +81,9 @@ static int keras_open(const struct opener *opener, struct source *source, struct
     char uri[NAME_PRINTABLE_BYTES], *config = NULL;
     const struct zip_member *member = NULL;
     struct naming naming = {0};
+    struct model *model = NULL;
     struct zip zip = {0};
+    bool config_is_there;
     int rc = zip_open(source, opener->limits, &zip, err);
 
     if (rc == 0)
@@ -96,11 +98,22 @@ static int keras_open(const struct opener *opener, struct source *source, struct
     if (rc && rc != ERROR_READ && rc != ERROR_CHANGED) /* the source has named itself */
         error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
     if (rc == 0)
-        rc = open_weights(opener, source, member, &naming, ret_model, err);
+        rc = open_weights(opener, source, member, &naming, &model, err);
+    config_is_there = config != NULL;
     zip_done(&zip);
     arena_done(&arena);
     free(config);
-    return rc;
+    if (rc)
+        return rc;
+    if (config_is_there && !naming.model &&
+        model_warn(model, "config-unreadable", (struct name){0},
+                   "%s lists no layers: variables are named by their places", config_name) != 0) {
+        model->files[0].source = NULL; /* taken on success only */
+        model_close(model);
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for the model");
+    }
+    *ret_model = model;
+    return 0;
 }
 
 const struct format keras_format = {

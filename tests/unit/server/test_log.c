@@ -157,6 +157,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_line_of_json_has_its_fields);
     tcase_add_test(tcase, a_line_of_text_is_for_people);
     tcase_add_loop_test(tcase, nothing_reaches_the_terminal_that_acts_on_it, 0, sizeof(dangers) / sizeof(dangers[0]));

@@ -115,6 +115,9 @@ void formats_list(const struct request *request, struct backend *backend, struct
         write_begin_object(w);
         write_text(w, "name", formats[i]->name);
         write_text(w, "summary", formats[i]->summary);
+        write_text(w, "reads", formats[i]->docs->reads);
+        write_text(w, "lists", formats[i]->docs->lists);
+        write_text(w, "refuses", formats[i]->docs->refuses);
         write_end(w);
     }
     write_end(w);

@@ -313,6 +313,7 @@ static int flax_open(const struct opener *opener, struct source *source, struct 
 const struct format flax_format = {
     .name = "flax",
     .summary = "Flax's .msgpack (flax.serialization): parameters and whole training states, arrays in pieces too",
+    .docs = &flax_docs,
     .probe = flax_probe,
     .open = flax_open,
     .index_separator = '/', /* as transformers writes flax_model.msgpack.index.json */

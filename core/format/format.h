@@ -22,9 +22,19 @@ struct opener {
     const struct limits *limits;
 };
 
+/* Exactly what becomes of what such files hold, for /v1/formats. */
+struct format_docs {
+    const char *reads;   /* compared by values */
+    const char *lists;   /* listed, and compared by their bytes only */
+    const char *refuses; /* with an error, and what is left out with a warning */
+};
+extern const struct format_docs safetensors_docs, gguf_docs, torch_docs, numpy_docs, onnx_docs, flax_docs,
+    tensorflow_docs, hdf5_docs, keras_docs, matlab_docs, tflite_docs;
+
 struct format {
     const char *name;    /* "safetensors" */
     const char *summary; /* one line for --help and /v1/formats */
+    const struct format_docs *docs;
     bool (*probe)(const struct head *head);
     /* Takes source on success. Tensors may be left in any order: model_finish comes after. */
     int (*open)(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err);

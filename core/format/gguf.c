@@ -385,6 +385,7 @@ static int gguf_open(const struct opener *opener, struct source *source, struct 
 const struct format gguf_format = {
     .name = "gguf",
     .summary = "GGUF 1 to 3 of llama.cpp, either byte order, single or split",
+    .docs = &gguf_docs,
     .probe = gguf_probe,
     .open = gguf_open,
     .settle = gguf_settle,

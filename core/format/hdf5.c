@@ -606,6 +606,7 @@ static int hdf5_format_open(const struct opener *opener, struct source *source, 
 const struct format hdf5_format = {
     .name = "hdf5",
     .summary = "HDF5 .h5, .hdf5: every dataset of numbers by its path; Keras's older .h5 and .weights.h5",
+    .docs = &hdf5_docs,
     .probe = hdf5_probe,
     .open = hdf5_format_open,
 };
@@ -626,6 +627,7 @@ static int matlab_hdf5_open(const struct opener *opener, struct source *source, 
 const struct format matlab_hdf5_format = {
     .name = "mat-7.3",
     .summary = "MATLAB 7.3 .mat: HDF5, dimensions as MATLAB has them",
+    .docs = &matlab_docs,
     .probe = matlab_hdf5_probe,
     .open = matlab_hdf5_open,
 };

@@ -119,6 +119,7 @@ static int keras_open(const struct opener *opener, struct source *source, struct
 const struct format keras_format = {
     .name = "keras",
     .summary = "Keras 3 .keras: the weights in the archive, named by its config",
+    .docs = &keras_docs,
     .probe = keras_probe,
     .open = keras_open,
 };

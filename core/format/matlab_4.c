@@ -133,6 +133,7 @@ static int matlab_4_open(const struct opener *opener, struct source *source, str
 const struct format matlab_4_format = {
     .name = "mat-4",
     .summary = "MATLAB 4 .mat: matrices",
+    .docs = &matlab_docs,
     .probe = matlab_4_probe,
     .open = matlab_4_open,
 };

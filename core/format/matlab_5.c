@@ -523,6 +523,7 @@ static int matlab_5_open(const struct opener *opener, struct source *source, str
 const struct format matlab_5_format = {
     .name = "mat",
     .summary = "MATLAB 5 to 7 .mat: arrays, deflated or not, those within structs and cells too",
+    .docs = &matlab_docs,
     .probe = matlab_5_probe,
     .open = matlab_5_open,
 };

@@ -228,6 +228,7 @@ static int npz_open(const struct opener *opener, struct source *source, struct m
 const struct format npy_format = {
     .name = "npy",
     .summary = "NumPy .npy: one array, named \"array\"",
+    .docs = &numpy_docs,
     .probe = npy_probe,
     .open = npy_open,
 };
@@ -235,6 +236,7 @@ const struct format npy_format = {
 const struct format npz_format = {
     .name = "npz",
     .summary = "NumPy .npz: arrays in a ZIP archive, stored or deflated",
+    .docs = &numpy_docs,
     .probe = npz_probe,
     .open = npz_open,
 };

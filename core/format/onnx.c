@@ -359,6 +359,7 @@ static int onnx_open(const struct opener *opener, struct source *source, struct 
 const struct format onnx_format = {
     .name = "onnx",
     .summary = "ONNX: initialisers and constants, raw, typed or external",
+    .docs = &onnx_docs,
     .probe = onnx_probe,
     .open = onnx_open,
 };

@@ -154,6 +154,7 @@ out:
 const struct format safetensors_format = {
     .name = "safetensors",
     .summary = "Hugging Face safetensors, single or sharded with an index",
+    .docs = &safetensors_docs,
     .probe = safetensors_probe,
     .open = safetensors_open,
 };

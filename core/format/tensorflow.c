@@ -455,6 +455,7 @@ const struct format tensorflow_format = {
     .name = "tensorflow",
     .summary = "TensorFlow's checkpoints (the .index of a tensor bundle, .data files beside it; one table before 2016) "
                "and SavedModels",
+    .docs = &tensorflow_docs,
     .probe = sstable_probe,
     .open = tensorflow_open,
 };

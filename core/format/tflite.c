@@ -374,6 +374,7 @@ static int tflite_open(const struct opener *opener, struct source *source, struc
 const struct format tflite_format = {
     .name = "tflite",
     .summary = "TensorFlow Lite .tflite: the constants of its graphs; integers with scales by their values",
+    .docs = &tflite_docs,
     .probe = tflite_probe,
     .open = tflite_open,
 };

@@ -202,6 +202,7 @@ static int torch_legacy_open(const struct opener *opener, struct source *source,
 const struct format torch_legacy_format = {
     .name = "torch-legacy",
     .summary = "PyTorch's .pt, .pth, .bin and .ckpt before 1.6 (_use_new_zipfile_serialization=False)",
+    .docs = &torch_docs,
     .probe = torch_legacy_probe,
     .open = torch_legacy_open,
 };

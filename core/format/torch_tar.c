@@ -469,6 +469,7 @@ static int torch_tar_open(const struct opener *opener, struct source *source, st
 const struct format torch_tar_format = {
     .name = "torch-tar",
     .summary = "PyTorch's .pt and .pth of 0.1, a tar of storages, tensors and a pickle",
+    .docs = &torch_docs,
     .probe = torch_tar_probe,
     .open = torch_tar_open,
 };

@@ -221,6 +221,7 @@ const struct format torch_zip_format = {
     .name = "torch",
     .summary = "PyTorch's .pt, .pth, .bin, .ckpt and .pt2 since 1.6: state dicts, checkpoints, whole modules, "
                "TorchScript, torch.export",
+    .docs = &torch_docs,
     .probe = torch_zip_probe,
     .open = torch_zip_open,
 };

@@ -458,6 +458,7 @@ START_TEST(the_catalog_comes_from_the_tables)
     expect(&fake, "GET", "/v1/analyses", NULL, NULL, 200,
            "{\"name\":\"sort\",\"type\":\"string\",\"default\":\"name\",");
     expect(&fake, "GET", "/v1/formats", NULL, NULL, 200, "\"name\":\"safetensors\"");
+    expect(&fake, "GET", "/v1/formats", NULL, NULL, 200, "\"refuses\":\"what the reference reader refuses");
     expect(&fake, "GET", "/version", NULL, NULL, 200, "\"version\":\"" DIFFAID_VERSION "\"");
     expect(&fake, "GET", "/openapi.yaml", NULL, NULL, 200, "operationId: submitJob");
     expect(&fake, "GET", "/", NULL, NULL, 200, "<title>diffaid</title>");

@@ -521,8 +521,7 @@ static void measure_tying(const struct survey *survey, struct architecture *a)
     a->tying_source = has_word ? "config" : "shapes";
     if (has_word && head && embedding && !is_tied)
         a->tying_source = "shapes";
-    if (head && embedding && head->extent.source == embedding->extent.source && head->extent.bytes &&
-        head->extent.offset == embedding->extent.offset) {
+    if (head && embedding && head->extent.bytes && tensors_share_place(head, embedding)) {
         a->tying = TIED;
         a->tying_source = "shapes";
     } else if (has_word) {

@@ -66,20 +66,38 @@ static int compare_extents(const void *left, const void *right)
     return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
+/* Where its bytes lie: in one place, or where the parts that it was made of lie. Returns how many; all to out, unless
+ * it is NULL. */
+static size_t extents_of(const struct tensor *tensor, struct extent *out)
+{
+    const uint32_t parts = tensor->storage ? tensor->storage->part_count : 0;
+
+    if (out && parts == 0) {
+        *out = tensor->extent;
+        out->bytes = decoder_reach(tensor);
+    }
+    for (uint32_t i = 0; out && i < parts; i++)
+        out[i] = tensor->storage->parts[i].extent;
+    return parts ? parts : 1;
+}
+
 /* Bytes that at least one tensor lies on, and how many of the files' they are: compressed members take fewer. */
 static int covered_bytes(const struct model *model, uint64_t *ret_bytes, uint64_t *ret_stored, struct error *err)
 {
-    struct extent *extents = calloc(model->tensor_count + 1, sizeof(*extents));
+    struct extent *extents;
     uint64_t covered = 0, stored = 0, end = 0;
+    size_t count = 0;
 
+    for (size_t t = 0; t < model->tensor_count; t++)
+        count += extents_of(&model->tensors[t], NULL);
+    extents = calloc(count + 1, sizeof(*extents));
     if (!extents)
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
-    for (size_t t = 0; t < model->tensor_count; t++) {
-        extents[t] = model->tensors[t].extent;
-        extents[t].bytes = decoder_reach(&model->tensors[t]);
-    }
-    qsort(extents, model->tensor_count, sizeof(*extents), compare_extents);
-    for (size_t t = 0; t < model->tensor_count; t++) {
+    count = 0;
+    for (size_t t = 0; t < model->tensor_count; t++)
+        count += extents_of(&model->tensors[t], extents + count);
+    qsort(extents, count, sizeof(*extents), compare_extents);
+    for (size_t t = 0; t < count; t++) {
         uint64_t from = extents[t].offset, to = from + extents[t].bytes;
 
         if (t == 0 || extents[t].source != extents[t - 1].source) {

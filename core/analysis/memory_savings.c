@@ -91,11 +91,6 @@ static int compare_contents(const void *left, const void *right)
     return order ? order : compare_u64(a->pair, b->pair);
 }
 
-static bool is_same_place(const struct tensor *a, const struct tensor *b)
-{
-    return a->extent.source == b->extent.source && a->extent.offset == b->extent.offset;
-}
-
 static int add(struct savings *s, size_t *capacity, struct saving saving, struct error *err)
 {
     if (saving.saved == 0)
@@ -147,7 +142,7 @@ static int find_equals(const struct comparison *c, const struct compare_env *env
     for (size_t i = 1; rc == 0 && i < count; i++) {
         bool is_equal = false;
 
-        if (group[i].is_taken || is_same_place(group->tensor, group[i].tensor))
+        if (group[i].is_taken || tensors_share_place(group->tensor, group[i].tensor))
             continue;
         if (env->scan.cancel && atomic_load_explicit(env->scan.cancel, memory_order_relaxed))
             return error_set(err, ERROR_CANCELLED, "cancelled");

@@ -85,11 +85,41 @@ int decoder_read(const struct model *model, const struct tensor *tensor, uint64_
     return tensor->storage->decoder->read(model, tensor, first, elements, out, err);
 }
 
+/* Where the tensor was made of several: their bytes, one part's behind the other's. */
+static int read_parts(const struct model *model, const struct storage *storage, uint64_t offset, size_t bytes,
+                      uint8_t *out, struct error *err)
+{
+    for (uint32_t i = 0; bytes > 0 && i < storage->part_count; i++) {
+        const struct tensor *part = &storage->parts[i];
+        const uint64_t rest = part->extent.bytes > offset ? part->extent.bytes - offset : 0;
+        const size_t n = rest < bytes ? (size_t)rest : bytes;
+        int rc = n ? source_read_at(source_of(model, part), part->extent.offset + offset, out, n, err) : 0;
+
+        if (rc)
+            return rc;
+        offset -= rest ? offset : part->extent.bytes;
+        out += n;
+        bytes -= n;
+    }
+    return 0;
+}
+
+void decoder_share(const struct tensor *tensor, uint64_t first, size_t elements, uint64_t *ret_offset,
+                   uint64_t *ret_bytes)
+{
+    const uint64_t all = tensor->shape.elements, bytes = tensor->extent.bytes;
+
+    *ret_offset = (uint64_t)((unsigned __int128)first * bytes / all);
+    *ret_bytes = (uint64_t)((unsigned __int128)(first + elements) * bytes / all) - *ret_offset;
+}
+
 int decoder_read_bytes(const struct model *model, const struct tensor *tensor, uint64_t offset, size_t bytes, void *out,
                        struct error *err)
 {
     const size_t size = element_bytes(tensor);
 
+    if (tensor->storage && tensor->storage->part_count)
+        return read_parts(model, tensor->storage, offset, bytes, out, err);
     if (tensor->storage && tensor->storage->decoder && !tensor->storage->decoder->is_encoding)
         return decoder_read(model, tensor, offset / size, bytes / size, out, err);
     return source_read_at(source_of(model, tensor), tensor->extent.offset + offset, out, bytes, err);

@@ -38,6 +38,10 @@ void decoder_decode(const struct tensor *tensor, const uint8_t *stored, uint64_t
 int decoder_read_bytes(const struct model *model, const struct tensor *tensor, uint64_t offset, size_t bytes, void *out,
                        struct error *err);
 
+/* Of a tensor made of several: the share of its bytes that stands for elements [first, first + elements). */
+void decoder_share(const struct tensor *tensor, uint64_t first, size_t elements, uint64_t *ret_offset,
+                   uint64_t *ret_bytes);
+
 /* How far from its extent's offset the tensor's bytes reach: views leave gaps, or lie on the same bytes again. */
 uint64_t decoder_reach(const struct tensor *tensor);
 

@@ -10,6 +10,7 @@
 #include "core/format/folder.h"
 #include "core/format/sharded.h"
 #include "core/model/directory.h"
+#include "core/model/packed.h"
 
 const struct format *const formats[] = {
     &safetensors_format, &gguf_format,     &keras_format,  &torch_zip_format, &torch_legacy_format, &torch_tar_format,
@@ -193,12 +194,23 @@ static int open_file(const struct opener *opener, struct model **ret_model, stru
 int model_open(const struct place *place, const struct limits *limits, struct model **ret_model, struct error *err)
 {
     struct opener opener = {.place = place, .limits = limits};
+    char uri[NAME_PRINTABLE_BYTES];
+    struct model *model = NULL;
     int fd, is_directory;
     int rc = place_open(place, &fd, &is_directory, err);
 
     if (rc)
         return rc;
-    rc = is_directory ? sharded_open_directory(&opener, fd, ret_model, err) : open_file(&opener, ret_model, err);
+    rc = is_directory ? sharded_open_directory(&opener, fd, &model, err) : open_file(&opener, &model, err);
     close(fd);
-    return rc;
+    if (rc)
+        return rc;
+    rc = packed_recognise(model, err);
+    if (rc) {
+        error_prefix(err, rc, "%s: ", name_printable(name_of(place->uri), uri));
+        model_close(model);
+        return rc;
+    }
+    *ret_model = model;
+    return 0;
 }

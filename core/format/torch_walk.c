@@ -328,6 +328,26 @@ static bool makes_tensor(const struct node *callee)
     return false;
 }
 
+/* A tensor of a class of its own that wraps others: _rebuild_from_type_v2(_rebuild_wrapper_subclass, class, …,
+ * {attribute: value}). What it holds lies below its name, its class as metadata "_type". */
+static bool is_wrapper(const struct node *call)
+{
+    return node_is_global(call->callee, "torch._tensor._rebuild_from_type_v2") && call->args->count == 4 &&
+           node_is_global(call->args->items[0], "torch._utils._rebuild_wrapper_subclass") &&
+           call->args->items[1]->kind == NODE_GLOBAL && call->args->items[3]->kind == NODE_DICT;
+}
+
+static int walk_wrapper(struct torch *torch, const struct node *call)
+{
+    const size_t path_bytes = torch->path_bytes;
+    int rc = enter(torch, name_of("_type"));
+
+    if (rc == 0)
+        rc = add_metadata(torch, call->args->items[1]->text);
+    torch->path_bytes = path_bytes;
+    return rc ? rc : walk_pairs(torch, call->args->items[3]);
+}
+
 static int walk_call(struct torch *torch, struct node *call)
 {
     struct node scalar;
@@ -343,6 +363,8 @@ static int walk_call(struct torch *torch, struct node *call)
         if (rc || is_tensor)
             return rc;
     }
+    if (is_wrapper(call))
+        return walk_wrapper(torch, call);
     if (makes_tensor(call->callee))
         return leave_out(torch, "it is made by", call->callee->text);
     if (numpy_scalar(call, &scalar))

@@ -41,6 +41,9 @@ size_t config_count(const struct config *config, const char *path);
 bool config_member_number(const struct config *config, const char *path, size_t at, struct name *ret_key,
                           double *ret_value);
 
+/* The key of member `at` of the object there, in canonical order; false beyond the last, or where no object is. */
+bool config_key(const struct config *config, const char *path, size_t at, struct name *ret_key);
+
 /* Writes the members that differ as {"added": {path: value}, "removed": {…}, "changed": {path: [before, after]}}; paths
  * are RFC 6901 pointers in canonical order. Numbers are compared as numbers (1 is 1.0), arrays element by element;
  * values of more than 64 values or 4 levels are listed member by member, and long text is cut with its length told.

@@ -119,6 +119,16 @@ size_t config_count(const struct config *config, const char *path)
     return value && value->kind == KIND_OBJECT ? value->count : 0;
 }
 
+bool config_key(const struct config *config, const char *path, size_t at, struct name *ret_key)
+{
+    const struct value *object = find(config, path);
+
+    if (!object || object->kind != KIND_OBJECT || at >= object->count)
+        return false;
+    *ret_key = config_child(config, object, (uint32_t)at)->key;
+    return true;
+}
+
 bool config_member_number(const struct config *config, const char *path, size_t at, struct name *ret_key,
                           double *ret_value)
 {

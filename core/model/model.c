@@ -151,7 +151,7 @@ static int apply_order(struct model *model, const uint32_t *order, struct error 
     return 0;
 }
 
-static int compare_metadata(const void *a, const void *b)
+int metadata_compare(const void *a, const void *b)
 {
     const struct metadata_entry *one = a, *two = b;
     uint32_t shorter = one->key.bytes < two->key.bytes ? one->key.bytes : two->key.bytes;
@@ -185,7 +185,7 @@ int model_finish(struct model *model, struct error *err)
         name_index_add(model->names, tensor_names(model), (uint32_t)i);
 
     if (model->metadata_count > 0)
-        qsort(model->metadata, model->metadata_count, sizeof(*model->metadata), compare_metadata);
+        qsort(model->metadata, model->metadata_count, sizeof(*model->metadata), metadata_compare);
     model->parameters = 0;
     for (size_t i = 0; i < model->tensor_count; i++)
         if (__builtin_add_overflow(model->parameters, model->tensors[i].shape.elements, &model->parameters))

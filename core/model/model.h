@@ -24,6 +24,9 @@ struct metadata_entry {
     struct name key, value;
 };
 
+/* Their order in a finished model: by the bytes of their keys; for qsort and bsearch. */
+int metadata_compare(const void *a, const void *b);
+
 struct model_warning {
     const char *code; /* static: "extra-tensor", "header-whitespace", … */
     char *message;

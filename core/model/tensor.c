@@ -20,3 +20,17 @@ bool tensor_is_decodable(const struct tensor *tensor)
         return false;
     return tensor->dtype != DTYPE_UNKNOWN;
 }
+
+bool tensors_share_place(const struct tensor *a, const struct tensor *b)
+{
+    const uint32_t parts = a->storage ? a->storage->part_count : 0;
+
+    if (a->extent.source != b->extent.source || a->extent.offset != b->extent.offset ||
+        parts != (b->storage ? b->storage->part_count : 0))
+        return false;
+    for (uint32_t i = 0; i < parts; i++)
+        if (a->storage->parts[i].extent.source != b->storage->parts[i].extent.source ||
+            a->storage->parts[i].extent.offset != b->storage->parts[i].extent.offset)
+            return false;
+    return true;
+}

@@ -27,6 +27,8 @@ struct storage {
     struct name stored_as;         /* the type's name as the file spells it; .text NULL: elements of dtype, moved */
     const char *reason;            /* why there is no decoder; NULL: "dtype unsupported" */
     const void *parameters;        /* the decoder's own, kept by the model */
+    const struct tensor *parts; /* tensors of the file that this one was made of; their bytes, one part's behind the */
+    uint32_t part_count;        /* other's, are its own. 0: it is one of the file's itself */
 };
 
 struct tensor {
@@ -40,5 +42,7 @@ struct tensor {
 bool shape_equal(const struct shape *a, const struct shape *b);
 struct name tensor_dtype_name(const struct tensor *tensor); /* "F32", or what the file said */
 bool tensor_is_decodable(const struct tensor *tensor);
+bool tensors_share_place(const struct tensor *a,
+                         const struct tensor *b); /* their bytes begin at one place, all parts' */
 
 #endif

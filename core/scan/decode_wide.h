@@ -1,4 +1,4 @@
-/* The narrower and the wider forms of decode_f64, for the scan's own use. */
+/* The narrower and the wider forms of decode_f64. */
 #ifndef CORE_SCAN_DECODE_WIDE_H
 #define CORE_SCAN_DECODE_WIDE_H
 

@@ -6,7 +6,9 @@
  * r = ⌊2^20 ÷ c⌋ rows of that dimension, r rounded down to a multiple of 8 where it is above 8; every other tensor into
  * runs of 2^20 elements, which end at the ends of its rows too. Elements of less than a byte take the bytes they touch.
  * Tensors that cannot be decoded are cut every 4 MiB. Where a file only moves elements (a view, the other byte order),
- * bytes are those of the elements in order, little-endian; where it encodes them in blocks, those of the blocks. */
+ * bytes are those of the elements in order, little-endian; where it encodes them in blocks, those of the blocks. The
+ * bytes of a tensor that was made of several are theirs, one behind the other, B in all: the unit of elements [a, b) of
+ * n takes [⌊aB ÷ n⌋, ⌊bB ÷ n⌋). */
 #ifndef CORE_SCAN_DIGEST_H
 #define CORE_SCAN_DIGEST_H
 

@@ -16,8 +16,10 @@ void scanner_done(struct scanner *scanner)
     layout_done(&scanner->layout);
     yield_done(&scanner->yield);
     gather_free(scanner->whole);
-    for (size_t m = 0; scanner->decoded && m < scanner->plan->model_count; m++)
+    for (size_t m = 0; scanner->decoded && m < scanner->plan->model_count; m++) {
         free(scanner->decoded[m].values);
+        free(scanner->decoded[m].share);
+    }
     free(scanner->windows);
     free(scanner->decoded);
     free(scanner->stored);
@@ -149,17 +151,42 @@ static int unit_of_bytes(struct scanner *scanner, uint32_t g, uint64_t unit, str
     return 0;
 }
 
-static int reserve_values(struct decoded *decoded, size_t bytes, struct error *err)
+static int reserve(uint8_t **buffer, size_t *capacity, size_t bytes, struct error *err)
 {
     uint8_t *grown;
 
-    if (bytes <= decoded->capacity)
+    if (bytes <= *capacity)
         return 0;
-    grown = realloc(decoded->values, bytes);
+    grown = realloc(*buffer, bytes);
     if (!grown)
         return error_set(err, ERROR_NO_MEMORY, "no memory for %zu bytes of decoded values", bytes);
-    decoded->values = grown;
-    decoded->capacity = bytes;
+    *buffer = grown;
+    *capacity = bytes;
+    return 0;
+}
+
+/* A tensor that was made of several has bytes that stand for no element alone: each unit takes its share of them, where
+ * they are digested, or held against those of another such tensor. */
+static int unit_share(struct scanner *scanner, size_t m, uint64_t first, size_t elements, struct error *err)
+{
+    const struct layout *layout = &scanner->layout;
+    const size_t other = m == 0 ? layout->models - 1 : 0;
+    const struct tensor *tensor = layout->tensor[m];
+    struct decoded *decoded = &scanner->decoded[m];
+    uint64_t offset, bytes;
+    int rc;
+
+    if (!scanner->digest &&
+        (!layout->tensor[other] || !layout->tensor[other]->storage || layout->tensor[other]->storage->part_count == 0))
+        return 0;
+    decoder_share(tensor, first, elements, &offset, &bytes);
+    rc = reserve(&decoded->share, &decoded->share_capacity, (size_t)bytes + 1, err);
+    if (rc == 0)
+        rc = decoder_read_bytes(scanner->plan->models[m], tensor, offset, (size_t)bytes, decoded->share, err);
+    if (rc)
+        return unit_failed(scanner, tensor, m, tensor->extent.offset, rc, err);
+    decoded->bytes = decoded->share;
+    decoded->byte_count = (size_t)bytes;
     return 0;
 }
 
@@ -172,7 +199,7 @@ static int unit_decode(struct scanner *scanner, size_t m, uint64_t first, size_t
     const struct decoder *decoder = tensor->storage->decoder;
     struct decoded *decoded = &scanner->decoded[m];
     const size_t bytes = elements * (dtype_traits(tensor->dtype)->bits / 8);
-    int rc = reserve_values(decoded, bytes, err);
+    int rc = reserve(&decoded->values, &decoded->capacity, bytes, err);
 
     if (rc)
         return rc;
@@ -199,6 +226,11 @@ static int unit_decode(struct scanner *scanner, size_t m, uint64_t first, size_t
     scanner->stored[m].base = decoded->values;
     scanner->stored[m].elements = elements;
     scanner->stored[m].is_encoded = decoder->is_encoding;
+    if (tensor->storage->part_count) {
+        rc = unit_share(scanner, m, first, elements, err);
+        if (rc)
+            return rc;
+    }
     return unit_digest(scanner, &yield->sides[m], decoded->bytes, decoded->byte_count, err);
 }
 

@@ -10,8 +10,8 @@
 
 /* A unit of one side that a decoder read. */
 struct decoded {
-    uint8_t *values;
-    size_t capacity;
+    uint8_t *values, *share;
+    size_t capacity, share_capacity;
     const uint8_t *bytes; /* what stands for the unit where bytes are compared: values, or as the file has them */
     size_t byte_count;
 };

@@ -41,7 +41,7 @@ static int confirm_view(struct settling *s, const struct item *item, int side, u
     const struct model *model = s->plan->models[item_model(s, item)];
     const struct extent *extent = &tensor->extent;
 
-    if (!tensor->storage || tensor_is_encoded(tensor))
+    if (!tensor->storage || (tensor_is_encoded(tensor) && tensor->storage->part_count == 0))
         return window_view(&s->windows[side], model->files[extent->source].source, extent->offset + at, bytes, ret_data,
                            err);
     if (!s->moved[side])

@@ -124,6 +124,19 @@ START_TEST(a_checkpoint_with_data_beside_it_opens_or_reports_short_memory)
 }
 END_TEST
 
+START_TEST(packed_weights_open_or_report_short_memory)
+{
+    static const char *const fixtures[] = {"gptq_v2", "bnb_nf4", "hqq_int4_axis1", "torchao_int8"};
+    char path[512];
+
+    snprintf(path, sizeof(path), FIXTURES "/packed/%s/model.safetensors", fixtures[_i]);
+    copy_to_scratch(path, "packed");
+    scratch_text("config.json",
+                 "{\"quantization_config\":{\"quant_method\":\"gptq\",\"checkpoint_format\":\"gptq_v2\"}}");
+    walk("packed");
+}
+END_TEST
+
 START_TEST(a_lie_is_refused_or_memory_is_short)
 {
     struct error err;
@@ -155,6 +168,7 @@ int main(void)
     tcase_add_test(tests, a_sharded_model_opens_or_reports_short_memory);
     tcase_add_loop_test(tests, files_of_other_formats_open_or_report_short_memory, 0, 11);
     tcase_add_loop_test(tests, a_checkpoint_with_data_beside_it_opens_or_reports_short_memory, 0, 2);
+    tcase_add_loop_test(tests, packed_weights_open_or_report_short_memory, 0, 4);
     tcase_add_test(tests, a_lie_is_refused_or_memory_is_short);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

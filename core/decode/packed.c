@@ -1,0 +1,356 @@
+/* A range of a packed tensor is read in tiles: pieces of one row, or whole rows. Of each its codes, its scales and its
+ * zero points are loaded, and brought together run by run of columns that share a scale. Nothing is kept from one read
+ * to the next. */
+#include "core/decode/packed.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/decode/packed_tile.h"
+#include "core/scan/decode_wide.h"
+
+enum {
+    TILE = 1 << 16,      /* elements */
+    TALL_TILE = 1 << 18, /* where rows lie across the lines of the part: the more at once, the longer the pieces */
+    TURNED_ROWS = 64,
+};
+
+int packed_work_reserve(struct packed_work *work, void *buffer, size_t *room, uint64_t count, size_t item_bytes)
+{
+    void **at = buffer;
+
+    if (count <= *room)
+        return 0;
+    free(*at);
+    *room = 0;
+    *at = reallocarray(NULL, (size_t)count, item_bytes);
+    if (!*at)
+        return error_set(work->err, ERROR_NO_MEMORY, "no memory to unpack a tensor");
+    *room = (size_t)count;
+    return 0;
+}
+
+static void work_done(struct packed_work *work)
+{
+    free(work->raw);
+    free(work->codes);
+    free(work->scales);
+    free(work->zeros);
+    free(work->group_of);
+    free(work->turned);
+}
+
+/* Lines that lie in one piece are read at once; others are a view of their own. */
+int packed_read_items(const struct model *model, const struct tensor *part, const struct packed_matrix *matrix,
+                      uint64_t row, uint64_t rows, uint64_t column, uint64_t columns, void *out, struct error *err)
+{
+    const uint64_t size = dtype_traits(matrix->dtype)->bits / 8;
+    const uint64_t first = row * matrix->row_step + column * matrix->column_step;
+    const bool is_in_line = matrix->column_step == 1 || columns == 1;
+    const uint64_t dims[2] = {rows, columns}, steps[2] = {matrix->row_step, matrix->column_step};
+    const struct strides strides = {.steps = steps};
+    const struct storage storage = {.decoder = &decoder_strided, .parameters = &strides};
+    const struct tensor view = {.dtype = matrix->dtype,
+                                .shape = {.dims = dims, .elements = rows * columns, .rank = 2},
+                                .extent = {.offset = part->extent.offset + first * size,
+                                           .bytes = rows * columns * size,
+                                           .source = part->extent.source},
+                                .storage = &storage};
+
+    if (is_in_line && (rows == 1 || matrix->row_step == columns))
+        return source_read_at(model->files[view.extent.source].source, view.extent.offset, out,
+                              (size_t)view.extent.bytes, err);
+    return decoder_read(model, &view, 0, (size_t)view.shape.elements, out, err);
+}
+
+static const struct tensor *part_of(const struct packed_work *work, uint8_t part)
+{
+    return &work->tensor->storage->parts[part];
+}
+
+int packed_work_read(struct packed_work *work, const struct packed_matrix *matrix, uint64_t row, uint64_t rows,
+                     uint64_t column, uint64_t columns)
+{
+    const uint64_t bytes = rows * columns * (dtype_traits(matrix->dtype)->bits / 8);
+    int rc = packed_work_reserve(work, &work->raw, &work->raw_room, bytes + 1, 1);
+
+    if (rc)
+        return rc;
+    work->raw[bytes] = 0;
+    return packed_read_items(work->model, part_of(work, matrix->part), matrix, row, rows, column, columns, work->raw,
+                             work->err);
+}
+
+static int read_map(struct packed_work *work, uint8_t part, float *out)
+{
+    const struct packed_matrix floats = {.part = part, .dtype = DTYPE_F32, .column_step = 1};
+
+    return packed_read_items(work->model, part_of(work, part), &floats, 0, 1, 0, part_of(work, part)->shape.elements,
+                             out, work->err);
+}
+
+/* What each code means. */
+static int load_meanings(struct packed_work *work)
+{
+    const struct packed *packed = work->packed;
+    uint8_t codes[256];
+
+    for (unsigned i = 0; i < 256; i++)
+        codes[i] = (uint8_t)i;
+    switch (packed->meaning) {
+    case PACKED_UNSIGNED:
+        for (unsigned i = 0; i < 256; i++)
+            work->meanings[i] = (float)i - packed->offset;
+        return 0;
+    case PACKED_ELEMENTS:
+        decode_f32(packed->values, codes, 0, 256, work->meanings);
+        return 0;
+    case PACKED_F4:
+        for (unsigned i = 0; i < 16; i++)
+            decode_f32(DTYPE_F4, &codes[i], 0, 1, &work->meanings[i]);
+        return 0;
+    case PACKED_MAP:
+        break;
+    }
+    return read_map(work, packed->map, work->meanings);
+}
+
+/* Numbers of a matrix as they are. */
+static int load_numbers(struct packed_work *work, const struct packed_matrix *matrix, uint64_t row, uint64_t rows,
+                        uint64_t group, uint64_t groups, float *out)
+{
+    int rc = packed_work_read(work, matrix, row, rows, group, groups);
+
+    if (rc == 0)
+        decode_f32(matrix->dtype, work->raw, 0, (size_t)(rows * groups), out);
+    return rc;
+}
+
+/* bitsandbytes' double quantisation: scales are codes themselves, in blocks of their own. */
+static int load_nested(struct packed_work *work, uint64_t row, uint64_t rows, float *out)
+{
+    const struct packed *packed = work->packed;
+    const struct packed_matrix floats = {.part = packed->nested_scales, .dtype = DTYPE_F32, .column_step = 1};
+    const uint64_t from = row / packed->nested_block, to = (row + rows - 1) / packed->nested_block + 1;
+    float *blocks = reallocarray(NULL, (size_t)(to - from), sizeof(*blocks));
+    int rc = blocks ? packed_read_items(work->model, part_of(work, floats.part), &floats, 0, 1, from, to - from, blocks,
+                                        work->err)
+                    : error_set(work->err, ERROR_NO_MEMORY, "no memory to unpack a tensor");
+
+    if (rc == 0)
+        rc = packed_work_read(work, &packed->scales, row, rows, 0, 1);
+    for (uint64_t r = 0; rc == 0 && r < rows; r++)
+        out[r] = work->nested[work->raw[r]] * blocks[(row + r) / packed->nested_block - from] + packed->nested_offset;
+    free(blocks);
+    return rc;
+}
+
+/* What the columns of a tile are scaled by: groups [*ret_first, *ret_first + *ret_count) of each row. */
+static int load_groups(struct packed_work *work, const struct packed_tile *tile, uint64_t *ret_first,
+                       uint64_t *ret_count)
+{
+    const struct packed *packed = work->packed;
+    const struct packed_matrix words = {.part = packed->group_index, .dtype = DTYPE_U32, .column_step = 1};
+    int rc;
+
+    if (packed->group_index == PACKED_NO_PART) {
+        *ret_first = tile->column / packed->column_block;
+        *ret_count = (tile->column + tile->columns - 1) / packed->column_block - *ret_first + 1;
+        return 0;
+    }
+    *ret_first = 0;
+    *ret_count = packed->groups;
+    rc = packed_work_reserve(work, &work->group_of, &work->group_room, tile->columns, sizeof(*work->group_of));
+    if (rc == 0)
+        rc = packed_read_items(work->model, part_of(work, words.part), &words, 0, 1, tile->column, tile->columns,
+                               work->group_of, work->err);
+    for (uint64_t c = 0; rc == 0 && c < tile->columns; c++)
+        if (work->group_of[c] >= packed->groups)
+            rc = error_set(work->err, ERROR_FORMAT, "column %" PRIu64 " is of group %" PRIu32 ", there are %" PRIu64,
+                           tile->column + c, work->group_of[c], packed->groups);
+    return rc;
+}
+
+static int load_scales(struct packed_work *work, uint64_t row, uint64_t rows, uint64_t group, uint64_t groups)
+{
+    const struct packed *packed = work->packed;
+    const uint64_t count = rows * groups;
+    int rc = packed_work_reserve(work, &work->scales, &work->scale_room, count, sizeof(*work->scales));
+
+    if (rc == 0 && packed->zeros != PACKED_NO_ZEROS)
+        rc = packed_work_reserve(work, &work->zeros, &work->zero_room, count, sizeof(*work->zeros));
+    if (rc)
+        return rc;
+    if (packed->nested_map != PACKED_NO_PART)
+        return load_nested(work, row, rows, work->scales);
+    rc = load_numbers(work, &packed->scales, row, rows, group, groups, work->scales);
+    for (uint64_t i = 0; rc == 0 && i < count; i++)
+        work->scales[i] = work->scales[i] * packed->scale_factor / packed->scale_divisor;
+    if (rc || packed->zeros == PACKED_NO_ZEROS)
+        return rc;
+    if (packed->zeros == PACKED_ZEROS)
+        return load_numbers(work, &packed->zero, row, rows, group, groups, work->zeros);
+    return packed_load_zero_codes(work, row, rows, group, groups, work->zeros);
+}
+
+static float value_of(const struct packed *packed, float meaning, float scale, float zero)
+{
+    if (packed->is_shift)
+        return meaning * scale + zero * packed->zero_sign;
+    return (meaning - zero) * scale * packed->factor;
+}
+
+/* Elements that share a scale. There are few codes: where elements are many, each code is worked out once. */
+static void write_run(const struct packed_work *work, const uint8_t *codes, size_t count, float scale, float zero,
+                      float *out)
+{
+    const struct packed *packed = work->packed;
+    const size_t kinds = (size_t)1 << packed->bits;
+    float values[256];
+
+    if (count < 2 * kinds) {
+        for (size_t i = 0; i < count; i++)
+            out[i] = value_of(packed, work->meanings[codes[i]], scale, zero);
+        return;
+    }
+    for (size_t i = 0; i < kinds; i++)
+        values[i] = value_of(packed, work->meanings[i], scale, zero);
+    for (size_t i = 0; i < count; i++)
+        out[i] = values[codes[i]];
+}
+
+/* Of one row of the tile; scales and zeros are the row's, from group `first` on. */
+static void write_row(const struct packed_work *work, const struct packed_tile *tile, const uint8_t *codes,
+                      const float *scales, const float *zeros, uint64_t first, float *out)
+{
+    const struct packed *packed = work->packed;
+
+    if (packed->group_index != PACKED_NO_PART) {
+        for (uint64_t c = 0; c < tile->columns; c++)
+            out[c] = value_of(packed, work->meanings[codes[c]], scales[work->group_of[c]],
+                              zeros ? zeros[work->group_of[c]] : 0);
+        return;
+    }
+    for (uint64_t c = 0, n; c < tile->columns; c += n) {
+        const uint64_t group = (tile->column + c) / packed->column_block, end = (group + 1) * packed->column_block;
+
+        n = end - (tile->column + c) < tile->columns - c ? end - (tile->column + c) : tile->columns - c;
+        write_run(work, codes + c, (size_t)n, scales[group - first], zeros ? zeros[group - first] : 0, out + c);
+    }
+}
+
+static int read_tile(struct packed_work *work, const struct packed_tile *tile, float *out)
+{
+    const struct packed *packed = work->packed;
+    const uint64_t top = tile->row / packed->row_block;
+    const uint64_t tops = (tile->row + tile->rows - 1) / packed->row_block - top + 1;
+    uint64_t first, groups;
+    int rc = packed_work_reserve(work, &work->codes, &work->code_room, tile->rows * tile->columns, 1);
+
+    if (rc == 0)
+        rc = load_groups(work, tile, &first, &groups);
+    if (rc == 0)
+        rc = load_scales(work, top, tops, first, groups);
+    if (rc == 0)
+        rc = packed_load_codes(work, tile);
+    for (uint64_t r = 0; rc == 0 && r < tile->rows; r++) {
+        const uint64_t at = ((tile->row + r) / packed->row_block - top) * groups;
+
+        write_row(work, tile, work->codes + r * tile->columns, work->scales + at,
+                  packed->zeros == PACKED_NO_ZEROS ? NULL : work->zeros + at, first, out + r * tile->columns);
+    }
+    return rc;
+}
+
+static int read_rows(struct packed_work *work, uint64_t first, uint64_t elements, float *out)
+{
+    const struct packed *packed = work->packed;
+    const uint64_t most = packed->codes == PACKED_DOWN || packed->codes == PACKED_AWQ ? TALL_TILE : TILE;
+
+    while (elements > 0) {
+        struct packed_tile tile = {.row = first / packed->columns, .rows = 1, .column = first % packed->columns};
+        const uint64_t rest = packed->columns - tile.column;
+        int rc;
+
+        tile.columns = rest < elements ? rest : elements;
+        if (tile.columns > most)
+            tile.columns = most;
+        if (tile.columns == packed->columns) {
+            tile.rows = elements / packed->columns;
+            if (tile.rows > most / packed->columns)
+                tile.rows = most / packed->columns;
+        }
+        rc = read_tile(work, &tile, out);
+        if (rc)
+            return rc;
+        first += tile.rows * tile.columns;
+        elements -= tile.rows * tile.columns;
+        out += tile.rows * tile.columns;
+    }
+    return 0;
+}
+
+/* Matrices that are turned over: column i of the codes' is row i of the tensor's. Rows [row, row + rows) of plane
+ * `plane`, elements [from, from + count) of each, which lie plane_rows apart in out. */
+static int read_turned_box(struct packed_work *work, uint64_t plane, uint64_t row, uint64_t rows, uint64_t from,
+                           uint64_t count, float *out)
+{
+    const struct packed *packed = work->packed;
+    const uint64_t most = TILE / TURNED_ROWS;
+    int rc = packed_work_reserve(work, &work->turned, &work->turned_room, TILE, sizeof(*work->turned));
+
+    for (uint64_t at = 0, n; rc == 0 && at < count; at += n) {
+        n = count - at < most ? count - at : most;
+        rc = read_tile(work,
+                       &(struct packed_tile){
+                           .row = plane * packed->plane_rows + from + at, .rows = n, .column = row, .columns = rows},
+                       work->turned);
+        for (uint64_t r = 0; rc == 0 && r < rows; r++)
+            for (uint64_t i = 0; i < n; i++)
+                out[r * packed->plane_rows + at + i] = work->turned[i * rows + r];
+    }
+    return rc;
+}
+
+static int read_turned(struct packed_work *work, uint64_t first, uint64_t elements, float *out)
+{
+    const uint64_t wide = work->packed->plane_rows, tall = work->packed->columns;
+
+    while (elements > 0) {
+        const uint64_t plane = first / wide / tall, row = first / wide % tall, from = first % wide;
+        uint64_t rows = 1, count = wide - from < elements ? wide - from : elements;
+        int rc;
+
+        if (count == wide) {
+            rows = elements / wide < tall - row ? elements / wide : tall - row;
+            if (rows > TURNED_ROWS)
+                rows = TURNED_ROWS;
+        }
+        rc = read_turned_box(work, plane, row, rows, from, count, out);
+        if (rc)
+            return rc;
+        first += rows * count;
+        elements -= rows * count;
+        out += rows * count;
+    }
+    return 0;
+}
+
+static int read_packed(const struct model *model, const struct tensor *tensor, uint64_t first, size_t elements,
+                       void *out, struct error *err)
+{
+    struct packed_work work = {.model = model, .tensor = tensor, .packed = tensor->storage->parameters, .err = err};
+    int rc = elements ? load_meanings(&work) : 0;
+
+    if (rc == 0 && elements && work.packed->nested_map != PACKED_NO_PART)
+        rc = read_map(&work, work.packed->nested_map, work.nested);
+    if (rc == 0 && work.packed->plane_rows)
+        rc = read_turned(&work, first, elements, out);
+    else if (rc == 0)
+        rc = read_rows(&work, first, elements, out);
+    work_done(&work);
+    return rc;
+}
+
+const struct decoder decoder_packed = {.name = "packed", .is_encoding = true, .read = read_packed};

@@ -1,0 +1,512 @@
+#include "core/model/packed.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/checked.h"
+#include "core/model/name_index.h"
+#include "core/model/packed_group.h"
+#include "core/scan/decode.h"
+
+enum { WARNINGS_MAX = 20, INDEX_PIECE = 1024 }; /* the rest is counted */
+
+/* What gives a group away: a name that ends so, at a dot or at the name's beginning where the suffix has none. */
+static const struct {
+    const char *suffix;
+    packed_recogniser *recognise;
+} anchors[] = {
+    {"qweight", packed_gptq_or_awq},
+    {"weight_packed", packed_compressed_tensors},
+    {"weight_scale", packed_scaled},
+    {"_scale_inv", packed_scaled_inverse},
+    {"_blocks", packed_gptoss},
+    {".quant_state.bitsandbytes__nf4", packed_bitsandbytes_4},
+    {".quant_state.bitsandbytes__fp4", packed_bitsandbytes_4},
+    {"SCB", packed_bitsandbytes_8},
+    {"._scale", packed_quanto},
+    {"W_q", packed_hqq},
+    {"_qdata", packed_torchao},
+    {".qdata", packed_torchao_torch},
+};
+
+static const struct {
+    const char *name;
+    enum packed_method method;
+} methods[] = {
+    {"gptq", METHOD_GPTQ},         {"awq", METHOD_AWQ},
+    {"fp8", METHOD_FP8},           {"bitsandbytes", METHOD_BITSANDBYTES},
+    {"quanto", METHOD_QUANTO},     {"compressed-tensors", METHOD_COMPRESSED_TENSORS},
+    {"modelopt", METHOD_MODELOPT}, {"fbgemm_fp8", METHOD_FBGEMM_FP8},
+};
+
+bool packed_unsure(struct packed_group *group, const char *format, ...)
+{
+    va_list args;
+
+    if (group->why[0] || group->rc)
+        return false;
+    va_start(args, format);
+    vsnprintf(group->why, sizeof(group->why), format, args);
+    va_end(args);
+    return false;
+}
+
+const struct tensor *packed_partner(const struct packed_group *group, struct name stem, const char *suffix)
+{
+    const size_t bytes = stem.bytes + strlen(suffix);
+    char name[PACKED_NAME_BYTES];
+
+    if (bytes > sizeof(name))
+        return NULL;
+    if (stem.bytes)
+        memcpy(name, stem.text, stem.bytes);
+    memcpy(name + stem.bytes, suffix, bytes - stem.bytes);
+    return model_find(group->finder->model, (struct name){name, (uint32_t)bytes});
+}
+
+bool packed_take(struct packed_group *group, const struct tensor *tensor, uint8_t *ret_part)
+{
+    char name[NAME_PRINTABLE_BYTES];
+
+    if (tensor->storage)
+        return packed_unsure(group, "%s does not lie there element by element", name_printable(tensor->name, name));
+    if (group->part_count == PACKED_PARTS_MAX)
+        return packed_unsure(group, "it has more than %d parts", PACKED_PARTS_MAX);
+    *ret_part = group->part_count;
+    group->parts[group->part_count++] = tensor;
+    return true;
+}
+
+bool packed_call(struct packed_group *group, struct name stem, const char *suffix)
+{
+    const size_t bytes = stem.bytes + strlen(suffix);
+
+    if (bytes > sizeof(group->name))
+        return packed_unsure(group, "its name is longer than %zu bytes", sizeof(group->name));
+    if (stem.bytes)
+        memcpy(group->name, stem.text, stem.bytes);
+    memcpy(group->name + stem.bytes, suffix, bytes - stem.bytes);
+    group->name_bytes = bytes;
+    return true;
+}
+
+bool packed_is_matrix(const struct tensor *tensor, uint64_t *ret_rows, uint64_t *ret_columns)
+{
+    if (tensor->shape.rank != 2 || tensor->shape.elements == 0)
+        return false;
+    *ret_rows = tensor->shape.dims[0];
+    *ret_columns = tensor->shape.dims[1];
+    return true;
+}
+
+bool packed_is_real(const struct tensor *tensor)
+{
+    return tensor->dtype == DTYPE_F16 || tensor->dtype == DTYPE_BF16 || tensor->dtype == DTYPE_F32;
+}
+
+bool packed_read(struct packed_group *group, const struct tensor *tensor, void *out, size_t bytes)
+{
+    struct model *model = group->finder->model;
+    struct error *err = group->finder->err;
+    char name[NAME_PRINTABLE_BYTES];
+
+    if (group->rc)
+        return false;
+    if (tensor->extent.bytes < bytes)
+        return packed_unsure(group, "%s has %" PRIu64 " bytes", name_printable(tensor->name, name),
+                             tensor->extent.bytes);
+    group->rc = source_read_at(model->files[tensor->extent.source].source, tensor->extent.offset, out, bytes, err);
+    if (group->rc)
+        error_prefix(err, group->rc, "tensor %s: ", name_printable(tensor->name, name));
+    return group->rc == 0;
+}
+
+bool packed_read_whole(struct packed_group *group, const struct tensor *tensor, uint64_t *out, size_t count)
+{
+    char name[NAME_PRINTABLE_BYTES];
+    int64_t wide[PACKED_RANK_MAX];
+    int32_t narrow[PACKED_RANK_MAX];
+
+    name_printable(tensor->name, name);
+    if (tensor->storage || count > PACKED_RANK_MAX || tensor->shape.elements != count ||
+        (tensor->dtype != DTYPE_I64 && tensor->dtype != DTYPE_I32))
+        return packed_unsure(group, "%s is not %zu whole numbers", name, count);
+    if (!(tensor->dtype == DTYPE_I64 ? packed_read(group, tensor, wide, count * sizeof(*wide))
+                                     : packed_read(group, tensor, narrow, count * sizeof(*narrow))))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t value = tensor->dtype == DTYPE_I64 ? wide[i] : narrow[i];
+
+        if (value < 0)
+            return packed_unsure(group, "%s holds %" PRId64, name, value);
+        out[i] = (uint64_t)value;
+    }
+    return true;
+}
+
+bool packed_read_float(struct packed_group *group, const struct tensor *tensor, float *ret)
+{
+    char name[NAME_PRINTABLE_BYTES];
+    uint8_t stored[4];
+    double value;
+
+    if (tensor->storage || tensor->shape.elements != 1 || !packed_is_real(tensor))
+        return packed_unsure(group, "%s is not one number", name_printable(tensor->name, name));
+    if (!packed_read(group, tensor, stored, dtype_traits(tensor->dtype)->bits / 8))
+        return false;
+    decode_f64(tensor->dtype, stored, 0, 1, &value);
+    *ret = (float)value;
+    return true;
+}
+
+void packed_set_shape(struct packed_group *group, uint64_t rows, uint64_t columns)
+{
+    group->dims[0] = group->packed.rows = rows;
+    group->dims[1] = group->packed.columns = columns;
+    group->rank = 2;
+}
+
+/* n / parts, rounded up. */
+static uint64_t quotient(uint64_t n, uint64_t parts)
+{
+    return n / parts + (n % parts != 0);
+}
+
+bool packed_set_scales(struct packed_group *group, const struct tensor *scales, enum dtype as_dtype,
+                       const uint64_t block[2])
+{
+    struct packed *packed = &group->packed;
+    const struct shape *shape = &scales->shape;
+    char name[NAME_PRINTABLE_BYTES];
+    uint64_t rows, columns;
+
+    if (!packed_take(group, scales, &packed->scales.part))
+        return false;
+    packed->scales.dtype = as_dtype;
+    packed->row_block = 1;
+    packed->column_block = packed->columns;
+    packed->groups = 1;
+    if (packed_is_matrix(scales, &rows, &columns) && block[0] && block[1] && rows == quotient(packed->rows, block[0]) &&
+        columns == quotient(packed->columns, block[1])) {
+        packed->row_block = block[0];
+        packed->column_block = block[1];
+        packed->scales.row_step = packed->groups = columns;
+        packed->scales.column_step = 1;
+        return true;
+    }
+    if (shape->elements == 1) {
+        packed->row_block = packed->rows;
+        return true;
+    }
+    if (shape->elements == packed->rows && shape->rank <= 2 && shape->dims[0] == packed->rows) {
+        packed->scales.row_step = 1;
+        return true;
+    }
+    if (!packed_is_matrix(scales, &rows, &columns) || rows != packed->rows || packed->columns % columns != 0)
+        return packed_unsure(group, "the shape of %s fits neither rows, groups of columns nor the config's blocks",
+                             name_printable(scales->name, name));
+    packed->column_block = packed->columns / columns;
+    packed->scales.row_step = packed->groups = columns;
+    packed->scales.column_step = 1;
+    return true;
+}
+
+bool packed_set_group_index(struct packed_group *group, const struct tensor *index)
+{
+    struct packed *packed = &group->packed;
+    char name[NAME_PRINTABLE_BYTES];
+    uint32_t groups[INDEX_PIECE];
+    bool is_in_order = true;
+    struct tensor piece = *index;
+    uint8_t part;
+
+    name_printable(index->name, name);
+    if (index->dtype != DTYPE_I32 || index->shape.elements != packed->columns || packed->groups > PACKED_GROUPS_MAX)
+        return packed_unsure(group, "%s does not tell the group of each of %" PRIu64 " columns", name, packed->columns);
+    if (!packed_take(group, index, &part))
+        return false;
+    for (uint64_t c = 0; c < packed->columns; c += INDEX_PIECE) {
+        const size_t n = packed->columns - c < INDEX_PIECE ? (size_t)(packed->columns - c) : INDEX_PIECE;
+
+        piece.extent.offset = index->extent.offset + c * sizeof(*groups);
+        piece.extent.bytes = n * sizeof(*groups);
+        if (!packed_read(group, &piece, groups, n * sizeof(*groups)))
+            return false;
+        for (size_t i = 0; i < n; i++) {
+            if (groups[i] >= packed->groups)
+                return packed_unsure(group, "%s names group %" PRId32 " for column %" PRIu64 ", there are %" PRIu64,
+                                     name, (int32_t)groups[i], c + i, packed->groups);
+            is_in_order = is_in_order && packed->column_block && groups[i] == (c + i) / packed->column_block;
+        }
+    }
+    packed->group_index = is_in_order ? PACKED_NO_PART : part;
+    return true;
+}
+
+/* What is the same for all groups of the model. */
+static int read_config(struct packed_finder *finder)
+{
+    static const char *const roots[] = {"quantization_config.", "compression_config."};
+    struct name method = {0}, key;
+    char path[CONFIG_KEY_BYTES_MAX + 128];
+    const char *root = roots[0];
+    int rc;
+
+    if (!finder->model->config)
+        return 0;
+    rc = config_parse(finder->model->config, finder->model->config_bytes, &finder->config, NULL);
+    if (rc == ERROR_NO_MEMORY)
+        return error_set(finder->err, rc, "out of memory for its config");
+    if (rc) /* whoever compares it tells that it is malformed */
+        return 0;
+    for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]) && !method.text; i++) {
+        root = roots[i];
+        snprintf(path, sizeof(path), "%squant_method", root);
+        config_text(finder->config, path, &method);
+    }
+    if (!method.text)
+        return 0;
+    finder->method = METHOD_OTHER;
+    finder->method_name = method;
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+        if (name_equal(method, name_of(methods[i].name)))
+            finder->method = methods[i].method;
+    if (!config_u64(finder->config, "quantization_config.weight_block_size.0", &finder->block[0]) ||
+        !config_u64(finder->config, "quantization_config.weight_block_size.1", &finder->block[1]))
+        finder->block[0] = finder->block[1] = finder->method == METHOD_FP8 ? 128 : 0; /* as transformers has it */
+    if (config_u64(finder->config, "quantization_config.bits", &finder->bits[0]))
+        finder->bits_count = 1;
+    config_number(finder->config, "quantization_config.group_size", &finder->group_size);
+    snprintf(path, sizeof(path), "%sconfig_groups", root);
+    for (size_t i = 0; finder->bits_count < PACKED_BITS_MAX && config_key(finder->config, path, i, &key); i++) {
+        char member[sizeof(path) + 64];
+        const int length =
+            snprintf(member, sizeof(member), "%s.%.*s.weights.", path, (int)key.bytes, key.text ? key.text : "");
+        double group_size;
+        uint64_t bits;
+
+        snprintf(member + length, sizeof(member) - (size_t)length, "num_bits");
+        if (config_u64(finder->config, member, &bits))
+            finder->bits[finder->bits_count++] = bits;
+        snprintf(member + length, sizeof(member) - (size_t)length, "group_size");
+        if (config_number(finder->config, member, &group_size))
+            finder->group_size = group_size;
+        for (int d = 0; d < 2; d++) {
+            snprintf(member + length, sizeof(member) - (size_t)length, "block_structure.%d", d);
+            config_u64(finder->config, member, &finder->block[d]);
+        }
+    }
+    if (finder->block[0] == 0 || finder->block[1] == 0)
+        finder->block[0] = finder->block[1] = 0;
+    return 0;
+}
+
+/* What was found, to be put in the place of its parts. */
+struct found {
+    struct tensor tensor;
+    struct name name; /* of the arena */
+};
+
+struct replacing {
+    struct packed_finder finder;
+    struct arena arena;
+    struct found *found;
+    size_t found_count, found_room;
+    bool *is_part; /* [tensors] */
+    struct name_index *names;
+    size_t unsure;
+};
+
+static int no_memory(struct replacing *r)
+{
+    return error_set(r->finder.err, ERROR_NO_MEMORY, "out of memory for its packed tensors");
+}
+
+static struct name_records found_names(const struct replacing *r)
+{
+    return (struct name_records){&r->found->name, sizeof(*r->found)};
+}
+
+/* A name must stay one tensor's, and a tensor one group's. */
+static bool is_free(struct replacing *r, struct packed_group *group)
+{
+    struct model *model = r->finder.model;
+    const struct name name = {group->name, (uint32_t)group->name_bytes};
+    const struct tensor *other = model_find(model, name);
+    char printable[NAME_PRINTABLE_BYTES];
+
+    for (uint8_t i = 0; i < group->part_count; i++) {
+        if (r->is_part[group->parts[i] - model->tensors])
+            return packed_unsure(group, "%s is a part of another tensor",
+                                 name_printable(group->parts[i]->name, printable));
+        if (other == group->parts[i])
+            other = NULL;
+        for (uint8_t j = 0; j < i; j++)
+            if (group->parts[i] == group->parts[j])
+                return packed_unsure(group, "%s would be two of its parts",
+                                     name_printable(group->parts[i]->name, printable));
+    }
+    if (other || (r->found_count && name_index_find(r->names, found_names(r), name) != NAME_INDEX_NONE))
+        return packed_unsure(group, "there is a %s besides", name_printable(name, printable));
+    return true;
+}
+
+static int keep(struct replacing *r, const struct packed_group *group)
+{
+    struct packed *packed = arena_take(&r->arena, sizeof(*packed));
+    struct storage *storage = arena_take(&r->arena, sizeof(*storage));
+    struct tensor *parts = arena_take_array(&r->arena, group->part_count, sizeof(*parts));
+    uint64_t *dims = arena_take_array(&r->arena, group->rank, sizeof(*dims));
+    const char *scheme = arena_copy(&r->arena, group->scheme, strlen(group->scheme));
+    const char *name = arena_copy(&r->arena, group->name, group->name_bytes);
+    struct found *found = &r->found[r->found_count];
+
+    if (!packed || !storage || !parts || !dims || !scheme || !name)
+        return no_memory(r);
+    *packed = group->packed;
+    *storage = (struct storage){.decoder = &decoder_packed,
+                                .stored_as = name_of(scheme),
+                                .parameters = packed,
+                                .parts = parts,
+                                .part_count = group->part_count};
+    found->name = (struct name){name, (uint32_t)group->name_bytes};
+    found->tensor = (struct tensor){.name = found->name, .dtype = DTYPE_F32, .storage = storage};
+    found->tensor.extent = group->parts[0]->extent;
+    found->tensor.extent.bytes = 0;
+    for (uint8_t i = 0; i < group->part_count; i++) {
+        parts[i] = *group->parts[i];
+        found->tensor.extent.bytes += parts[i].extent.bytes;
+        r->is_part[group->parts[i] - r->finder.model->tensors] = true;
+    }
+    found->tensor.shape = (struct shape){.dims = dims, .elements = 1, .rank = group->rank};
+    for (uint32_t d = 0; d < group->rank; d++) {
+        dims[d] = group->dims[d];
+        found->tensor.shape.elements *= dims[d];
+    }
+    name_index_add(r->names, found_names(r), (uint32_t)r->found_count++);
+    return 0;
+}
+
+static int tell_unsure(struct replacing *r, const struct packed_group *group)
+{
+    char name[NAME_PRINTABLE_BYTES];
+
+    if (r->unsure++ < WARNINGS_MAX &&
+        model_warn(r->finder.model, "packed-unknown", group->anchor->name,
+                   "%s looks like a part of a packed tensor, whose layout is not certain: %s; it is compared as it is "
+                   "stored",
+                   name_printable(group->anchor->name, name), group->why) != 0)
+        return no_memory(r);
+    return 0;
+}
+
+static bool ends_so(struct name name, const char *suffix)
+{
+    const size_t bytes = strlen(suffix);
+    size_t rest;
+
+    if (name.bytes < bytes || memcmp(name.text + name.bytes - bytes, suffix, bytes) != 0)
+        return false;
+    rest = name.bytes - bytes;
+    return suffix[0] == '.' || suffix[0] == '_' ? rest > 0 : rest == 0 || name.text[rest - 1] == '.';
+}
+
+static int look_at(struct replacing *r, const struct tensor *tensor, struct packed_group *group)
+{
+    for (size_t i = 0; i < sizeof(anchors) / sizeof(anchors[0]); i++) {
+        if (!ends_so(tensor->name, anchors[i].suffix))
+            continue;
+        memset(group, 0, sizeof(*group));
+        group->finder = &r->finder;
+        group->anchor = tensor;
+        group->stem = (struct name){tensor->name.text, tensor->name.bytes - (uint32_t)strlen(anchors[i].suffix)};
+        group->packed = (struct packed){.row_block = 1,
+                                        .column_block = 1,
+                                        .group_index = PACKED_NO_PART,
+                                        .nested_map = PACKED_NO_PART,
+                                        .map = PACKED_NO_PART,
+                                        .scale_factor = 1,
+                                        .scale_divisor = 1,
+                                        .zero_sign = 1,
+                                        .factor = 1};
+        if (anchors[i].recognise(group) && is_free(r, group))
+            return keep(r, group);
+        if (group->rc)
+            return group->rc;
+        if (group->why[0])
+            return tell_unsure(r, group);
+    }
+    return 0;
+}
+
+/* Puts what was found in the place of its parts, and the model into order anew. */
+static int replace(struct replacing *r)
+{
+    struct model *model = r->finder.model;
+    struct tensor *tensors = reallocarray(NULL, model->tensor_count + 1, sizeof(*tensors));
+    size_t count = 0;
+    int rc;
+
+    if (!tensors)
+        return no_memory(r);
+    for (size_t i = 0; i < model->tensor_count; i++)
+        if (!r->is_part[i])
+            tensors[count++] = model->tensors[i];
+    for (size_t i = 0; i < r->found_count; i++)
+        tensors[count++] = r->found[i].tensor;
+    rc = model_keep_arena(model, &r->arena);
+    if (rc) {
+        free(tensors);
+        return no_memory(r);
+    }
+    free(model->tensors);
+    model->tensors = tensors;
+    model->tensor_count = count;
+    return model_finish(model, r->finder.err);
+}
+
+static bool is_any_anchor(const struct model *model)
+{
+    for (size_t t = 0; t < model->tensor_count; t++)
+        for (size_t i = 0; i < sizeof(anchors) / sizeof(anchors[0]); i++)
+            if (ends_so(model->tensors[t].name, anchors[i].suffix))
+                return true;
+    return false;
+}
+
+int packed_recognise(struct model *model, struct error *err)
+{
+    struct replacing r = {.finder = {.model = model, .err = err}, .arena = {.limit = UINT64_MAX}};
+    struct packed_group *group = NULL;
+    int rc;
+
+    if (!is_any_anchor(model))
+        return 0;
+    rc = read_config(&r.finder);
+    if (rc)
+        return rc;
+    group = calloc(1, sizeof(*group));
+    r.is_part = calloc(model->tensor_count, sizeof(*r.is_part));
+    r.found = calloc(model->tensor_count, sizeof(*r.found));
+    r.names = name_index_new(model->tensor_count);
+    rc = group && r.is_part && r.found && r.names ? 0 : no_memory(&r);
+    for (size_t t = 0; rc == 0 && t < model->tensor_count; t++)
+        if (!r.is_part[t])
+            rc = look_at(&r, &model->tensors[t], group);
+    if (rc == 0 && r.unsure > WARNINGS_MAX &&
+        model_warn(model, "packed-unknown", (struct name){0}, "%zu tensors in all look packed in a way not certain",
+                   r.unsure) != 0)
+        rc = no_memory(&r);
+    if (rc == 0 && r.found_count)
+        rc = replace(&r);
+    config_free(r.finder.config);
+    arena_done(&r.arena);
+    free(group);
+    free(r.is_part);
+    free(r.found);
+    name_index_free(r.names);
+    return rc;
+}

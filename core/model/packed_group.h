@@ -1,0 +1,89 @@
+/* One group of tensors while it is looked at; what the recognisers share. */
+#ifndef CORE_MODEL_PACKED_GROUP_H
+#define CORE_MODEL_PACKED_GROUP_H
+
+#include "core/arena.h"
+#include "core/decode/packed.h"
+#include "core/model/config.h"
+#include "core/model/model.h"
+
+enum { PACKED_PARTS_MAX = 40, PACKED_RANK_MAX = 4, PACKED_NAME_BYTES = 4096, PACKED_BITS_MAX = 8 };
+
+enum packed_method {
+    METHOD_NONE, /* no quantization_config */
+    METHOD_OTHER,
+    METHOD_GPTQ,
+    METHOD_AWQ,
+    METHOD_BITSANDBYTES,
+    METHOD_COMPRESSED_TENSORS,
+    METHOD_FP8,
+    METHOD_FBGEMM_FP8,
+    METHOD_MODELOPT,
+    METHOD_QUANTO,
+};
+
+struct packed_finder {
+    struct model *model;
+    struct config *config; /* NULL: none */
+    struct error *err;
+    enum packed_method method;
+    struct name method_name;
+    uint64_t bits[PACKED_BITS_MAX]; /* that the config's groups name */
+    size_t bits_count;
+    uint64_t block[2]; /* of FP8 scales; 0: not named */
+    double group_size; /* 0: not named */
+};
+
+struct packed_group {
+    struct packed_finder *finder;
+    const struct tensor *anchor; /* the part whose name gave the group away */
+    struct name stem;            /* its name without the suffix */
+    const struct tensor *parts[PACKED_PARTS_MAX];
+    uint8_t part_count;
+    struct packed packed;
+    char name[PACKED_NAME_BYTES]; /* of what the group stands for */
+    size_t name_bytes;
+    uint64_t dims[PACKED_RANK_MAX];
+    uint32_t rank;
+    char scheme[64];
+    char why[200]; /* it is not certain; "": it is nothing of the kind */
+    int rc;        /* of a read that failed */
+};
+
+/* A recogniser fills the group in and returns whether it is certain; with anything else, why and rc tell. */
+typedef bool packed_recogniser(struct packed_group *group);
+packed_recogniser packed_gptq_or_awq, packed_compressed_tensors, packed_scaled, packed_scaled_inverse, packed_gptoss,
+    packed_bitsandbytes_4, packed_bitsandbytes_8, packed_quanto, packed_hqq, packed_torchao, packed_torchao_torch;
+
+/* Says why it is not certain; returns false. */
+bool packed_unsure(struct packed_group *group, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The tensor named stem + suffix, or NULL. */
+const struct tensor *packed_partner(const struct packed_group *group, struct name stem, const char *suffix);
+
+/* Makes tensor a part and gives its number; one that is not plain elements makes the group unsure. */
+bool packed_take(struct packed_group *group, const struct tensor *tensor, uint8_t *ret_part);
+
+/* Calls what the group stands for stem + suffix. */
+bool packed_call(struct packed_group *group, struct name stem, const char *suffix);
+
+bool packed_is_matrix(const struct tensor *tensor, uint64_t *ret_rows, uint64_t *ret_columns);
+bool packed_is_real(const struct tensor *tensor); /* F16, BF16, F32 */
+
+/* The bytes of a small part, or whole numbers of one; false with rc or why set. */
+bool packed_read(struct packed_group *group, const struct tensor *tensor, void *out, size_t bytes);
+bool packed_read_whole(struct packed_group *group, const struct tensor *tensor, uint64_t *out, size_t count);
+bool packed_read_float(struct packed_group *group, const struct tensor *tensor, float *ret);
+
+/* Scales of a matrix of packed.rows × packed.columns, by their shape: one, one a row, one a block of block[0] ×
+ * block[1] (0: none is named), one a group of columns of a row. as_dtype is how they are read. */
+bool packed_set_scales(struct packed_group *group, const struct tensor *scales, enum dtype as_dtype,
+                       const uint64_t block[2]);
+
+/* Takes the group of each column from its index, where that is not simply columns in order. */
+bool packed_set_group_index(struct packed_group *group, const struct tensor *index);
+
+/* The matrix's own shape as the tensor's. */
+void packed_set_shape(struct packed_group *group, uint64_t rows, uint64_t columns);
+
+#endif

@@ -1,0 +1,548 @@
+/* What libraries save of their own quantised modules: bitsandbytes, optimum-quanto, HQQ, torchao. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/checked.h"
+#include "core/model/packed_group.h"
+
+enum { STATE_BYTES_MAX = 1 << 16 };
+
+/* A part that is JSON, parsed; NULL with why or rc set. */
+static struct config *read_state(struct packed_group *group, const struct tensor *state)
+{
+    struct config *config = NULL;
+    char *text;
+    int rc;
+
+    if (state->storage || state->dtype != DTYPE_U8 || state->extent.bytes > STATE_BYTES_MAX) {
+        packed_unsure(group, "its state is no JSON in U8");
+        return NULL;
+    }
+    text = malloc((size_t)state->extent.bytes + 1);
+    if (!text) {
+        group->rc = error_set(group->finder->err, ERROR_NO_MEMORY, "out of memory for its packed tensors");
+        return NULL;
+    }
+    if (packed_read(group, state, text, (size_t)state->extent.bytes)) {
+        rc = config_parse(text, (size_t)state->extent.bytes, &config, NULL);
+        if (rc == ERROR_NO_MEMORY)
+            group->rc = error_set(group->finder->err, rc, "out of memory for its packed tensors");
+        else if (rc)
+            packed_unsure(group, "its state is no JSON");
+    }
+    free(text);
+    return config;
+}
+
+/* Its shape by the state, whose product is the number of its elements. */
+static bool read_shape(struct packed_group *group, const struct config *state, uint64_t *ret_elements)
+{
+    uint64_t elements = 1, dim;
+    char path[32];
+
+    for (uint32_t d = 0;; d++) {
+        snprintf(path, sizeof(path), "shape.%" PRIu32, d);
+        if (!config_u64(state, path, &dim))
+            break;
+        if (d == PACKED_RANK_MAX || dim == 0 || !checked_mul(elements, dim, &elements))
+            return packed_unsure(group, "its state names a shape that it cannot have");
+        group->dims[d] = dim;
+        group->rank = d + 1;
+    }
+    *ret_elements = elements;
+    return group->rank > 0 || packed_unsure(group, "its state names no shape");
+}
+
+static bool is_map(const struct tensor *map, uint64_t elements)
+{
+    return map && map->dtype == DTYPE_F32 && map->shape.elements == elements;
+}
+
+/* absmax F32, or U8 that nested_quant_map, nested_absmax and nested_offset turn into it. */
+static bool set_absmax(struct packed_group *group, struct name weight, const struct config *state)
+{
+    const struct tensor *absmax = packed_partner(group, weight, ".absmax");
+    const struct tensor *map = packed_partner(group, weight, ".nested_quant_map");
+    const struct tensor *scales = packed_partner(group, weight, ".nested_absmax");
+    struct packed *packed = &group->packed;
+    uint64_t block = 0;
+    double offset = 0;
+
+    if (!absmax || absmax->shape.elements != packed->rows || (absmax->dtype != DTYPE_F32 && absmax->dtype != DTYPE_U8))
+        return packed_unsure(group, "absmax is not one F32 or U8 for each of %" PRIu64 " blocks", packed->rows);
+    packed->scales = (struct packed_matrix){.dtype = absmax->dtype, .row_step = 1, .column_step = 1};
+    packed->groups = 1;
+    if (!packed_take(group, absmax, &packed->scales.part))
+        return false;
+    if (absmax->dtype == DTYPE_F32)
+        return true;
+    if (!config_u64(state, "nested_blocksize", &block) || block == 0 || block > UINT32_MAX ||
+        !config_number(state, "nested_offset", &offset) || !is_map(map, 256) ||
+        !is_map(scales, (packed->rows - 1) / block + 1))
+        return packed_unsure(group, "absmax is U8, and what is nested in it is not whole");
+    packed->nested_block = (uint32_t)block;
+    packed->nested_offset = (float)offset;
+    return packed_take(group, map, &packed->nested_map) && packed_take(group, scales, &packed->nested_scales);
+}
+
+/* X any type of ⌈n / 2⌉ bytes, the first of two codes in the high half; X.quant_map F32 [16], X.absmax, and a state in
+ * JSON that names blocksize and shape. Blocks are of the elements in order. */
+static bool fill_bitsandbytes_4(struct packed_group *group, struct name weight, const struct config *state)
+{
+    const struct tensor *codes = packed_partner(group, weight, ""), *map = packed_partner(group, weight, ".quant_map");
+    struct packed *packed = &group->packed;
+    struct name type = {0};
+    uint64_t block, elements = 0;
+    uint8_t part;
+
+    if (!config_u64(state, "blocksize", &block) || block < 2 || block % 2 || block > UINT32_MAX ||
+        !config_text(state, "quant_type", &type) || type.bytes != 3)
+        return packed_unsure(group, "its state names no type or no size of blocks");
+    if (!read_shape(group, state, &elements))
+        return false;
+    if (!codes || codes->extent.bytes != elements / 2 + elements % 2)
+        return packed_unsure(group, "its state names %" PRIu64 " elements, its codes have %" PRIu64 " bytes", elements,
+                             codes ? codes->extent.bytes : 0);
+    if (!is_map(map, 16))
+        return packed_unsure(group, "quant_map is not 16 F32");
+    packed->rows = (elements - 1) / block + 1;
+    packed->columns = packed->column_block = block;
+    packed->codes = PACKED_HIGH_FIRST;
+    packed->bits = 4;
+    packed->row_bytes = block / 2;
+    packed->meaning = PACKED_MAP;
+    snprintf(group->scheme, sizeof(group->scheme), "bitsandbytes %.3s b%" PRIu64, type.text, block);
+    return packed_take(group, codes, &part) && packed_take(group, map, &packed->map) &&
+           set_absmax(group, weight, state) && packed_take(group, group->anchor, &part) &&
+           packed_call(group, weight, "");
+}
+
+bool packed_bitsandbytes_4(struct packed_group *group)
+{
+    struct config *state = read_state(group, group->anchor);
+    const bool is_certain = state && fill_bitsandbytes_4(group, group->stem, state);
+
+    config_free(state);
+    return is_certain;
+}
+
+/* weight I8 [out, in], SCB F32 [out]: code · SCB · (1 / 127). weight_format 0: by rows. */
+bool packed_bitsandbytes_8(struct packed_group *group)
+{
+    static const uint64_t no_block[2];
+    const struct tensor *codes = packed_partner(group, group->stem, "weight");
+    const struct tensor *form = packed_partner(group, group->stem, "weight_format");
+    struct packed *packed = &group->packed;
+    uint64_t rows, columns;
+    uint8_t part, value = 0;
+
+    if (!codes || codes->dtype != DTYPE_I8)
+        return false;
+    if (!packed_is_matrix(codes, &rows, &columns) || group->anchor->dtype != DTYPE_F32 ||
+        group->anchor->shape.elements != rows || group->anchor->shape.rank != 1)
+        return packed_unsure(group, "SCB is not one F32 for each row of weight");
+    if (!form && group->finder->method != METHOD_BITSANDBYTES)
+        return packed_unsure(group, "there is neither a weight_format nor a config that names bitsandbytes");
+    if (form && (form->dtype != DTYPE_U8 || form->shape.elements != 1))
+        return packed_unsure(group, "weight_format is not one U8");
+    packed_set_shape(group, rows, columns);
+    packed->codes = PACKED_ALONG;
+    packed->bits = 8;
+    packed->row_bytes = columns;
+    packed->meaning = PACKED_ELEMENTS;
+    packed->values = DTYPE_I8;
+    packed->factor = (float)(1.0 / 127);
+    if (!packed_take(group, codes, &part) || !packed_set_scales(group, group->anchor, DTYPE_F32, no_block) ||
+        (form && (!packed_take(group, form, &part) || !packed_read(group, form, &value, 1))))
+        return false;
+    if (value != 0)
+        return packed_unsure(group, "weight_format is %u, not that of rows", value);
+    snprintf(group->scheme, sizeof(group->scheme), "bitsandbytes int8");
+    return packed_call(group, group->stem, "weight");
+}
+
+/* Which side of a transformer's linear layer of that name is the config's hidden_size; the file tells no shape. */
+static const struct {
+    const char *end;
+    bool is_out;
+} linears[] = {
+    {".q_proj.weight", false},    {".k_proj.weight", false},  {".v_proj.weight", false},   {".o_proj.weight", true},
+    {".gate_proj.weight", false}, {".up_proj.weight", false}, {".down_proj.weight", true},
+};
+
+/* Groups of `size` do not reach from one row into the next. */
+static bool set_configured_shape(struct packed_group *group, struct name weight, uint64_t elements, uint64_t size)
+{
+    uint64_t hidden = 0;
+
+    config_u64(group->finder->config, "hidden_size", &hidden);
+    for (size_t i = 0; i < sizeof(linears) / sizeof(linears[0]); i++) {
+        const size_t bytes = strlen(linears[i].end);
+
+        if (weight.bytes < bytes || memcmp(weight.text + weight.bytes - bytes, linears[i].end, bytes) != 0)
+            continue;
+        if (hidden == 0 || elements % hidden != 0 || (linears[i].is_out ? elements / hidden : hidden) % size != 0)
+            break;
+        group->dims[0] = linears[i].is_out ? hidden : elements / hidden;
+        group->dims[1] = linears[i].is_out ? elements / hidden : hidden;
+        group->rank = 2;
+        return true;
+    }
+    return packed_unsure(group,
+                         "its shape is not in the file, and its name and the config's hidden_size do not tell it");
+}
+
+/* X._data._data U8 [⌈groups · bits / 8⌉, size], group r's codes in the lowest bits left free; X._scale and X._shift
+ * [groups, 1]: code · scale − shift. Groups are of the elements in order. */
+static bool quanto_groups(struct packed_group *group, const struct tensor *codes, const struct tensor *shift)
+{
+    const struct tensor *scales = group->anchor;
+    struct packed *packed = &group->packed;
+    uint64_t rows, size, groups, one, elements;
+    struct name type = {0};
+    unsigned bits = 0;
+    uint8_t part;
+
+    if (codes->dtype != DTYPE_U8 || !packed_is_matrix(codes, &rows, &size) || !shift || !packed_is_real(shift) ||
+        !packed_is_real(scales) || !packed_is_matrix(scales, &groups, &one) || one != 1 ||
+        !shape_equal(&scales->shape, &shift->shape))
+        return packed_unsure(group, "_data, _scale and _shift do not fit groups of codes");
+    if (config_text(group->finder->config, "quantization_config.weights", &type))
+        bits = name_equal(type, name_of("qint4")) || name_equal(type, name_of("int4"))   ? 4
+               : name_equal(type, name_of("qint2")) || name_equal(type, name_of("int2")) ? 2
+                                                                                         : 0;
+    if (bits == 0 || rows != (groups - 1) / (8 / bits) + 1 || !checked_mul(groups, size, &elements))
+        return packed_unsure(group, "its codes are not those of %" PRIu64 " groups in qint4 or qint2", groups);
+    packed->rows = groups;
+    packed->columns = packed->column_block = size;
+    packed->codes = PACKED_SECTIONS;
+    packed->bits = (uint8_t)bits;
+    packed->unit_bytes = 1;
+    packed->section = rows * size;
+    packed->shift_step = (int8_t)bits;
+    packed->groups = 1;
+    packed->scales = (struct packed_matrix){.dtype = scales->dtype, .row_step = 1, .column_step = 1};
+    packed->zeros = PACKED_ZEROS;
+    packed->zero = (struct packed_matrix){.dtype = shift->dtype, .row_step = 1, .column_step = 1};
+    packed->is_shift = true;
+    packed->zero_sign = -1;
+    snprintf(group->scheme, sizeof(group->scheme), "quanto qint%u g%" PRIu64, bits, size);
+    return set_configured_shape(group, group->stem, elements, size) && packed_take(group, codes, &part) &&
+           packed_take(group, scales, &packed->scales.part) && packed_take(group, shift, &packed->zero.part) &&
+           packed_call(group, group->stem, "");
+}
+
+bool packed_quanto(struct packed_group *group)
+{
+    static const uint64_t no_block[2];
+    const struct tensor *codes = packed_partner(group, group->stem, "._data._data"), *plain;
+    struct packed *packed = &group->packed;
+    uint64_t rows, columns;
+    uint8_t part;
+
+    plain = packed_partner(group, group->stem, "._data");
+    if (!codes && !plain)
+        return false;
+    if (group->finder->method != METHOD_QUANTO)
+        return packed_unsure(group, "quantization_config does not name quanto");
+    if (codes)
+        return quanto_groups(group, codes, packed_partner(group, group->stem, "._shift"));
+    if ((plain->dtype != DTYPE_I8 && dtype_traits(plain->dtype)->kind != DTYPE_KIND_FLOAT) ||
+        dtype_traits(plain->dtype)->bits != 8 || !packed_is_matrix(plain, &rows, &columns) ||
+        !packed_is_real(group->anchor))
+        return packed_unsure(group, "_data is no matrix of a type that quanto has");
+    packed_set_shape(group, rows, columns);
+    packed->codes = PACKED_ALONG;
+    packed->bits = 8;
+    packed->row_bytes = columns;
+    packed->meaning = PACKED_ELEMENTS;
+    packed->values = plain->dtype;
+    snprintf(group->scheme, sizeof(group->scheme), "quanto %s",
+             plain->dtype == DTYPE_I8 ? "qint8" : dtype_traits(plain->dtype)->name);
+    return packed_take(group, plain, &part) &&
+           packed_set_scales(group, group->anchor, group->anchor->dtype, no_block) &&
+           packed_call(group, group->stem, "");
+}
+
+/* HQQ's ways to pack a matrix: sections of its rows in one unit, the first in the highest bits that are used. */
+static const struct {
+    const char *name, *view;
+    uint8_t bits, unit_bytes, sections;
+} hqq_packings[] = {
+    {"8bit_u8", "torch.uint8", 8, 1, 1}, {"4bit_u8", "torch.uint8", 4, 1, 2}, {"3bit_32", "torch.int32", 3, 4, 10},
+    {"2bit_u8", "torch.uint8", 2, 1, 4}, {"1bit_u8", "torch.uint8", 1, 1, 8},
+};
+
+/* Whether a part is that text. */
+static bool hqq_text(struct packed_group *group, const char *suffix, const char *text)
+{
+    const struct tensor *tensor = packed_partner(group, group->stem, suffix);
+    const size_t bytes = strlen(text);
+    char read[32];
+
+    return tensor && !tensor->storage && tensor->dtype == DTYPE_U8 && tensor->extent.bytes == bytes &&
+           packed_read(group, tensor, read, bytes) && memcmp(read, text, bytes) == 0;
+}
+
+static bool hqq_number(struct packed_group *group, const char *suffix, uint64_t *out, size_t count)
+{
+    const struct tensor *tensor = packed_partner(group, group->stem, suffix);
+
+    if (!tensor)
+        return packed_unsure(group, "there is no %s", suffix);
+    return packed_read_whole(group, tensor, out, count);
+}
+
+/* A part of one byte that, where it is, must be 0. */
+static bool hqq_not(struct packed_group *group, const char *suffix)
+{
+    const struct tensor *tensor = packed_partner(group, group->stem, suffix);
+    uint8_t value = 0;
+
+    if (!tensor)
+        return true;
+    if (tensor->storage || tensor->extent.bytes != 1)
+        return packed_unsure(group, "%s is not one byte", suffix);
+    if (!packed_read(group, tensor, &value, 1))
+        return false;
+    return value == 0 || packed_unsure(group, "%s is set, which is not known how to undo", suffix);
+}
+
+/* What only describes is a part all the same. */
+static bool hqq_take_rest(struct packed_group *group)
+{
+    static const char *const rest[] = {
+        "nbits",
+        "group_size",
+        "shape",
+        "axis",
+        "packing",
+        "unpack_view_dtype",
+        "view_as_float",
+        "quant_zero",
+        "quant_scale",
+        "channel_wise",
+        "optimize",
+        "round_zero",
+        "compute_dtype",
+        "offload_meta",
+        "stores_quant_config",
+        "encoded_state_dict",
+    };
+
+    for (size_t i = 0; i < sizeof(rest) / sizeof(rest[0]); i++) {
+        const struct tensor *tensor = packed_partner(group, group->stem, rest[i]);
+        uint8_t part;
+
+        if (tensor && !packed_take(group, tensor, &part))
+            return false;
+    }
+    return true;
+}
+
+/* W_q, scale and zero of a matrix of groups: with axis 1 a group is a row of it, with axis 0 a column; (code − zero) ·
+ * scale. Its elements in order are the weight's. */
+bool packed_hqq(struct packed_group *group)
+{
+    const struct tensor *scales = packed_partner(group, group->stem, "scale");
+    const struct tensor *zeros = packed_partner(group, group->stem, "zero");
+    struct packed *packed = &group->packed;
+    uint64_t bits, size, axis, dims[2], elements, groups, rows, columns;
+    size_t way = 0;
+    uint8_t part;
+
+    if (!scales || !zeros)
+        return false;
+    if (!hqq_number(group, "nbits", &bits, 1) || !hqq_number(group, "group_size", &size, 1) ||
+        !hqq_number(group, "axis", &axis, 1) || !hqq_number(group, "shape", dims, 2) ||
+        !hqq_not(group, "quant_scale") || !hqq_not(group, "quant_zero"))
+        return false;
+    while (way < sizeof(hqq_packings) / sizeof(hqq_packings[0]) && hqq_packings[way].bits != bits)
+        way++;
+    if (way == sizeof(hqq_packings) / sizeof(hqq_packings[0]) || !hqq_text(group, "packing", hqq_packings[way].name) ||
+        !hqq_text(group, "unpack_view_dtype", hqq_packings[way].view))
+        return packed_unsure(group, "packing is not known for %" PRIu64 " bits", bits);
+    if (!checked_mul(dims[0], dims[1], &elements) || elements == 0 || size == 0 || elements % size != 0 || axis > 1)
+        return packed_unsure(group, "shape, group_size and axis do not make a matrix of groups");
+    groups = elements / size;
+    rows = axis ? groups : size;
+    columns = axis ? size : groups;
+    if (!packed_is_real(scales) || !packed_is_real(zeros) || scales->shape.elements != groups ||
+        zeros->shape.elements != groups)
+        return packed_unsure(group, "scale and zero are not one number for each of %" PRIu64 " groups", groups);
+    packed->rows = rows;
+    packed->columns = columns;
+    packed->codes = PACKED_SECTIONS;
+    packed->bits = (uint8_t)bits;
+    packed->unit_bytes = hqq_packings[way].unit_bytes;
+    packed->section = ((rows - 1) / hqq_packings[way].sections + 1) * columns;
+    packed->first_shift = (int8_t)(bits * (hqq_packings[way].sections - 1u));
+    packed->shift_step = (int8_t)-packed->bits;
+    if (group->anchor->extent.bytes % packed->unit_bytes != 0 ||
+        group->anchor->extent.bytes / packed->unit_bytes != packed->section ||
+        (rows % hqq_packings[way].sections != 0 && bits != 3))
+        return packed_unsure(group, "W_q has %" PRIu64 " bytes, not those of %" PRIu64 " rows of %" PRIu64,
+                             group->anchor->extent.bytes, rows, columns);
+    packed->row_block = axis ? 1 : rows;
+    packed->column_block = axis ? columns : 1;
+    packed->groups = axis ? 1 : columns;
+    packed->scales = (struct packed_matrix){.dtype = scales->dtype, .row_step = 1, .column_step = 1};
+    packed->zeros = PACKED_ZEROS;
+    packed->zero = (struct packed_matrix){.dtype = zeros->dtype, .row_step = 1, .column_step = 1};
+    group->dims[0] = dims[0];
+    group->dims[1] = dims[1];
+    group->rank = 2;
+    snprintf(group->scheme, sizeof(group->scheme), "HQQ int%u g%" PRIu64, packed->bits, size);
+    return packed_take(group, group->anchor, &part) && packed_take(group, scales, &packed->scales.part) &&
+           packed_take(group, zeros, &packed->zero.part) && hqq_take_rest(group) &&
+           packed_call(group, group->stem, "weight");
+}
+
+static const char *const torchao_types[] = {"Int8Tensor", "Float8Tensor", "IntxUnpackedToInt8Tensor"};
+
+/* qdata [out, in], scale one a block, zero_point likewise or none: (code − zero point) · scale. */
+static bool torchao(struct packed_group *group, struct name type, const struct tensor *scales,
+                    const struct tensor *zeros, const uint64_t block[2])
+{
+    const struct tensor *codes = group->anchor;
+    struct packed *packed = &group->packed;
+    uint64_t rows, columns;
+    bool is_known = false;
+    uint8_t part;
+
+    for (size_t i = 0; i < sizeof(torchao_types) / sizeof(torchao_types[0]); i++)
+        is_known = is_known || name_equal(type, name_of(torchao_types[i]));
+    if (!is_known)
+        return packed_unsure(group, "torchao's %.*s is not known", (int)(type.bytes < 64 ? type.bytes : 64), type.text);
+    if (!packed_is_matrix(codes, &rows, &columns) || dtype_traits(codes->dtype)->bits != 8 ||
+        (codes->dtype != DTYPE_I8 && codes->dtype != DTYPE_F8_E4M3 && codes->dtype != DTYPE_F8_E5M2) || !scales ||
+        scales->shape.elements == 0 || !packed_is_real(scales))
+        return packed_unsure(group, "qdata and scale are not of the types that torchao gives them");
+    if (block[0] == 0 || block[1] == 0 ||
+        scales->shape.elements != ((rows - 1) / block[0] + 1) * ((columns - 1) / block[1] + 1))
+        return packed_unsure(group, "scale is not one for each block of block_size");
+    packed_set_shape(group, rows, columns);
+    packed->codes = PACKED_ALONG;
+    packed->bits = 8;
+    packed->row_bytes = columns;
+    packed->meaning = PACKED_ELEMENTS;
+    packed->values = codes->dtype;
+    if (!packed_take(group, codes, &part) || !packed_set_scales(group, scales, scales->dtype, block))
+        return false;
+    if (packed->row_block != block[0] && packed->row_block != rows)
+        return packed_unsure(group, "scale has another shape than its blocks");
+    if (zeros) {
+        if (zeros->dtype != DTYPE_I8 || !shape_equal(&zeros->shape, &scales->shape))
+            return packed_unsure(group, "zero_point is not one I8 for each scale");
+        packed->zeros = PACKED_ZEROS;
+        packed->zero = packed->scales;
+        packed->zero.dtype = zeros->dtype;
+        if (!packed_take(group, zeros, &packed->zero.part))
+            return false;
+    }
+    snprintf(group->scheme, sizeof(group->scheme), "torchao %s %" PRIu64 "x%" PRIu64,
+             codes->dtype == DTYPE_I8 ? "int8" : dtype_traits(codes->dtype)->name, packed->row_block,
+             packed->column_block);
+    return true;
+}
+
+static bool metadata_of(const struct model *model, struct name key, struct name *ret)
+{
+    const struct metadata_entry wanted = {.key = key};
+    const struct metadata_entry *found = NULL;
+
+    if (model->metadata_count)
+        found = bsearch(&wanted, model->metadata, model->metadata_count, sizeof(wanted), metadata_compare);
+    if (found)
+        *ret = found->value;
+    return found != NULL;
+}
+
+/* Whether the tensor is made of nothing but what is known here. */
+static bool are_data_known(const struct config *config)
+{
+    struct name name;
+    char path[64];
+
+    for (unsigned i = 0;; i++) {
+        snprintf(path, sizeof(path), "_tensor_data_names.%u", i);
+        if (!config_text(config, path, &name))
+            return i > 0;
+        if (!name_equal(name, name_of("qdata")) && !name_equal(name, name_of("scale")) &&
+            !name_equal(name, name_of("zero_point")))
+            return false;
+    }
+}
+
+/* In safetensors: module._weight_qdata, …_scale, …_zero_point; the metadata has JSON about "module.weight". */
+bool packed_torchao(struct packed_group *group)
+{
+    struct name stem = group->stem, type = {0}, value, whole;
+    uint64_t block[2] = {0, 0};
+    struct config *config = NULL;
+    uint32_t at = stem.bytes;
+    bool is_certain = false;
+    int rc;
+
+    while (at > 0 && stem.text[at - 1] != '.')
+        at--;
+    if (at == stem.bytes || stem.text[at] != '_' || !packed_call(group, (struct name){stem.text, at}, ""))
+        return false;
+    if (group->name_bytes + (stem.bytes - at - 1) > sizeof(group->name))
+        return packed_unsure(group, "its name is too long");
+    memcpy(group->name + group->name_bytes, stem.text + at + 1, stem.bytes - at - 1);
+    group->name_bytes += stem.bytes - at - 1;
+    whole = (struct name){group->name, (uint32_t)group->name_bytes};
+    if (!metadata_of(group->finder->model, whole, &value))
+        return packed_unsure(group, "the metadata does not say what it is");
+    rc = config_parse(value.text, value.bytes, &config, NULL);
+    if (rc == ERROR_NO_MEMORY)
+        group->rc = error_set(group->finder->err, rc, "out of memory for its packed tensors");
+    if (rc)
+        return packed_unsure(group, "what the metadata says of it is no JSON");
+    config_text(config, "_type", &type);
+    config_u64(config, "_data.block_size.0", &block[0]);
+    config_u64(config, "_data.block_size.1", &block[1]);
+    if (are_data_known(config))
+        is_certain = torchao(group, type, packed_partner(group, stem, "_scale"),
+                             packed_partner(group, stem, "_zero_point"), block);
+    else
+        packed_unsure(group, "the metadata names other data than qdata, scale and zero_point");
+    config_free(config);
+    return is_certain;
+}
+
+/* In PyTorch's own files: the attributes of a subclass, as the format lists them. */
+bool packed_torchao_torch(struct packed_group *group)
+{
+    static const char *const others[] = {".act_pre_scale", ".act_quant_scale", ".act_quant_zero_point"};
+    const struct model *model = group->finder->model;
+    struct name stem = group->stem, type = {0}, class = {0};
+    uint64_t block[2] = {0, 0};
+    char key[PACKED_NAME_BYTES + 32];
+
+    if (!packed_call(group, stem, ""))
+        return false;
+    snprintf(key, sizeof(key), "%.*s._type", (int)stem.bytes, stem.text);
+    if (!metadata_of(model, name_of(key), &type))
+        return false;
+    for (uint32_t i = type.bytes; i > 0 && type.text[i - 1] != '.'; i--)
+        class = (struct name){type.text + i - 1, type.bytes - i + 1};
+    for (int d = 0; d < 2; d++) {
+        struct name number;
+        char text[24] = "";
+
+        snprintf(key, sizeof(key), "%.*s.block_size.%d", (int)stem.bytes, stem.text, d);
+        if (metadata_of(model, name_of(key), &number) && number.bytes < sizeof(text)) {
+            memcpy(text, number.text, number.bytes);
+            block[d] = strtoull(text, NULL, 10);
+        }
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (packed_partner(group, stem, others[i]))
+            return packed_unsure(group, "it has %s besides", others[i] + 1);
+    return torchao(group, class, packed_partner(group, stem, ".scale"), packed_partner(group, stem, ".zero_point"),
+                   block);
+}

@@ -1,0 +1,378 @@
+/* Codes in 32-bit words: GPTQ (AutoGPTQ, GPTQModel), AWQ (AutoAWQ), compressed-tensors' pack-quantized. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/model/packed_group.h"
+
+/* Matrix of I32 as words; the unsigned view of the same bits. */
+static bool is_words(const struct tensor *tensor, uint64_t *ret_rows, uint64_t *ret_columns)
+{
+    return tensor && tensor->dtype == DTYPE_I32 && packed_is_matrix(tensor, ret_rows, ret_columns);
+}
+
+static bool text_is(const struct packed_group *group, const char *path, const char *value)
+{
+    struct name text;
+
+    return config_text(group->finder->config, path, &text) && text.bytes == strlen(value) &&
+           strncasecmp(text.text, value, text.bytes) == 0;
+}
+
+static bool is_bits(uint64_t bits, uint64_t first, uint64_t second, uint64_t third, uint64_t fourth)
+{
+    return bits == first || bits == second || bits == third || bits == fourth;
+}
+
+/* "GPTQ int4 g128", or "per channel" where a row is one group whatever its length. */
+static void name_scheme(struct packed_group *group, const char *library)
+{
+    const struct packed *packed = &group->packed;
+    const uint64_t columns = (packed->columns - 1) / packed->groups + 1;
+
+    if (packed->groups == 1 && group->finder->group_size != (double)columns)
+        snprintf(group->scheme, sizeof(group->scheme), "%s int%u per channel", library, packed->bits);
+    else
+        snprintf(group->scheme, sizeof(group->scheme), "%s int%u g%" PRIu64, library, packed->bits, columns);
+}
+
+/* Columns of a group, where groups are columns in order: what the config says, else what divides. */
+static bool set_group_columns(struct packed_group *group, bool has_index)
+{
+    struct packed *packed = &group->packed;
+    const double named = group->finder->group_size;
+    const uint64_t size = named >= 1 && named <= 0x1p53 ? (uint64_t)named : 0;
+
+    packed->column_block = 0;
+    if (packed->groups == 1)
+        packed->column_block = packed->columns;
+    else if (size && (packed->columns - 1) / size + 1 == packed->groups)
+        packed->column_block = size;
+    else if (packed->columns % packed->groups == 0)
+        packed->column_block = packed->columns / packed->groups;
+    if (packed->column_block == 0 && !has_index)
+        return packed_unsure(group, "its %" PRIu64 " columns are not %" PRIu64 " groups of one size", packed->columns,
+                             packed->groups);
+    return true;
+}
+
+/* qweight I32 [in · bits / 32, out], qzeros I32 [groups, out · bits / 32], scales [groups, out], g_idx I32 [in]. What
+ * is stored of a zero point is one less in version 1, word by word: one that is 0 borrows from its neighbours. Of three
+ * bits, code by code. */
+static bool gptq(struct packed_group *group, const struct tensor *scales)
+{
+    static const uint32_t ones[9] = {[2] = 0x55555555, [4] = 0x11111111, [8] = 0x01010101};
+    static const char *const forms[] = {"quantization_config.checkpoint_format", "quantization_config.format"};
+    const struct tensor *zeros = packed_partner(group, group->stem, "qzeros");
+    const struct tensor *index = packed_partner(group, group->stem, "g_idx");
+    struct packed *packed = &group->packed;
+    uint64_t words, out, groups, zero_words, rows, bits;
+    bool is_second = false;
+    struct name form;
+    uint8_t part;
+
+    if (!is_words(group->anchor, &words, &out) || !is_words(zeros, &groups, &zero_words) ||
+        !packed_is_matrix(scales, &rows, &packed->rows) || !packed_is_real(scales) || rows != groups ||
+        packed->rows != out)
+        return packed_unsure(group, "qweight, qzeros and scales do not fit GPTQ's shapes");
+    bits = zero_words * 32 / out;
+    if (!is_bits(bits, 2, 3, 4, 8) || zero_words * 32 != out * bits || words * 32 % bits != 0)
+        return packed_unsure(group, "%" PRIu64 " words of zero points for %" PRIu64 " outputs are no number of bits",
+                             zero_words, out);
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (!config_text(group->finder->config, forms[i], &form))
+            continue;
+        is_second = is_second || text_is(group, forms[i], "gptq_v2");
+        if (!text_is(group, forms[i], "gptq_v2") && !text_is(group, forms[i], "gptq"))
+            return packed_unsure(group, "%s is neither gptq nor gptq_v2", strchr(forms[i], '.') + 1);
+    }
+    packed_set_shape(group, out, words * 32 / bits);
+    packed->codes = PACKED_DOWN;
+    packed->bits = (uint8_t)bits;
+    packed->words = out;
+    packed->groups = groups;
+    packed->zeros = PACKED_ZEROS_DOWN;
+    if (!packed_take(group, group->anchor, &part) || !packed_take(group, scales, &packed->scales.part) ||
+        !packed_take(group, zeros, &packed->zero.part) || !set_group_columns(group, index != NULL) ||
+        (index && !packed_set_group_index(group, index)))
+        return false;
+    packed->scales = (struct packed_matrix){packed->scales.part, scales->dtype, 1, out};
+    packed->zero = (struct packed_matrix){packed->zero.part, DTYPE_U32, 1, zero_words};
+    packed->zero_addend = is_second ? 0 : ones[bits];
+    packed->zero_plus = is_second || bits != 3 ? 0 : 1;
+    name_scheme(group, is_second ? "GPTQv2" : "GPTQ");
+    return packed_call(group, group->stem, "weight");
+}
+
+/* qweight I32 [in, out / 8], qzeros I32 [groups, out / 8], scales [groups, out]. */
+static bool awq_gemm(struct packed_group *group, const struct tensor *scales, const struct tensor *zeros)
+{
+    struct packed *packed = &group->packed;
+    uint64_t in, words, groups, zero_words, rows, out;
+    uint8_t part;
+
+    if (!is_words(group->anchor, &in, &words) || !is_words(zeros, &groups, &zero_words) ||
+        !packed_is_matrix(scales, &rows, &out) || !packed_is_real(scales) || rows != groups || zero_words != words ||
+        out != words * 8)
+        return false;
+    packed_set_shape(group, out, in);
+    packed->codes = PACKED_AWQ;
+    packed->bits = 4;
+    packed->words = words;
+    packed->groups = groups;
+    packed->zeros = PACKED_ZEROS_AWQ;
+    if (!packed_take(group, group->anchor, &part) || !packed_take(group, scales, &packed->scales.part) ||
+        !packed_take(group, zeros, &packed->zero.part) || !set_group_columns(group, false))
+        return false;
+    packed->scales = (struct packed_matrix){packed->scales.part, scales->dtype, 1, out};
+    packed->zero = (struct packed_matrix){packed->zero.part, DTYPE_U32, 1, words};
+    name_scheme(group, "AWQ");
+    return true;
+}
+
+/* How many groups the config makes of so many columns; 0: it does not say. */
+static uint64_t groups_named(const struct packed_group *group, uint64_t columns)
+{
+    const double size = group->finder->group_size;
+
+    if (size == -1)
+        return 1;
+    return size >= 1 && size <= (double)columns ? (columns - 1) / (uint64_t)size + 1 : 0;
+}
+
+/* qweight I32 [out, in / 8], qzeros I32 [out, words], scales [out, 8 · words], which is filled up. */
+static bool awq_gemv(struct packed_group *group, const struct tensor *scales, const struct tensor *zeros)
+{
+    struct packed *packed = &group->packed;
+    uint64_t out, words, rows, zero_words, zero_rows, room;
+    uint8_t part;
+
+    if (!is_words(group->anchor, &out, &words) || !is_words(zeros, &zero_rows, &zero_words) ||
+        !packed_is_matrix(scales, &rows, &room) || !packed_is_real(scales) || rows != out || zero_rows != out ||
+        room != zero_words * 8)
+        return false;
+    packed_set_shape(group, out, words * 8);
+    packed->codes = PACKED_ALONG;
+    packed->bits = 4;
+    packed->row_bytes = words * 4;
+    packed->groups = groups_named(group, packed->columns);
+    packed->zeros = PACKED_ZEROS_ALONG;
+    if (packed->groups == 0 || packed->groups > room)
+        return packed_unsure(group, "the config's group_size does not fit %" PRIu64 " groups", room);
+    if (!packed_take(group, group->anchor, &part) || !packed_take(group, scales, &packed->scales.part) ||
+        !packed_take(group, zeros, &packed->zero.part) || !set_group_columns(group, false))
+        return false;
+    packed->scales = (struct packed_matrix){packed->scales.part, scales->dtype, room, 1};
+    packed->zero = (struct packed_matrix){packed->zero.part, DTYPE_U32, zero_words, 1};
+    name_scheme(group, "AWQ-GEMV");
+    return true;
+}
+
+/* qweight I16 [out / 4, in], scales [8 · n, out]; "qzeros" of the same shape are −scale · zero, to be added. */
+static bool awq_fast(struct packed_group *group, const struct tensor *scales, const struct tensor *zeros)
+{
+    struct packed *packed = &group->packed;
+    uint64_t quarter, in, room, out;
+    uint8_t part;
+
+    if (group->anchor->dtype != DTYPE_I16 || !packed_is_matrix(group->anchor, &quarter, &in) ||
+        !packed_is_matrix(scales, &room, &out) || !packed_is_real(scales) || !packed_is_real(zeros) ||
+        !shape_equal(&scales->shape, &zeros->shape) || out != quarter * 4 || in % 64 != 0)
+        return false;
+    packed_set_shape(group, out, in);
+    packed->codes = PACKED_AWQ_FAST;
+    packed->bits = 4;
+    packed->groups = groups_named(group, in);
+    packed->zeros = PACKED_ZEROS;
+    packed->is_shift = true;
+    if (packed->groups == 0 || packed->groups > room)
+        return packed_unsure(group, "the config's group_size does not fit %" PRIu64 " groups", room);
+    if (!packed_take(group, group->anchor, &part) || !packed_take(group, scales, &packed->scales.part) ||
+        !packed_take(group, zeros, &packed->zero.part) || !set_group_columns(group, false))
+        return false;
+    packed->scales = (struct packed_matrix){packed->scales.part, scales->dtype, 1, out};
+    packed->zero = (struct packed_matrix){packed->zero.part, zeros->dtype, 1, out};
+    name_scheme(group, "AWQ-GEMV-fast");
+    return true;
+}
+
+static bool awq(struct packed_group *group, const struct tensor *scales)
+{
+    static const struct {
+        const char *version;
+        bool (*recognise)(struct packed_group *, const struct tensor *, const struct tensor *);
+    } versions[] = {{"gemm", awq_gemm}, {"gemv", awq_gemv}, {"gemv_fast", awq_fast}};
+    const struct tensor *zeros = packed_partner(group, group->stem, "qzeros");
+    struct name version = {0};
+
+    if (!zeros)
+        return packed_unsure(group, "there are no qzeros");
+    if (group->finder->bits_count && group->finder->bits[0] != 4)
+        return packed_unsure(group, "AWQ of %" PRIu64 " bits is not known", group->finder->bits[0]);
+    config_text(group->finder->config, "quantization_config.version", &version);
+    if (!version.text)
+        version = name_of("gemm"); /* what the library takes where nothing is said */
+    for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
+        if (version.bytes == strlen(versions[i].version) &&
+            strncasecmp(version.text, versions[i].version, version.bytes) == 0) {
+            if (versions[i].recognise(group, scales, zeros))
+                return packed_call(group, group->stem, "weight");
+            return packed_unsure(group, "qweight, qzeros and scales do not fit AWQ's shapes of version %s",
+                                 versions[i].version);
+        }
+    return packed_unsure(group, "the config's version of AWQ is not known");
+}
+
+bool packed_gptq_or_awq(struct packed_group *group)
+{
+    const struct tensor *scales = packed_partner(group, group->stem, "scales");
+
+    if (!scales || (group->anchor->dtype != DTYPE_I32 && group->anchor->dtype != DTYPE_I16))
+        return false;
+    if (group->finder->method == METHOD_GPTQ)
+        return gptq(group, scales);
+    if (group->finder->method == METHOD_AWQ)
+        return awq(group, scales);
+    return packed_unsure(group, "quantization_config names neither gptq nor awq");
+}
+
+/* How many words so many codes take: side by side across words, or so that none crosses one. */
+static uint64_t words_across(uint64_t codes, uint64_t bits)
+{
+    return codes / 32 * bits + (codes % 32 * bits + 31) / 32;
+}
+
+static uint64_t words_within(uint64_t codes, uint64_t bits)
+{
+    return (codes - 1) / (32 / bits) + 1;
+}
+
+/* The one number of bits, of those that the config names or of any, that `columns` codes in `words` words fit. */
+static bool find_bits(struct packed_group *group, uint64_t columns, uint64_t words)
+{
+    const struct packed_finder *finder = group->finder;
+    struct packed *packed = &group->packed;
+    unsigned fits = 0;
+
+    for (uint64_t bits = 1; bits <= 8; bits++) {
+        const bool is_across = words_across(columns, bits) == words;
+        const bool is_within = words_within(columns, bits) == words && 32 % bits != 0;
+        bool is_named = finder->bits_count == 0;
+
+        for (size_t i = 0; i < finder->bits_count; i++)
+            is_named = is_named || finder->bits[i] == bits;
+        if (!is_named)
+            continue;
+        if (is_across && is_within && columns <= 32 / bits)
+            fits++; /* one word is the same either way */
+        else
+            fits += is_across + is_within;
+        if (is_across || is_within) {
+            packed->bits = (uint8_t)bits;
+            packed->codes_per_word = is_across ? 0 : (uint8_t)(32 / bits);
+        }
+    }
+    if (fits == 1)
+        return true;
+    return packed_unsure(group, "%" PRIu64 " words a row of %" PRIu64 " columns fit %s", words, columns,
+                         fits ? "several layouts" : "no number of bits that the config names");
+}
+
+/* Zero points: as the codes, packed along the outputs, or a number each. */
+static bool set_zeros(struct packed_group *group, const struct tensor *zeros)
+{
+    struct packed *packed = &group->packed;
+    const uint64_t words =
+        packed->codes_per_word ? words_within(packed->rows, packed->bits) : words_across(packed->rows, packed->bits);
+    uint64_t rows, columns;
+
+    if (!packed_is_matrix(zeros, &rows, &columns) || columns != packed->groups ||
+        (zeros->dtype == DTYPE_I32 ? rows != words : zeros->dtype != DTYPE_I8 || rows != packed->rows))
+        return packed_unsure(group, "the shape of weight_zero_point fits neither its outputs nor words of them");
+    if (!packed_take(group, zeros, &packed->zero.part))
+        return false;
+    packed->zeros = zeros->dtype == DTYPE_I32 ? PACKED_ZEROS_DOWN : PACKED_ZEROS;
+    packed->zero.dtype = zeros->dtype == DTYPE_I32 ? DTYPE_U32 : DTYPE_I8;
+    packed->zero.row_step = columns;
+    packed->zero.column_step = 1;
+    return true;
+}
+
+/* weight_packed I32 [out, words], weight_shape [2], weight_scale [out, groups]; a stored code is 2^(bits − 1) more. */
+static bool pack_quantized(struct packed_group *group, const struct tensor *scales, uint64_t out, uint64_t words)
+{
+    static const uint64_t no_block[2];
+    const struct tensor *shape = packed_partner(group, group->stem, "weight_shape");
+    const struct tensor *zeros = packed_partner(group, group->stem, "weight_zero_point");
+    const struct tensor *index = packed_partner(group, group->stem, "weight_g_idx");
+    struct packed *packed = &group->packed;
+    uint64_t dims[2];
+    uint8_t part;
+
+    if (!shape)
+        return packed_unsure(group, "there is no weight_shape");
+    if (!packed_take(group, group->anchor, &part) || !packed_take(group, shape, &part) ||
+        !packed_read_whole(group, shape, dims, 2))
+        return false;
+    if (dims[0] != out || dims[1] == 0 || dims[1] > UINT32_MAX)
+        return packed_unsure(group, "weight_shape says %" PRIu64 " x %" PRIu64 " of %" PRIu64 " rows", dims[0], dims[1],
+                             out);
+    packed_set_shape(group, out, dims[1]);
+    if (!packed_is_real(scales))
+        return packed_unsure(group, "weight_scale is of a type that scales do not have");
+    if (!find_bits(group, dims[1], words) || !packed_set_scales(group, scales, scales->dtype, no_block))
+        return false;
+    packed->codes = PACKED_ALONG;
+    packed->row_bytes = words * 4;
+    packed->offset = (float)(1u << (packed->bits - 1));
+    if (zeros && !set_zeros(group, zeros))
+        return false;
+    if (index && !packed_set_group_index(group, index))
+        return false;
+    name_scheme(group, "compressed-tensors");
+    return packed_call(group, group->stem, "weight");
+}
+
+/* weight_packed U8 [out, in / 2], low half first: nvfp4 with scales F8_E4M3 of 16 columns that are divided by
+ * weight_global_scale, or mxfp4 with powers of two of 32 columns. */
+static bool pack_fp4(struct packed_group *group, const struct tensor *scales, uint64_t out, uint64_t bytes)
+{
+    static const uint64_t no_block[2];
+    const struct tensor *global = packed_partner(group, group->stem, "weight_global_scale");
+    const bool is_nvfp4 = global && scales->dtype == DTYPE_F8_E4M3;
+    const bool is_mxfp4 = !global && (scales->dtype == DTYPE_U8 || scales->dtype == DTYPE_F8_E8M0);
+    const uint64_t block = is_nvfp4 ? 16 : 32;
+    struct packed *packed = &group->packed;
+    uint64_t rows, groups;
+    uint8_t part;
+
+    if (!(is_nvfp4 || is_mxfp4) || !packed_is_matrix(scales, &rows, &groups) || rows != out ||
+        bytes * 2 != groups * block)
+        return packed_unsure(group, "weight_scale fits neither nvfp4 nor mxfp4");
+    packed_set_shape(group, out, bytes * 2);
+    packed->codes = PACKED_ALONG;
+    packed->bits = 4;
+    packed->row_bytes = bytes;
+    packed->meaning = PACKED_F4;
+    if (!packed_take(group, group->anchor, &part) ||
+        !packed_set_scales(group, scales, is_nvfp4 ? DTYPE_F8_E4M3 : DTYPE_F8_E8M0, no_block) ||
+        (global && (!packed_take(group, global, &part) || !packed_read_float(group, global, &packed->scale_divisor))))
+        return false;
+    snprintf(group->scheme, sizeof(group->scheme), "compressed-tensors %s", is_nvfp4 ? "nvfp4" : "mxfp4");
+    return packed_call(group, group->stem, "weight");
+}
+
+bool packed_compressed_tensors(struct packed_group *group)
+{
+    const struct tensor *scales = packed_partner(group, group->stem, "weight_scale");
+    uint64_t rows, columns;
+
+    if (!packed_is_matrix(group->anchor, &rows, &columns) || !scales || scales->shape.elements == 0)
+        return packed_unsure(group, "there is no weight_scale beside a matrix");
+    if (group->anchor->dtype == DTYPE_I32)
+        return pack_quantized(group, scales, rows, columns);
+    if (group->anchor->dtype == DTYPE_U8)
+        return pack_fp4(group, scales, rows, columns);
+    return packed_unsure(group, "it is of a type that no format packs into");
+}

@@ -507,6 +507,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
+    tcase_set_timeout(tcase, 60); /* thousands of cuts, in the sanitised build too */
     tcase_add_loop_test(tcase, files_of_every_container_hold_what_torch_reads, 0, 16);
     tcase_add_test(tcase, a_number_that_two_names_fit_keeps_its_number);
     tcase_add_loop_test(tcase, what_has_no_values_of_its_own_is_listed_without, 0, 3);

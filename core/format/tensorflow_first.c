@@ -67,6 +67,11 @@ int tensorflow_is_first_version(struct tensorflow *tf, bool *ret_is_first)
     return 0;
 }
 
+static struct name_records names_of(const struct tensorflow *tf)
+{
+    return (struct name_records){tf->entries ? &tf->entries->key : NULL, sizeof(*tf->entries)};
+}
+
 /* SavedSliceMeta: name = 1, shape = 2, type = 3. */
 static bool read_known(struct first *f, const struct wire_field *message)
 {
@@ -280,7 +285,7 @@ static bool add_slice(struct first *f, const struct slice *slice, size_t which)
 static bool read_slice(struct first *f, const struct name_index *index, uint64_t at, uint64_t end)
 {
     struct tensorflow *tf = f->tf;
-    const struct name_records records = {&tf->entries->key, sizeof(*tf->entries)};
+    const struct name_records records = names_of(tf);
     struct wire_field field, inner;
     struct slice slice = {0};
     uint32_t which = NAME_INDEX_NONE;
@@ -375,7 +380,7 @@ static bool next_value(struct tensorflow *tf, uint64_t *at, uint64_t end, uint64
 static bool index_known(struct first *f, struct name_index **ret_index)
 {
     struct tensorflow *tf = f->tf;
-    const struct name_records records = {&tf->entries->key, sizeof(*tf->entries)};
+    const struct name_records records = names_of(tf);
     struct name_index *index = name_index_new(tf->entry_count + 1);
 
     f->known = calloc(tf->entry_count + 1, sizeof(*f->known));

@@ -12,6 +12,24 @@ enum { BUDGET_FACTOR = 32, SMALLEST_BUDGET = 16 << 20, CACHE_BYTES_MIN = 4 << 20
 /* The library keeps everything of it in globals. */
 static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
 
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_ADDRESS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_ADDRESS_SANITIZED 1
+#endif
+#endif
+
+#ifdef IS_ADDRESS_SANITIZED
+const char *__lsan_default_suppressions(void);
+
+/* Of files that it refuses, the library forgets to give some memory back. */
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:H5";
+}
+#endif
+
 /* The driver. Its files are what the library holds of ours. */
 struct driven {
     H5FD_t base;

@@ -60,6 +60,8 @@ static void set_key(const struct keras_layer *list, struct keras_layer *layer, s
 {
     unsigned before = 0;
 
+    if (!layer->class_name.bytes)
+        return;
     layer->key = snake_case(layer->class_name, arena);
     for (const struct keras_layer *other = list->layers; other && other != layer; other = other->next)
         before += name_equal(other->class_name, layer->class_name);
@@ -251,7 +253,7 @@ struct name keras_rename(const struct keras_layer *model, struct name name, stru
             return (struct name){text, bytes + name.bytes - (uint32_t)(part.text - name.text)};
         }
         model = find_layer(model, next_part(&rest));
-        if (model) {
+        if (model && model->name.bytes) {
             char *longer = arena_take(arena, (size_t)bytes + model->name.bytes + name.bytes + 64);
 
             if (!longer)
@@ -262,6 +264,8 @@ struct name keras_rename(const struct keras_layer *model, struct name name, stru
             bytes += model->name.bytes;
             longer[bytes++] = '/';
             text = longer;
+        } else {
+            model = NULL; /* nothing that it could be called by */
         }
     }
     return (struct name){0};

@@ -3,13 +3,6 @@
 #include "tests/fuzz/opened_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-const char *__lsan_default_suppressions(void);
-
-/* Of damaged files the library forgets to give some memory back. */
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:H5FL_\nleak:H5MM_";
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -2,7 +2,8 @@
 #include "core/format/format.h"
 
 const struct format_docs safetensors_docs = {
-    .reads = "single files, shards with an index, directories; every dtype of the format",
+    .reads = "single files, shards with an index, directories; every dtype of the format; packed "
+             "weights of GPTQ, AWQ and others as what they stand for",
     .lists = "dtypes that it does not know",
     .refuses = "what the reference reader refuses, and names that appear twice",
 };
@@ -29,8 +30,9 @@ const struct format_docs torch_docs = {
     .lists = "complex128, complex32, bits, conjugated and negated views",
     .refuses = "pickles that name an unsafe global or call anything that a checkpoint has no use for, by that "
                "global's name; archives whose directory and members disagree; encrypted members. Sparse tensors "
-               "are listed as indices and values, meta tensors without values; subclasses with data of their "
-               "own and NumPy arrays within a pickle are left out with a warning",
+               "are listed as indices and values, meta tensors without values; a subclass that wraps tensors "
+               "is listed by its attributes; other subclasses with data of their own and NumPy arrays within a "
+               "pickle are left out with a warning",
 };
 
 const struct format_docs numpy_docs = {

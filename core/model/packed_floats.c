@@ -11,8 +11,7 @@ static bool is_f8(enum dtype dtype)
     return dtype == DTYPE_F8_E4M3 || dtype == DTYPE_F8_E5M2 || dtype == DTYPE_F8_E4M3FNUZ || dtype == DTYPE_F8_E5M2FNUZ;
 }
 
-/* "FP8 F8_E4M3 128x128": how many rows and columns a scale is for. */
-static void name_scheme(struct packed_group *group, const char *what)
+void packed_name_blocks(struct packed_group *group, const char *what)
 {
     const struct packed *packed = &group->packed;
 
@@ -102,7 +101,7 @@ bool packed_scaled(struct packed_group *group)
         (zeros && !set_zeros(group, zeros)))
         return false;
     snprintf(what, sizeof(what), "scaled %s", dtype_traits(codes->dtype)->name);
-    name_scheme(group, what);
+    packed_name_blocks(group, what);
     return true;
 }
 
@@ -155,7 +154,7 @@ bool packed_scaled_inverse(struct packed_group *group)
     }
     if (!packed_set_scales(group, scales, as_dtype, block))
         return false;
-    name_scheme(group, is_fp4 ? "block FP4" : codes->dtype == DTYPE_F8_E4M3 ? "block F8_E4M3" : "block F8");
+    packed_name_blocks(group, is_fp4 ? "block FP4" : codes->dtype == DTYPE_F8_E4M3 ? "block F8_E4M3" : "block F8");
     return true;
 }
 

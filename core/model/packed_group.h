@@ -83,6 +83,9 @@ bool packed_set_scales(struct packed_group *group, const struct tensor *scales, 
 /* Takes the group of each column from its index, where that is not simply columns in order. */
 bool packed_set_group_index(struct packed_group *group, const struct tensor *index);
 
+/* Names the scheme by what it is and how many rows and columns a scale is for: "block F8_E4M3 128x128". */
+void packed_name_blocks(struct packed_group *group, const char *what);
+
 /* The matrix's own shape as the tensor's. */
 void packed_set_shape(struct packed_group *group, uint64_t rows, uint64_t columns);
 

@@ -94,7 +94,7 @@ static bool fill_bitsandbytes_4(struct packed_group *group, struct name weight, 
     const struct tensor *codes = packed_partner(group, weight, ""), *map = packed_partner(group, weight, ".quant_map");
     struct packed *packed = &group->packed;
     struct name type = {0};
-    uint64_t block, elements = 0;
+    uint64_t block, elements = 0, size = 1;
     uint8_t part;
 
     if (!config_u64(state, "blocksize", &block) || block < 2 || block % 2 || block > UINT32_MAX ||
@@ -102,7 +102,9 @@ static bool fill_bitsandbytes_4(struct packed_group *group, struct name weight, 
         return packed_unsure(group, "its state names no type or no size of blocks");
     if (!read_shape(group, state, &elements))
         return false;
-    if (!codes || codes->extent.bytes != elements / 2 + elements % 2)
+    if (codes && dtype_traits(codes->dtype)->bits >= 8)
+        size = dtype_traits(codes->dtype)->bits / 8; /* storage is filled up to a whole element of its type */
+    if (!codes || codes->extent.bytes != (elements / 2 + elements % 2 + size - 1) / size * size)
         return packed_unsure(group, "its state names %" PRIu64 " elements, its codes have %" PRIu64 " bytes", elements,
                              codes ? codes->extent.bytes : 0);
     if (!is_map(map, 16))
@@ -410,6 +412,7 @@ static bool torchao(struct packed_group *group, struct name type, const struct t
     struct packed *packed = &group->packed;
     uint64_t rows, columns;
     bool is_known = false;
+    char what[32];
     uint8_t part;
 
     for (size_t i = 0; i < sizeof(torchao_types) / sizeof(torchao_types[0]); i++)
@@ -442,9 +445,8 @@ static bool torchao(struct packed_group *group, struct name type, const struct t
         if (!packed_take(group, zeros, &packed->zero.part))
             return false;
     }
-    snprintf(group->scheme, sizeof(group->scheme), "torchao %s %" PRIu64 "x%" PRIu64,
-             codes->dtype == DTYPE_I8 ? "int8" : dtype_traits(codes->dtype)->name, packed->row_block,
-             packed->column_block);
+    snprintf(what, sizeof(what), "torchao %s", codes->dtype == DTYPE_I8 ? "int8" : dtype_traits(codes->dtype)->name);
+    packed_name_blocks(group, what);
     return true;
 }
 

@@ -158,28 +158,33 @@ static uint32_t run_dimension(const struct part *part)
     return best;
 }
 
-/* Elements that another decoder yields, run by run. */
-static int decode_and_copy(const struct gathering *g, const struct part *part)
+/* What another decoder yields, run by run into a buffer, and from there to its place. */
+static int read_and_copy(const struct gathering *g, const struct part *part)
 {
     const uint32_t along = run_dimension(part);
     const uint64_t run = part->steps[along] == 1 ? part->counts[along] : 1;
-    uint64_t index[RANK_MAX] = {0};
-    uint8_t *buffer = calloc(run, g->size);
+    uint64_t index[RANK_MAX] = {0}, elements = run, at = 0;
+    struct part packed = *part;
+    uint8_t *buffer;
     int rc = 0;
 
+    packed.steps[along] = 1;
+    for (uint32_t d = part->rank; d-- > 0;) {
+        if (d == along && run > 1)
+            continue;
+        packed.steps[d] = elements;
+        elements *= part->counts[d];
+    }
+    buffer = calloc(elements, g->size);
     if (!buffer)
-        return error_set(g->err, ERROR_NO_MEMORY, "no memory for a run of %" PRIu64 " elements", run);
-    for (bool is_done = false; rc == 0 && !is_done;) {
-        uint64_t from = part->first, to = 0;
+        return error_set(g->err, ERROR_NO_MEMORY, "no memory for a view of %" PRIu64 " elements", elements);
+    for (bool is_done = false; rc == 0 && !is_done; at += run) {
+        uint64_t from = part->first;
         uint32_t d = part->rank;
 
-        for (uint32_t i = 0; i < part->rank; i++) {
+        for (uint32_t i = 0; i < part->rank; i++)
             from += index[i] * part->steps[i];
-            to += index[i] * part->out_steps[i];
-        }
-        rc = decoder_read(g->model, g->of, from, run, buffer, g->err);
-        for (uint64_t i = 0; rc == 0 && i < run; i++)
-            copy_element(part->out + (to + i * part->out_steps[along]) * g->size, buffer + i * g->size, g->size);
+        rc = decoder_read(g->model, g->of, from, run, buffer + at * g->size, g->err);
         is_done = true;
         while (is_done && d-- > 0) {
             index[d] += d == along ? run : 1;
@@ -188,6 +193,8 @@ static int decode_and_copy(const struct gathering *g, const struct part *part)
                 index[d] = 0;
         }
     }
+    if (rc == 0)
+        copy_part(&packed, 0, part->out, buffer, g->size);
     free(buffer);
     return rc;
 }
@@ -200,7 +207,7 @@ static int gather_part(const struct gathering *g, const struct part *part)
     int rc;
 
     if (g->of)
-        return decode_and_copy(g, part);
+        return read_and_copy(g, part);
     for (uint32_t d = 0; d < part->rank; d++) {
         uint64_t extent = (part->counts[d] - 1) * part->steps[d];
 

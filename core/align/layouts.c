@@ -124,13 +124,21 @@ static int align_both(struct layout_work *w)
     return rc;
 }
 
+static bool has_leftovers(const struct pairing *pairing)
+{
+    for (size_t side = 0; side < 2 * pairing->pairs; side++)
+        if (pairing->side[side] == PAIRING_NONE)
+            return true;
+    return false;
+}
+
 int layouts_align(const struct model *const *models, struct pairing *pairing, const struct layout_rules *extra,
                   bool is_probed, struct error *err)
 {
     struct layout_work *w;
     int rc;
 
-    if (pairing->models != 2)
+    if (pairing->models != 2 || !has_leftovers(pairing))
         return 0;
     w = calloc(1, sizeof(*w));
     if (!w)

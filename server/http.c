@@ -71,12 +71,12 @@ static struct MHD_Daemon *start_daemon(struct http *http, size_t memory_bytes, u
 
     if (threads < 2)
         pool[0].option = MHD_OPTION_END;
-    return MHD_start_daemon(flags, 0, NULL, NULL, exchange_handle, http, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                            memory_bytes, MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
-                            http->config.idle_timeout_seconds, MHD_OPTION_NOTIFY_CONNECTION, connection_notify, http,
-                            MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, http, MHD_OPTION_URI_LOG_CALLBACK,
-                            exchange_begin, http, MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
-                            MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+    return libmicrohttpd.MHD_start_daemon(
+        flags, 0, NULL, NULL, exchange_handle, http, MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory_bytes,
+        MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT, http->config.idle_timeout_seconds,
+        MHD_OPTION_NOTIFY_CONNECTION, connection_notify, http, MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, http,
+        MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, http, MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
+        MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
 }
 
 static void init(struct http *http, const struct http_config *config, struct backend *backend)
@@ -122,6 +122,9 @@ int http_start(const struct http_config *config, struct backend *backend, struct
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
     init(http, config, backend);
     rc = tally_init(&http->tally, err);
+    if (rc)
+        goto out;
+    rc = libmicrohttpd_load(err);
     if (rc)
         goto out;
     rc = streams_open(http, err);
@@ -216,9 +219,9 @@ void http_stop(struct http *http)
     flight_stop(http);
     connections_close_all(http);
     if (http->api)
-        MHD_stop_daemon(http->api);
+        libmicrohttpd.MHD_stop_daemon(http->api);
     if (http->uploads)
-        MHD_stop_daemon(http->uploads);
+        libmicrohttpd.MHD_stop_daemon(http->uploads);
     if (http->has_watcher) {
         atomic_store(&http->is_watching, false);
         wake_threads(http);

@@ -182,8 +182,8 @@ static void hand_over(struct acceptor *a, struct greeting *g, bool is_upload)
         return;
     }
     /* It closes the descriptor, also when it fails. */
-    if (MHD_add_connection(is_upload ? http->uploads : http->api, g->fd, (struct sockaddr *)&unknown,
-                           sizeof(unknown)) != MHD_YES)
+    if (libmicrohttpd.MHD_add_connection(is_upload ? http->uploads : http->api, g->fd, (struct sockaddr *)&unknown,
+                                         sizeof(unknown)) != MHD_YES)
         connection_discard(http, connection);
     forget(a, g);
 }

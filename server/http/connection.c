@@ -86,7 +86,8 @@ void connection_notify(void *context, struct MHD_Connection *mhd, void **socket_
 {
     struct http *http = context;
     struct registry *registry = &http->registry;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *info =
+        libmicrohttpd.MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 
     must(pthread_mutex_lock(&registry->lock));
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {

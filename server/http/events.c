@@ -128,7 +128,7 @@ static void wake(struct stream *stream)
     if (!stream->is_suspended)
         return;
     stream->is_suspended = false;
-    MHD_resume_connection(stream->mhd);
+    libmicrohttpd.MHD_resume_connection(stream->mhd);
 }
 
 static void queue_read(struct topic *topic)
@@ -288,7 +288,7 @@ static ssize_t read_stream(void *context, uint64_t at, char *buffer, size_t size
         got = MHD_CONTENT_READER_END_OF_STREAM;
     } else {
         stream->is_suspended = true;
-        MHD_suspend_connection(stream->mhd);
+        libmicrohttpd.MHD_suspend_connection(stream->mhd);
     }
     must(pthread_mutex_unlock(&http->streams.lock));
     return got;
@@ -350,7 +350,8 @@ struct MHD_Response *stream_begin(struct exchange *exchange, const struct respon
         free(stream);
         return NULL;
     }
-    made = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, stream, free_stream);
+    made = libmicrohttpd.MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, stream,
+                                                           free_stream);
     if (!made)
         free_stream(stream);
     return made;

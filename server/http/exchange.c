@@ -147,11 +147,11 @@ static enum MHD_Result dispatch(struct exchange *exchange, enum work work)
 
     exchange->work = work;
     /* Before anybody can settle it: what is resumed first stays suspended for ever. */
-    MHD_suspend_connection(exchange->mhd);
+    libmicrohttpd.MHD_suspend_connection(exchange->mhd);
     atomic_fetch_add(&exchange->holders, 1);
     if (!flight_add(exchange, deadline)) {
         atomic_store(&exchange->outcome, OUTCOME_TIMED_OUT);
-        MHD_resume_connection(exchange->mhd);
+        libmicrohttpd.MHD_resume_connection(exchange->mhd);
         exchange_release(exchange);
     } else if (!pool_submit(http->pool, lane, &exchange->task, work != WORK_HANDLE)) {
         problem_reply(&exchange->response, &exchange->request, PROBLEM_BUSY, "too many requests are being handled");
@@ -197,7 +197,8 @@ static enum MHD_Result prepare_body(struct exchange *exchange)
 static enum MHD_Result begin(struct exchange *exchange, const char *url, const char *method, const char *version)
 {
     struct http *http = exchange->http;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info =
+        libmicrohttpd.MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct request *request = &exchange->request;
     struct error err = {.code = ERROR_NONE};
     struct framed_header headers[FRAMING_HEADERS_MAX];

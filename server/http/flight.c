@@ -45,7 +45,7 @@ static bool settle(struct exchange *exchange, enum outcome outcome)
     if (outcome == OUTCOME_TIMED_OUT) /* counted before the client can know */
         atomic_fetch_add_explicit(&exchange->http->timed_out, 1, memory_order_relaxed);
     /* From here on the connection may end, and with it its hold on the exchange. */
-    MHD_resume_connection(exchange->mhd);
+    libmicrohttpd.MHD_resume_connection(exchange->mhd);
     return true;
 }
 

@@ -68,7 +68,8 @@ static bool read_length(const char *text, size_t bytes, uint64_t *ret_length)
 static bool are_lines_whole(struct MHD_Connection *connection, const struct framing *framing, const char *method,
                             const char *version)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    const union MHD_ConnectionInfo *info =
+        libmicrohttpd.MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     const char *line = version + strlen("HTTP/1.1\r\n");
 
     for (size_t i = 0; i < framing->header_count; i++) {
@@ -159,7 +160,7 @@ const char *framing_check(struct MHD_Connection *connection, const char *url, co
 
     *framing = (struct framing){.headers = headers, .is_http_1_0 = strcmp(version, "HTTP/1.0") == 0};
     *ret_target = target;
-    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, collect, framing);
+    libmicrohttpd.MHD_get_connection_values_n(connection, MHD_HEADER_KIND, collect, framing);
     if (framing->is_too_many)
         return "there are too many header fields";
     if (!framing->is_http_1_0 && strcmp(version, "HTTP/1.1") != 0)

@@ -2,10 +2,11 @@
 #ifndef SERVER_HTTP_FRAMING_H
 #define SERVER_HTTP_FRAMING_H
 
-#include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "server/http/libmicrohttpd.h"
 
 enum { FRAMING_HEADERS_MAX = 100 };
 

@@ -3,7 +3,6 @@
 #ifndef SERVER_HTTP_FRONT_H
 #define SERVER_HTTP_FRONT_H
 
-#include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -12,6 +11,7 @@
 #include "server/clock.h"
 #include "server/http.h"
 #include "server/http/framing.h"
+#include "server/http/libmicrohttpd.h"
 #include "server/http/pool.h"
 #include "server/http/tally.h"
 #include "server/must.h"

@@ -61,7 +61,7 @@ static struct MHD_Response *make_read(struct exchange *exchange, struct response
             return NULL;
         }
     }
-    made = MHD_create_response_from_callback(bytes, BLOCK_BYTES, read_body, body, free_body);
+    made = libmicrohttpd.MHD_create_response_from_callback(bytes, BLOCK_BYTES, read_body, body, free_body);
     if (!made)
         free_body(body);
     return made;
@@ -80,10 +80,11 @@ static ssize_t read_nothing(void *context, uint64_t at, char *buffer, size_t siz
  * the client takes for the next response; as to an HTTP/1.0 client it sends the header alone and closes. */
 static struct MHD_Response *make_header_only(void)
 {
-    struct MHD_Response *made = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_nothing, NULL, NULL);
+    struct MHD_Response *made =
+        libmicrohttpd.MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_nothing, NULL, NULL);
 
     if (made)
-        MHD_set_response_options(made, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+        libmicrohttpd.MHD_set_response_options(made, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
     return made;
 }
 
@@ -98,20 +99,21 @@ static struct MHD_Response *make(struct exchange *exchange, struct response *res
         return make_read(exchange, response);
     switch (response->kind) {
     case BODY_NONE:
-        made = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+        made = libmicrohttpd.MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
         break;
     case BODY_TEXT:
-        made = MHD_create_response_from_buffer(response->bytes, response->text, MHD_RESPMEM_MUST_FREE);
+        made = libmicrohttpd.MHD_create_response_from_buffer(response->bytes, response->text, MHD_RESPMEM_MUST_FREE);
         if (made)
             response->text = NULL;
         break;
     case BODY_FIXED:
         memcpy(&fixed, &response->fixed, sizeof(fixed)); /* it is only read, but not declared so */
-        made = MHD_create_response_from_buffer(response->bytes, fixed, MHD_RESPMEM_PERSISTENT);
+        made = libmicrohttpd.MHD_create_response_from_buffer(response->bytes, fixed, MHD_RESPMEM_PERSISTENT);
         break;
     case BODY_BLOB:
         if (response->blob.fd >= 0) {
-            made = MHD_create_response_from_fd_at_offset64(response->length, response->blob.fd, response->offset);
+            made = libmicrohttpd.MHD_create_response_from_fd_at_offset64(response->length, response->blob.fd,
+                                                                         response->offset);
             if (made)
                 response->blob.fd = -1;
         } else {
@@ -146,13 +148,13 @@ enum MHD_Result reply_queue(struct exchange *exchange, struct response *response
     if (!made)
         return MHD_NO;
     for (size_t i = 0; i < response->header_count; i++)
-        MHD_add_response_header(made, response->headers[i].name, response->headers[i].value);
+        libmicrohttpd.MHD_add_response_header(made, response->headers[i].name, response->headers[i].value);
     if (is_last)
-        MHD_add_response_header(made, "Connection", "close");
+        libmicrohttpd.MHD_add_response_header(made, "Connection", "close");
     exchange->status = response->status;
     exchange->bytes = response->kind == BODY_EVENTS || is_gzip ? 0 : bytes; /* these count as they are sent */
     exchange->is_queued = true;
-    result = MHD_queue_response(exchange->mhd, (unsigned)response->status, made);
-    MHD_destroy_response(made);
+    result = libmicrohttpd.MHD_queue_response(exchange->mhd, (unsigned)response->status, made);
+    libmicrohttpd.MHD_destroy_response(made);
     return result;
 }

@@ -33,7 +33,7 @@ static int read_narrow(const struct model *model, const struct tensor *tensor, u
     for (size_t i = 0; rc == 0 && i < count; i++) {
         const uint64_t code = first + i;
 
-        out[i] = stored[code / each - from] >> (code % each * bits) & ((1u << bits) - 1);
+        out[i] = (unsigned)stored[code / each - from] >> (code % each * bits) & ((1u << bits) - 1);
     }
     return rc;
 }

@@ -188,7 +188,7 @@ static int load_sections(struct packed_work *work, const struct packed_tile *til
                 codes[i] = (uint8_t)(word_at(work->raw, i) >> shift & mask);
         else
             for (size_t i = 0; i < n; i++)
-                codes[i] = (uint8_t)(work->raw[i] >> shift & mask);
+                codes[i] = (uint8_t)((unsigned)work->raw[i] >> shift & mask);
         at += n;
         left -= n;
         codes += n;

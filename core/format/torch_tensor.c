@@ -408,7 +408,7 @@ static int set_affine(struct rebuilt *r, const struct node *parameters)
     if (r->type->each > 1 && !r->is_contiguous)
         return 0; /* it is listed as what it is */
     *affine = (struct affine){.codes = r->type->dtype, .steps = r->steps, .is_swapped = r->torch->is_swapped};
-    affine->bits = r->type->each > 1 ? (uint8_t)(8 / r->type->each) : (uint8_t)0;
+    affine->bits = (uint8_t)(r->type->each > 1 ? 8 / r->type->each : 0);
     affine->is_contiguous = r->is_contiguous;
     if (!parameters || parameters->kind != NODE_TUPLE || parameters->count < 3)
         return wrong(r, "its quantisation is not (scheme, scale, zero point)");

@@ -270,7 +270,7 @@ static bool find_bits(struct packed_group *group, uint64_t columns, uint64_t wor
             fits += is_across + is_within;
         if (is_across || is_within) {
             packed->bits = (uint8_t)bits;
-            packed->codes_per_word = is_across ? 0 : (uint8_t)(32 / bits);
+            packed->codes_per_word = (uint8_t)(is_across ? 0 : 32 / bits);
         }
     }
     if (fits == 1)

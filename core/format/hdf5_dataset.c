@@ -103,8 +103,9 @@ static bool keep_text(struct hdf5 *h5, const char *text, size_t most, struct nam
     return true;
 }
 
-/* The text of an attribute, if there is one of that name; .text NULL else. */
-static bool read_text(struct hdf5 *h5, hid_t id, const char *name, struct name *ret)
+/* The text of an attribute, if there is one of that name; .text NULL else. One of variable length lies in a heap whose
+ * reading a crafted file can keep the library at for ever: only where it is needed. */
+static bool read_text(struct hdf5 *h5, hid_t id, const char *name, bool may_be_variable, struct name *ret)
 {
     char fixed[TEXT_MAX + 1] = "", *variable = NULL;
     hid_t attribute, type, space;
@@ -116,10 +117,12 @@ static bool read_text(struct hdf5 *h5, hid_t id, const char *name, struct name *
     type = attribute < 0 ? -1 : H5Aget_type(attribute);
     space = type < 0 ? -1 : H5Aget_space(attribute);
     if (space >= 0 && H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1) {
-        if (H5Tis_variable_str(type) > 0) {
+        const bool is_variable = H5Tis_variable_str(type) > 0;
+
+        if (is_variable && may_be_variable) {
             is_good = H5Aread(attribute, type, &variable) >= 0 && keep_text(h5, variable, TEXT_MAX, ret);
             H5free_memory(variable);
-        } else if (H5Tget_size(type) <= TEXT_MAX) {
+        } else if (!is_variable && H5Tget_size(type) <= TEXT_MAX) {
             is_good = H5Aread(attribute, type, fixed) >= 0 && keep_text(h5, fixed, TEXT_MAX, ret);
         }
     }
@@ -141,8 +144,10 @@ bool hdf5_describe(struct hdf5 *h5, hid_t id, struct hdf5_dataset *ret)
     if (!is_good)
         hdf5_library_fault(h5, "its header cannot be read");
     is_good = is_good && read_space(h5, id, &dataset) && hdf5_read_type(h5, type, HDF5_TYPE_DEPTH_MAX, &dataset.type) &&
-              read_layout(h5, properties, type, &dataset) && read_text(h5, id, "MATLAB_class", &dataset.matlab_class) &&
-              read_text(h5, id, "dtype", &dataset.keras_dtype);
+              read_layout(h5, properties, type, &dataset) &&
+              read_text(h5, id, "MATLAB_class", false, &dataset.matlab_class);
+    if (is_good && dataset.type.is_opaque && dataset.type.bytes == 2) /* as h5py keeps bfloat16 */
+        is_good = read_text(h5, id, "dtype", true, &dataset.keras_dtype);
     dataset.is_matlab_empty = is_good && H5Aexists(id, "MATLAB_empty") > 0;
     if (type >= 0)
         H5Tclose(type);

@@ -82,7 +82,7 @@ START_TEST(whole_numbers_look_as_printf_has_them)
         ck_assert_int_lt(snprintf(expected, sizeof(expected), "%" PRIu64, value), DECIMAL_BYTES);
         ck_assert_uint_eq(decimal_write_u64(value, text), strlen(expected));
         ck_assert_str_eq(text, expected);
-        value = i % 3 == 0   ? UINT64_MAX >> (i / 3)
+        value = i % 3 == 0   ? UINT64_MAX >> (i / 3 % 64)
                 : i % 3 == 1 ? value + 1
                              : UINT64_C(10000000000000000000) / (value | 1);
     }

@@ -199,7 +199,7 @@ START_TEST(every_code_widens_to_its_value)
         const unsigned bits = dtype_traits((enum dtype)dtype)->bits;
         const uint32_t patterns = bits == 16 ? 65536 : 256;
 
-        for (uint32_t i = 0; i < patterns; i++)
+        for (uint32_t i = 0; i < patterns && bits <= 16; i++)
             memcpy(codes + 1 + i * (bits / 8), &i, bits / 8);
         for (size_t k = 0; k < 3; k++) {
             void (*widen)(const uint8_t *, size_t, float *);

@@ -8,6 +8,7 @@ start_service --workers 1
 
 form() { status_of -D "$scratch/headers" -H 'Prefer: wait=30' "$@" "$url/v1/jobs"; } # CURL-ARGUMENT…
 files() { ls "$state/uploads" | wc -l; }
+three() { [ "$(files)" = 3 ]; }
 request='request={"analyses":["stats","layer_impact"],"labels":{"n":"1"}};type=application/json'
 
 [ "$(form -F "models=@$scratch/a.safetensors" -F "models=@$scratch/b.safetensors" -F "$request")" = 200 ] ||
@@ -29,7 +30,7 @@ get "/v1/jobs/$(member id <"$scratch/body")/result" | grep -q "upload:ä ö.bin"
 head -c 3000000 /dev/zero >"$scratch/long"
 [ "$(form -F "models=@$scratch/a.safetensors" -F "request=<$scratch/long")" = 413 ] ||
     fail "a request of 3 MB in a form: $(cat "$scratch/body")"
-[ "$(files)" = 3 ] || fail "a refused form left files"
+within 5 three # what the refused form had brought goes once the rest of it has been dropped
 
 # A refused form leaves nothing; nor does one that is cut, or one whose service is killed.
 [ "$(form -F "models=@$scratch/a.safetensors" -F 'request={"models":["none"]};type=application/json')" = 404 ] || fail "$(cat "$scratch/body")"
@@ -39,7 +40,6 @@ make_model "$scratch/big.safetensors" 20000000
 curl -sS --limit-rate 200k -o /dev/null -F "models=@$scratch/big.safetensors" -H 'Idempotency-Key: slow' "$url/v1/jobs" 2>/dev/null &
 slow=$!
 four() { [ "$(files)" = 4 ]; }
-three() { [ "$(files)" = 3 ]; }
 within 10 four
 [ "$(form -H 'Idempotency-Key: slow' -F "models=@$scratch/a.safetensors")" = 409 ] || fail "in flight: $(cat "$scratch/body")"
 kill $slow

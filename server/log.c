@@ -305,15 +305,20 @@ void log_gather_stop(void)
     gathered.has_thread = false;
 }
 
+/* What came before comes first. */
+static void write_now(const char *line, unsigned bytes)
+{
+    must(pthread_mutex_lock(&gathered.writing));
+    write_gathered();
+    write_whole(line, bytes);
+    must(pthread_mutex_unlock(&gathered.writing));
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields, unsigned count)
 {
     char line[LINE_BYTES];
-    unsigned bytes = render_now(level, event, fields, count, line);
 
-    must(pthread_mutex_lock(&gathered.writing));
-    write_gathered(); /* what came before comes first */
-    write_whole(line, bytes);
-    must(pthread_mutex_unlock(&gathered.writing));
+    write_now(line, render_now(level, event, fields, count, line));
 }
 
 /* Room for a line in what is gathered; false: there is none. */
@@ -338,10 +343,6 @@ void log_write_soon(enum log_level level, const char *event, const struct log_fi
     char line[LINE_BYTES];
     unsigned bytes = render_now(level, event, fields, count, line);
 
-    if (gather(line, bytes))
-        return;
-    must(pthread_mutex_lock(&gathered.writing));
-    write_gathered();
-    write_whole(line, bytes);
-    must(pthread_mutex_unlock(&gathered.writing));
+    if (!gather(line, bytes))
+        write_now(line, bytes);
 }

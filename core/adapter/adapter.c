@@ -547,8 +547,7 @@ int adapter_apply(struct model *base, struct model *adapter, struct error *err)
         rc = apply_all(&x);
     if (rc == 0)
         rc = take_over(&x, adapter);
-    if (rc == 0)
-        model_close(adapter);
+    model_close(adapter); /* what is left of it */
     adapter_config_free(x.config);
     arena_done(&x.arena);
     name_index_free(x.index);

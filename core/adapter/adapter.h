@@ -4,9 +4,9 @@
 
 #include "core/model/model.h"
 
-/* Makes base what it would be with the adapter merged, computed as it is read. Takes adapter on success: its files
- * become base's. Tensors of the adapter that fit nothing are warnings of base. ERROR_FORMAT when adapter is none, or
- * fits nothing at all. */
+/* Makes base what it would be with the adapter merged, computed as it is read. Takes adapter, also on failure: its
+ * files become base's. Tensors of the adapter that fit nothing are warnings of base. ERROR_FORMAT when adapter is none,
+ * or fits nothing at all. */
 int adapter_apply(struct model *base, struct model *adapter, struct error *err);
 
 /* What is written of a scale: alpha ÷ r, alpha ÷ √r with use_rslora; patterns override both. Of a module's name. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/decimal.h"
 #include "core/decode/decoder.h"
 #include "core/format/flax.h"
@@ -61,15 +62,8 @@ static bool add_metadata(struct flax *f, const char *text, size_t bytes)
 
     if (model->metadata_count >= f->limits->metadata)
         return true;
-    if (model->metadata_count == f->metadata_room) {
-        const size_t wanted = f->metadata_room ? f->metadata_room * 2 : 64;
-        struct metadata_entry *grown = reallocarray(model->metadata, wanted, sizeof(*grown));
-
-        if (!grown)
-            return flax_no_memory(f);
-        model->metadata = grown;
-        f->metadata_room = wanted;
-    }
+    if (!array_reserve(&model->metadata, sizeof(*model->metadata), model->metadata_count, &f->metadata_room))
+        return flax_no_memory(f);
     copy = arena_copy(&f->arena, text, bytes);
     if (!copy)
         return flax_no_memory(f);
@@ -126,15 +120,8 @@ static bool add_tensor(struct flax *f, struct tensor tensor)
     if (model->tensor_count >= f->limits->tensors)
         return byte_reader_fault(&f->bytes, ERROR_LIMIT, "has more than %" PRIu64 " tensors, the limit",
                                  f->limits->tensors);
-    if (model->tensor_count == f->tensor_room) {
-        const size_t wanted = f->tensor_room ? f->tensor_room * 2 : 64;
-        struct tensor *grown = reallocarray(model->tensors, wanted, sizeof(*grown));
-
-        if (!grown)
-            return flax_no_memory(f);
-        model->tensors = grown;
-        f->tensor_room = wanted;
-    }
+    if (!array_reserve(&model->tensors, sizeof(*model->tensors), model->tensor_count, &f->tensor_room))
+        return flax_no_memory(f);
     if (!take_path(f, &tensor.name))
         return false;
     model->tensors[model->tensor_count++] = tensor;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/checked.h"
 #include "core/decode/decoder.h"
 #include "core/format/hdf5_dataset.h"
@@ -193,6 +194,7 @@ static const struct storage *new_storage(struct walk *walk, struct storage value
 static bool add_tensor(struct walk *walk, const struct hdf5_dataset *dataset, struct name name, struct extent extent,
                        unsigned apart)
 {
+    struct model *model = walk->model;
     const struct hdf5_type *type = &dataset->type;
     const uint32_t rank = dataset->rank + type->rank;
     const bool is_reversed = walk->style->is_matlab;
@@ -229,35 +231,21 @@ static bool add_tensor(struct walk *walk, const struct hdf5_dataset *dataset, st
     } else if (type->is_swapped && type->bytes > 1) {
         tensor.storage = new_storage(walk, (struct storage){.decoder = decoder_swapped(tensor.dtype)});
     }
-    if (walk->model->tensor_count >= walk->h5.limits->tensors)
+    if (model->tensor_count >= walk->h5.limits->tensors)
         return hdf5_fault(&walk->h5, ERROR_LIMIT, "it has more than %" PRIu64 " datasets, the limit",
                           walk->h5.limits->tensors);
-    if (walk->model->tensor_count == walk->tensor_room) {
-        const size_t wanted = walk->tensor_room ? 2 * walk->tensor_room : 64;
-        struct tensor *grown = reallocarray(walk->model->tensors, wanted, sizeof(*grown));
-
-        if (!grown)
-            return hdf5_no_memory(&walk->h5);
-        walk->model->tensors = grown;
-        walk->tensor_room = wanted;
-    }
-    walk->model->tensors[walk->model->tensor_count++] = tensor;
+    if (!array_reserve(&model->tensors, sizeof(*model->tensors), model->tensor_count, &walk->tensor_room))
+        return hdf5_no_memory(&walk->h5);
+    model->tensors[model->tensor_count++] = tensor;
     return walk->h5.rc == 0;
 }
 
 static bool make_file_room(struct walk *walk)
 {
-    const size_t wanted = 2 * walk->file_room;
-    struct model_file *grown;
+    struct model *model = walk->model;
 
-    if (walk->model->file_count < walk->file_room)
-        return true;
-    grown = reallocarray(walk->model->files, wanted, sizeof(*grown));
-    if (!grown)
-        return hdf5_no_memory(&walk->h5);
-    walk->model->files = grown;
-    walk->file_room = wanted;
-    return true;
+    return array_reserve(&model->files, sizeof(*model->files), model->file_count, &walk->file_room) ||
+           hdf5_no_memory(&walk->h5);
 }
 
 /* A source of its own for a dataset that does not lie in one piece, once there is room. stored: bytes in the file. */

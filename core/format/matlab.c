@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/checked.h"
 #include "core/decode/widened.h"
 #include "core/utf8.h"
@@ -111,17 +112,10 @@ uint32_t matlab_add_file(struct matlab *m, struct source *member, uint64_t store
 {
     struct model *model = m->model;
 
-    if (model->file_count == m->file_room) {
-        const size_t wanted = 2 * m->file_room;
-        struct model_file *grown = reallocarray(model->files, wanted, sizeof(*grown));
-
-        if (!grown) {
-            source_close(member);
-            matlab_no_memory(m);
-            return UINT32_MAX;
-        }
-        model->files = grown;
-        m->file_room = wanted;
+    if (!array_reserve(&model->files, sizeof(*model->files), model->file_count, &m->file_room)) {
+        source_close(member);
+        matlab_no_memory(m);
+        return UINT32_MAX;
     }
     model->files[model->file_count] =
         (struct model_file){.source = member, .is_member = true, .member_bytes = stored_bytes};
@@ -195,15 +189,8 @@ bool matlab_add(struct matlab *m, struct name name, const struct matlab_numbers 
     if (m->model->tensor_count >= m->opener->limits->tensors)
         return matlab_fault(m, ERROR_LIMIT, "it has more than %" PRIu64 " arrays, the limit",
                             m->opener->limits->tensors);
-    if (m->model->tensor_count == m->tensor_room) {
-        const size_t wanted = 2 * m->tensor_room;
-        struct tensor *grown = reallocarray(m->model->tensors, wanted, sizeof(*grown));
-
-        if (!grown)
-            return matlab_no_memory(m);
-        m->model->tensors = grown;
-        m->tensor_room = wanted;
-    }
+    if (!array_reserve(&m->model->tensors, sizeof(*m->model->tensors), m->model->tensor_count, &m->tensor_room))
+        return matlab_no_memory(m);
     m->model->tensors[m->model->tensor_count++] = tensor;
     return true;
 }

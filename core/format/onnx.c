@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
+
 enum { TEXT_MAX = 1 << 20, DEPTH_MAX = 32 };
 
 static bool walk_graph(struct onnx *onnx, uint64_t at, uint64_t end, struct name prefix, unsigned depth);
@@ -91,18 +93,7 @@ bool onnx_join(struct onnx *onnx, struct name prefix, struct name text, struct n
 
 bool onnx_reserve(struct onnx *onnx, void *array_of, size_t item_bytes, size_t count, size_t *room)
 {
-    void **array = array_of;
-    const size_t wanted = count < 16 ? 32 : count * 2;
-    void *grown;
-
-    if (count < *room)
-        return true;
-    grown = reallocarray(*array, wanted, item_bytes);
-    if (!grown)
-        return onnx_no_memory(onnx);
-    *array = grown;
-    *room = wanted;
-    return true;
+    return array_reserve(array_of, item_bytes, count, room) || onnx_no_memory(onnx);
 }
 
 static bool add_metadata(struct onnx *onnx, struct name key, struct name value)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/checked.h"
 #include "core/format/tensorflow.h"
 #include "core/model/name_index.h"
@@ -95,18 +96,11 @@ static bool read_known(struct first *f, const struct wire_field *message)
     if (!entry.dims || !entry.key.text)
         return entry.dims ? byte_reader_fault(&tf->reader, ERROR_FORMAT, "a variable has no name")
                           : tensorflow_no_memory(tf);
-    if (tf->entry_count == f->room) {
-        const size_t wanted = f->room ? f->room * 2 : 64;
-        struct tensorflow_entry *grown = reallocarray(tf->entries, wanted, sizeof(*grown));
-
-        if (tf->entry_count >= tf->opener->limits->tensors)
-            return byte_reader_fault(&tf->reader, ERROR_LIMIT, "claims more than %" PRIu64 " variables, the limit",
-                                     tf->opener->limits->tensors);
-        if (!grown)
-            return tensorflow_no_memory(tf);
-        tf->entries = grown;
-        f->room = wanted;
-    }
+    if (tf->entry_count >= tf->opener->limits->tensors)
+        return byte_reader_fault(&tf->reader, ERROR_LIMIT, "claims more than %" PRIu64 " variables, the limit",
+                                 tf->opener->limits->tensors);
+    if (!array_reserve(&tf->entries, sizeof(*tf->entries), tf->entry_count, &f->room))
+        return tensorflow_no_memory(tf);
     tf->entries[tf->entry_count++] = entry;
     return true;
 }
@@ -317,20 +311,13 @@ static bool read_slice(struct first *f, const struct name_index *index, uint64_t
 static bool grow_tensors(struct first *f)
 {
     struct tensorflow *tf = f->tf;
-    const size_t wanted = f->tensor_room ? f->tensor_room * 2 : 64;
-    struct tensor *grown;
+    struct model *model = tf->model;
 
-    if (tf->model->tensor_count < f->tensor_room)
-        return true;
-    if (tf->model->tensor_count >= tf->opener->limits->tensors)
+    if (model->tensor_count >= tf->opener->limits->tensors)
         return byte_reader_fault(&tf->reader, ERROR_LIMIT, "has more than %" PRIu64 " tensors, the limit",
                                  tf->opener->limits->tensors);
-    grown = reallocarray(tf->model->tensors, wanted, sizeof(*grown));
-    if (!grown)
-        return tensorflow_no_memory(tf);
-    tf->model->tensors = grown;
-    f->tensor_room = wanted;
-    return true;
+    return array_reserve(&model->tensors, sizeof(*model->tensors), model->tensor_count, &f->tensor_room) ||
+           tensorflow_no_memory(tf);
 }
 
 /* The content of a block: where its entries end, without what restarts among them. */

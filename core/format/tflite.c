@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/checked.h"
 #include "core/decode/affine.h"
 #include "core/format/flatbuffer.h"
@@ -207,15 +208,8 @@ static bool add_tensor(struct tflite *t, const struct tensor *tensor)
     if (model->tensor_count >= t->opener->limits->tensors)
         return flat_fault(&t->flat, ERROR_LIMIT, "it has more than %" PRIu64 " constants, the limit",
                           t->opener->limits->tensors);
-    if (model->tensor_count == t->tensor_room) {
-        const size_t wanted = 2 * t->tensor_room;
-        struct tensor *grown = reallocarray(model->tensors, wanted, sizeof(*grown));
-
-        if (!grown)
-            return no_memory(t);
-        model->tensors = grown;
-        t->tensor_room = wanted;
-    }
+    if (!array_reserve(&model->tensors, sizeof(*model->tensors), model->tensor_count, &t->tensor_room))
+        return no_memory(t);
     model->tensors[model->tensor_count++] = *tensor;
     return true;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/checked.h"
 #include "core/decode/affine.h"
 #include "core/format/torch.h"
@@ -329,15 +330,8 @@ static int add_tensor(struct torch *torch, const struct tensor *tensor)
     if (model->tensor_count >= torch->opener->limits->tensors)
         return error_set(torch->err, ERROR_LIMIT, "has more than %" PRIu64 " tensors, the limit",
                          torch->opener->limits->tensors);
-    if (model->tensor_count == torch->tensor_room) {
-        const size_t wanted = torch->tensor_room ? torch->tensor_room * 2 : 64;
-        struct tensor *grown = reallocarray(model->tensors, wanted, sizeof(*grown));
-
-        if (!grown)
-            return no_memory(torch);
-        model->tensors = grown;
-        torch->tensor_room = wanted;
-    }
+    if (!array_reserve(&model->tensors, sizeof(*model->tensors), model->tensor_count, &torch->tensor_room))
+        return no_memory(torch);
     model->tensors[model->tensor_count++] = *tensor;
     return 0;
 }

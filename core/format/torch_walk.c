@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/decimal.h"
 #include "core/format/torch.h"
 
@@ -60,15 +61,8 @@ static int add_metadata(struct torch *torch, struct name value)
 
     if (model->metadata_count >= torch->opener->limits->metadata)
         return 0;
-    if (model->metadata_count == torch->metadata_room) {
-        const size_t wanted = torch->metadata_room ? torch->metadata_room * 2 : 64;
-        struct metadata_entry *grown = reallocarray(model->metadata, wanted, sizeof(*grown));
-
-        if (!grown)
-            return no_memory(torch);
-        model->metadata = grown;
-        torch->metadata_room = wanted;
-    }
+    if (!array_reserve(&model->metadata, sizeof(*model->metadata), model->metadata_count, &torch->metadata_room))
+        return no_memory(torch);
     copy = arena_copy(&torch->arena, value.text, value.bytes);
     if (!copy)
         return no_memory(torch);

@@ -162,6 +162,20 @@ bool packed_read_float(struct packed_group *group, const struct tensor *tensor, 
     return true;
 }
 
+bool packed_set_elements(struct packed_group *group, const struct tensor *codes, uint64_t rows, uint64_t columns)
+{
+    struct packed *packed = &group->packed;
+    uint8_t part;
+
+    packed_set_shape(group, rows, columns);
+    packed->codes = PACKED_ALONG;
+    packed->bits = 8;
+    packed->row_bytes = columns;
+    packed->meaning = PACKED_ELEMENTS;
+    packed->values = codes->dtype;
+    return packed_take(group, codes, &part);
+}
+
 void packed_set_shape(struct packed_group *group, uint64_t rows, uint64_t columns)
 {
     group->dims[0] = group->packed.rows = rows;

@@ -24,21 +24,6 @@ void packed_name_blocks(struct packed_group *group, const char *what)
                  packed->column_block);
 }
 
-/* Codes of a byte each. */
-static bool set_elements(struct packed_group *group, const struct tensor *codes, uint64_t rows, uint64_t columns)
-{
-    struct packed *packed = &group->packed;
-    uint8_t part;
-
-    packed_set_shape(group, rows, columns);
-    packed->codes = PACKED_ALONG;
-    packed->bits = 8;
-    packed->row_bytes = columns;
-    packed->meaning = PACKED_ELEMENTS;
-    packed->values = codes->dtype;
-    return packed_take(group, codes, &part);
-}
-
 /* ModelOpt's NVFP4: weight U8 [out, in / 2], weight_scale F8_E4M3 [out, in / 16], times weight_scale_2. */
 static bool modelopt_nvfp4(struct packed_group *group, const struct tensor *codes, const struct tensor *second)
 {
@@ -96,7 +81,7 @@ bool packed_scaled(struct packed_group *group)
                              dtype_traits(codes->dtype)->name);
     if (!packed_is_matrix(codes, &rows, &columns) || !packed_is_real(group->anchor))
         return packed_unsure(group, "weight is no matrix, or weight_scale of a type that scales do not have");
-    if (!set_elements(group, codes, rows, columns) ||
+    if (!packed_set_elements(group, codes, rows, columns) ||
         !packed_set_scales(group, group->anchor, group->anchor->dtype, finder->block) ||
         (zeros && !set_zeros(group, zeros)))
         return false;
@@ -140,7 +125,7 @@ bool packed_scaled_inverse(struct packed_group *group)
         return packed_unsure(group, "scales are of the type %s", dtype_traits(scales->dtype)->name);
     if (is_fp4 && as_dtype != DTYPE_F8_E8M0)
         return packed_unsure(group, "an I8 beside scales of %s", dtype_traits(scales->dtype)->name);
-    if (!packed_call(group, group->stem, "") || !set_elements(group, codes, rows, columns))
+    if (!packed_call(group, group->stem, "") || !packed_set_elements(group, codes, rows, columns))
         return false;
     if (is_fp4) {
         packed_set_shape(group, rows, columns * 2);

@@ -86,6 +86,9 @@ bool packed_set_group_index(struct packed_group *group, const struct tensor *ind
 /* Names the scheme by what it is and how many rows and columns a scale is for: "block F8_E4M3 128x128". */
 void packed_name_blocks(struct packed_group *group, const char *what);
 
+/* A matrix of rows × columns elements of a byte each, as they lie in codes, which becomes a part. */
+bool packed_set_elements(struct packed_group *group, const struct tensor *codes, uint64_t rows, uint64_t columns);
+
 /* The matrix's own shape as the tensor's. */
 void packed_set_shape(struct packed_group *group, uint64_t rows, uint64_t columns);
 

@@ -149,14 +149,9 @@ bool packed_bitsandbytes_8(struct packed_group *group)
         return packed_unsure(group, "there is neither a weight_format nor a config that names bitsandbytes");
     if (form && (form->dtype != DTYPE_U8 || form->shape.elements != 1))
         return packed_unsure(group, "weight_format is not one U8");
-    packed_set_shape(group, rows, columns);
-    packed->codes = PACKED_ALONG;
-    packed->bits = 8;
-    packed->row_bytes = columns;
-    packed->meaning = PACKED_ELEMENTS;
-    packed->values = DTYPE_I8;
     packed->factor = (float)(1.0 / 127);
-    if (!packed_take(group, codes, &part) || !packed_set_scales(group, group->anchor, DTYPE_F32, no_block) ||
+    if (!packed_set_elements(group, codes, rows, columns) ||
+        !packed_set_scales(group, group->anchor, DTYPE_F32, no_block) ||
         (form && (!packed_take(group, form, &part) || !packed_read(group, form, &value, 1))))
         return false;
     if (value != 0)
@@ -240,9 +235,7 @@ bool packed_quanto(struct packed_group *group)
 {
     static const uint64_t no_block[2];
     const struct tensor *codes = packed_partner(group, group->stem, "._data._data"), *plain;
-    struct packed *packed = &group->packed;
     uint64_t rows, columns;
-    uint8_t part;
 
     plain = packed_partner(group, group->stem, "._data");
     if (!codes && !plain)
@@ -255,15 +248,9 @@ bool packed_quanto(struct packed_group *group)
         dtype_traits(plain->dtype)->bits != 8 || !packed_is_matrix(plain, &rows, &columns) ||
         !packed_is_real(group->anchor))
         return packed_unsure(group, "_data is no matrix of a type that quanto has");
-    packed_set_shape(group, rows, columns);
-    packed->codes = PACKED_ALONG;
-    packed->bits = 8;
-    packed->row_bytes = columns;
-    packed->meaning = PACKED_ELEMENTS;
-    packed->values = plain->dtype;
     snprintf(group->scheme, sizeof(group->scheme), "quanto %s",
              plain->dtype == DTYPE_I8 ? "qint8" : dtype_traits(plain->dtype)->name);
-    return packed_take(group, plain, &part) &&
+    return packed_set_elements(group, plain, rows, columns) &&
            packed_set_scales(group, group->anchor, group->anchor->dtype, no_block) &&
            packed_call(group, group->stem, "");
 }
@@ -413,7 +400,6 @@ static bool torchao(struct packed_group *group, struct name type, const struct t
     uint64_t rows, columns;
     bool is_known = false;
     char what[32];
-    uint8_t part;
 
     for (size_t i = 0; i < sizeof(torchao_types) / sizeof(torchao_types[0]); i++)
         is_known = is_known || name_equal(type, name_of(torchao_types[i]));
@@ -426,13 +412,7 @@ static bool torchao(struct packed_group *group, struct name type, const struct t
     if (block[0] == 0 || block[1] == 0 ||
         scales->shape.elements != ((rows - 1) / block[0] + 1) * ((columns - 1) / block[1] + 1))
         return packed_unsure(group, "scale is not one for each block of block_size");
-    packed_set_shape(group, rows, columns);
-    packed->codes = PACKED_ALONG;
-    packed->bits = 8;
-    packed->row_bytes = columns;
-    packed->meaning = PACKED_ELEMENTS;
-    packed->values = codes->dtype;
-    if (!packed_take(group, codes, &part) || !packed_set_scales(group, scales, scales->dtype, block))
+    if (!packed_set_elements(group, codes, rows, columns) || !packed_set_scales(group, scales, scales->dtype, block))
         return false;
     if (packed->row_block != block[0] && packed->row_block != rows)
         return packed_unsure(group, "scale has another shape than its blocks");

@@ -115,12 +115,7 @@ static int put_adapter(const struct arguments *a, struct model *base, struct err
     struct model *adapter = NULL;
     int rc = model_open(&place, &limits_default, &adapter, err);
 
-    if (rc)
-        return rc;
-    rc = adapter_apply(base, adapter, err);
-    if (rc)
-        model_close(adapter);
-    return rc;
+    return rc ? rc : adapter_apply(base, adapter, err);
 }
 
 static int open_models(const struct arguments *a, struct model **models, struct error *err)

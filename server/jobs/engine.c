@@ -81,12 +81,7 @@ static int put_adapter(const struct worker_task *task, const struct job_model *n
     struct model *adapter = NULL;
     int rc = open_place(task, named, &adapter, err);
 
-    if (rc)
-        return rc;
-    rc = adapter_apply(base, adapter, err);
-    if (rc)
-        model_close(adapter);
-    return rc;
+    return rc ? rc : adapter_apply(base, adapter, err);
 }
 
 static int open_models(const struct worker_task *task, const struct job_request *request, struct model **models,

@@ -114,11 +114,9 @@ START_TEST(what_fits_nothing_is_refused)
 
     ck_assert_int_eq(adapter_apply(base, adapter, &err), ERROR_FORMAT);
     ck_assert_msg(strstr(err.text, "fits a tensor") != NULL, "%s", err.text);
-    model_close(adapter);
     adapter = opened(FIXTURES "/align/llama");
     ck_assert_int_eq(adapter_apply(base, adapter, &err), ERROR_FORMAT);
     ck_assert_msg(strstr(err.text, "is no adapter") != NULL, "%s", err.text);
-    model_close(adapter);
     model_close(base);
 }
 END_TEST

@@ -2,55 +2,15 @@
  * adapter of other people's making beside its merges. */
 #include "core/adapter/adapter.h"
 
-#include <check.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/adapter/lora.h"
-#include "core/compare.h"
-#include "core/format/format.h"
+#include "tests/unit/core/compared.h"
 
 enum { PATH_BYTES = 1024, LINE = 4096 };
-
-static struct model *opened(const char *path)
-{
-    struct place place = {.dir_fd = AT_FDCWD, .path = path, .uri = path};
-    struct model *model;
-    struct error err = {0};
-
-    ck_assert_msg(model_open(&place, &limits_default, &model, &err) == 0, "%s: %s", path, err.text);
-    return model;
-}
-
-struct compared {
-    struct compare_request request;
-    struct model *models[2];
-    struct comparison *c;
-};
-
-static void compare(struct compared *x, const char *base, const char *adapter, const char *other)
-{
-    struct compare_env env = {.scan = {.threads = 2, .cache_bytes = UINT64_MAX}};
-    struct error err = {0};
-
-    *x = (struct compared){.request = {.analyses = 1}};
-    options_init(&x->request.options);
-    x->models[0] = opened(base);
-    x->models[1] = opened(other);
-    ck_assert_msg(adapter_apply(x->models[0], opened(adapter), &err) == 0, "%s: %s", adapter, err.text);
-    ck_assert_msg(compare_run(&x->request, x->models, 2, &env, &x->c, &err) == 0, "%s", err.text);
-}
-
-static void done(struct compared *x)
-{
-    comparison_free(x->c);
-    model_close(x->models[0]);
-    model_close(x->models[1]);
-    options_done(&x->request.options);
-}
 
 static const struct {
     const char *text, *module;
@@ -95,7 +55,7 @@ START_TEST(merges_are_told_apart)
     struct compared x;
 
     snprintf(other, sizeof(other), FIXTURES "/align/%s", merges[_i].other);
-    compare(&x, FIXTURES "/align/llama", FIXTURES "/align/adapter", other);
+    compare_paths(&x, FIXTURES "/align/llama", FIXTURES "/align/adapter", other, false);
     ck_assert_ptr_nonnull(x.c->merge);
     ck_assert_int_eq(x.c->merge->verdict, merges[_i].verdict);
     ck_assert_uint_eq(x.c->merge->counts[MERGE_MERGED], merges[_i].merged);
@@ -180,7 +140,7 @@ START_TEST(real_merges_are_told_apart)
             continue; /* the base was not handed over */
         fclose(there);
         *strrchr(base, '/') = '\0';
-        compare(&x, base, adapter, other);
+        compare_paths(&x, base, adapter, other, false);
         merges_seen++;
         right += x.c->merge && x.c->merge->verdict == wanted;
         if (!x.c->merge || x.c->merge->verdict != wanted)

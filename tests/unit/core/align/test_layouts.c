@@ -2,50 +2,16 @@
  * was found by value in real conversions must be reproduced. Prints one table. */
 #include "core/align/layouts.h"
 
-#include <check.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/compare.h"
-#include "core/format/format.h"
+#include "tests/unit/core/compared.h"
 
 enum { PATH_BYTES = 1024, FIELDS = 32, LINE = 4096 };
-
-struct compared {
-    struct compare_request request;
-    struct model *models[2];
-    struct comparison *c;
-};
-
-static void compare(struct compared *x, const char *a, const char *b, bool is_headers_only)
-{
-    const char *const paths[2] = {a, b};
-    struct compare_env env = {.scan = {.threads = 2, .cache_bytes = UINT64_MAX}};
-    struct error err = {0};
-
-    *x = (struct compared){.request = {.analyses = 1}};
-    options_init(&x->request.options);
-    x->request.options.headers_only = is_headers_only;
-    for (int m = 0; m < 2; m++) {
-        struct place place = {.dir_fd = AT_FDCWD, .path = paths[m], .uri = paths[m]};
-
-        ck_assert_msg(model_open(&place, &limits_default, &x->models[m], &err) == 0, "%s: %s", paths[m], err.text);
-    }
-    ck_assert_msg(compare_run(&x->request, x->models, 2, &env, &x->c, &err) == 0, "%s", err.text);
-}
-
-static void done(struct compared *x)
-{
-    comparison_free(x->c);
-    model_close(x->models[0]);
-    model_close(x->models[1]);
-    options_done(&x->request.options);
-}
 
 static const struct {
     const char *a, *b;
@@ -68,7 +34,7 @@ START_TEST(layouts_are_paired_and_values_agree)
 
     snprintf(a, sizeof(a), FIXTURES "/align/%s", pairs[_i].a);
     snprintf(b, sizeof(b), FIXTURES "/align/%s", pairs[_i].b);
-    compare(&x, a, b, false);
+    compare_paths(&x, a, NULL, b, false);
     ck_assert_uint_eq(x.c->status_counts[STATUS_BIT_EQUAL], pairs[_i].equal);
     ck_assert_uint_eq(x.c->status_counts[STATUS_CHANGED], pairs[_i].changed);
     ck_assert_uint_eq(x.c->status_counts[STATUS_ADDED], pairs[_i].added);
@@ -86,7 +52,7 @@ START_TEST(headers_alone_pair_by_names)
     struct compared x;
     size_t linked = 0;
 
-    compare(&x, FIXTURES "/align/llama", FIXTURES "/align/llama-f32.gguf", true);
+    compare_paths(&x, FIXTURES "/align/llama", NULL, FIXTURES "/align/llama-f32.gguf", true);
     for (size_t pair = 0; pair < x.c->pairing->pairs; pair++)
         if (pairing_link(x.c->pairing, pair)) {
             ck_assert_int_eq(pairing_link(x.c->pairing, pair)->evidence, LINK_UNREAD);
@@ -186,7 +152,7 @@ static void check_truth(const char *a, const char *b, const char *truth, const c
 
     if (!rows_open(&rows, truth))
         return;
-    compare(&x, a, b, false);
+    compare_paths(&x, a, NULL, b, false);
     tally->models++;
     while (rows_next(&rows)) {
         const char *source = field(&rows, "hf_name") ? field(&rows, "hf_name") : field(&rows, "src_name");
@@ -293,7 +259,7 @@ static void check_quantised(const char *shared, struct tally *tally)
             if (x.c)
                 done(&x);
             snprintf(b, sizeof(b), "%s", path);
-            compare(&x, a, b, false);
+            compare_paths(&x, a, NULL, b, false);
             tally->models++;
         }
         for (size_t pair = 0; pair < x.c->pairing->pairs; pair++) {

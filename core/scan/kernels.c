@@ -1,358 +1,400 @@
 /* Compiled once an instruction set, as a whole, so that the compiler may use all of it; KERNEL_ISA names the table.
- * The order of additions is the lanes', never the vectors'. */
+ * The order of additions is the lanes', never the vectors'.
+ *
+ * A block lies in the first cache, so that it is gone through more than once: for what is exact in any order (extremes,
+ * counts) in vectors of the stored format, then for the sums in doubles, of a pair one part of the lanes after the
+ * other. No loop keeps more running values than there are registers. */
 #include "core/scan/vectors.h"
 
 #include <math.h>
 
-/* The sums of one side, in lanes. */
-struct side_lanes {
-    f64v shifted[F64_PARTS], shifted_squares[F64_PARTS], squares[F64_PARTS];
+/* Extremes and counts of one side: of 16-bit floats, floats or doubles, a whole vector of each. */
+struct side_i16 {
+    i16v min, max, zeros;
 };
-
-/* Its extremes and counts, which are exact and so in any lanes: of floats, or of doubles. */
 struct side_f32 {
-    f32v min[F32_PARTS], max[F32_PARTS];
-    i32v zeros[F32_PARTS];
+    f32v min, max;
+    i32v zeros;
 };
 struct side_f64 {
-    f64v min[F64_PARTS], max[F64_PARTS];
-    i64v zeros[F64_PARTS];
+    f64v min, max;
+    i64v zeros;
 };
 
-struct delta_lanes {
-    f64v delta[F64_PARTS], delta_abs[F64_PARTS], delta_squares[F64_PARTS], ab[F64_PARTS], max_abs[F64_PARTS];
-    i64v beyond[F64_PARTS];
-};
-
-/* The same lanes one by one, for the elements that do not fill a step, and for the tree. */
-struct side_tail {
-    double shifted[LANES], shifted_squares[LANES], squares[LANES];
-    double min, max;
-    uint32_t zeros;
-};
-struct delta_tail {
-    double delta[LANES], delta_abs[LANES], delta_squares[LANES], ab[LANES];
-    double max_abs;
-    uint32_t changed, sign_flips, beyond;
-};
-
-INLINE void side_lanes_init(struct side_lanes *s)
+/* Bits of 16-bit floats as integers of the same order (−0 before 0), and back. */
+INLINE i16v order_i16(i16v bits)
 {
-    for (int p = 0; p < F64_PARTS; p++)
-        s->shifted[p] = s->shifted_squares[p] = s->squares[p] = (f64v){0};
+    return bits ^ ((bits >> 15) & INT16_MAX);
 }
 
-INLINE void side_f32_init(struct side_f32 *s)
+INLINE i16v side_i16_step(struct side_i16 *s, i16v bits)
 {
-    for (int p = 0; p < F32_PARTS; p++) {
-        s->min[p] = (f32v){0} + INFINITY;
-        s->max[p] = (f32v){0} - INFINITY;
-        s->zeros[p] = (i32v){0};
-    }
+    i16v is_zero = (i16v)((bits & INT16_MAX) == 0), ordered = order_i16(bits);
+
+    s->min = i16v_min(ordered, s->min);
+    s->max = i16v_max(ordered, s->max);
+    s->zeros -= is_zero;
+    return is_zero;
 }
 
-INLINE void side_f64_init(struct side_f64 *s)
-{
-    for (int p = 0; p < F64_PARTS; p++) {
-        s->min[p] = (f64v){0} + (double)INFINITY;
-        s->max[p] = (f64v){0} - (double)INFINITY;
-        s->zeros[p] = (i64v){0};
-    }
-}
-
-INLINE void delta_lanes_init(struct delta_lanes *d)
-{
-    for (int p = 0; p < F64_PARTS; p++) {
-        d->delta[p] = d->delta_abs[p] = d->delta_squares[p] = d->ab[p] = d->max_abs[p] = (f64v){0};
-        d->beyond[p] = (i64v){0};
-    }
-}
-
-INLINE void side_step(struct side_lanes *s, int p, f64v x, f64v k)
-{
-    f64v shifted = x - k;
-
-    s->shifted[p] += shifted;
-    s->shifted_squares[p] += shifted * shifted;
-    s->squares[p] += x * x;
-}
-
-INLINE i32v side_f32_step(struct side_f32 *s, int p, f32v x)
+INLINE i32v side_f32_step(struct side_f32 *s, f32v x)
 {
     i32v is_zero = (i32v)(x == 0.0f);
 
-    s->min[p] = f32v_min(x, s->min[p]);
-    s->max[p] = f32v_max(x, s->max[p]);
-    s->zeros[p] -= is_zero;
+    s->min = f32v_min(x, s->min);
+    s->max = f32v_max(x, s->max);
+    s->zeros -= is_zero;
     return is_zero;
 }
 
-INLINE i64v side_f64_step(struct side_f64 *s, int p, f64v x)
+INLINE i64v side_f64_step(struct side_f64 *s, f64v x)
 {
     i64v is_zero = (i64v)(x == 0.0);
 
-    s->min[p] = f64v_min(x, s->min[p]);
-    s->max[p] = f64v_max(x, s->max[p]);
-    s->zeros[p] -= is_zero;
+    s->min = f64v_min(x, s->min);
+    s->max = f64v_max(x, s->max);
+    s->zeros -= is_zero;
     return is_zero;
 }
 
-INLINE void delta_step(struct delta_lanes *d, int p, f64v a, f64v b, double epsilon, int has_epsilon)
+INLINE void side_one(struct block_side *ret, double x)
 {
-    f64v delta = b - a, delta_abs = (f64v)((i64v)delta & INT64_MAX);
-
-    d->delta[p] += delta;
-    d->delta_abs[p] += delta_abs;
-    d->delta_squares[p] += delta * delta;
-    d->ab[p] += a * b;
-    d->max_abs[p] = f64v_max(delta_abs, d->max_abs[p]);
-    if (has_epsilon)
-        d->beyond[p] -= (i64v)(delta_abs > epsilon);
+    if (x < ret->min)
+        ret->min = x;
+    if (x > ret->max)
+        ret->max = x;
+    ret->zeros += x == 0;
 }
 
-INLINE void side_spill(const struct side_lanes *s, struct side_tail *tail)
+INLINE struct side_i16 side_i16_begin(enum block_format format)
 {
-    memcpy(tail->shifted, s->shifted, sizeof(tail->shifted));
-    memcpy(tail->shifted_squares, s->shifted_squares, sizeof(tail->shifted_squares));
-    memcpy(tail->squares, s->squares, sizeof(tail->squares));
-    tail->min = (double)INFINITY;
-    tail->max = (double)-INFINITY;
-    tail->zeros = 0;
+    const int16_t infinity = format == BLOCK_BF16 ? 0x7f80 : 0x7c00;
+
+    return (struct side_i16){.min = (i16v){0} + infinity, .max = (i16v){0} + (int16_t)~infinity};
 }
 
-INLINE void side_f32_spill(const struct side_f32 *s, struct side_tail *tail)
+INLINE struct side_f32 side_f32_begin(void)
 {
-    float min[STEP], max[STEP];
+    return (struct side_f32){.min = (f32v){0} + INFINITY, .max = (f32v){0} - INFINITY};
+}
 
-    memcpy(min, s->min, sizeof(min));
-    memcpy(max, s->max, sizeof(max));
-    for (int i = 0; i < STEP; i++) {
-        if ((double)min[i] < tail->min)
-            tail->min = (double)min[i];
-        if ((double)max[i] > tail->max)
-            tail->max = (double)max[i];
+INLINE struct side_f64 side_f64_begin(void)
+{
+    return (struct side_f64){.min = (f64v){0} + (double)INFINITY, .max = (f64v){0} - (double)INFINITY};
+}
+
+INLINE void side_i16_end(const struct side_i16 *s, enum block_format format, struct block_side *ret)
+{
+    int16_t min = s->min[0], max = s->max[0];
+
+    for (int i = 1; i < I16_WIDTH; i++) {
+        min = s->min[i] < min ? s->min[i] : min;
+        max = s->max[i] > max ? s->max[i] : max;
     }
-    tail->zeros += i32_lanes_add(s->zeros);
+    min = (int16_t)(min ^ ((min >> 15) & INT16_MAX));
+    max = (int16_t)(max ^ ((max >> 15) & INT16_MAX));
+    ret->min = load_one(format, (const uint8_t *)&min);
+    ret->max = load_one(format, (const uint8_t *)&max);
+    ret->zeros = i16_lanes_add(s->zeros);
 }
 
-INLINE void side_f64_spill(const struct side_f64 *s, struct side_tail *tail)
+INLINE void side_f32_end(const struct side_f32 *s, struct block_side *ret)
 {
-    double min[LANES], max[LANES];
+    float min = s->min[0], max = s->max[0];
 
-    memcpy(min, s->min, sizeof(min));
-    memcpy(max, s->max, sizeof(max));
-    for (int i = 0; i < LANES; i++) {
-        if (min[i] < tail->min)
-            tail->min = min[i];
-        if (max[i] > tail->max)
-            tail->max = max[i];
+    for (int i = 1; i < F32_WIDTH; i++) {
+        min = s->min[i] < min ? s->min[i] : min;
+        max = s->max[i] > max ? s->max[i] : max;
     }
-    tail->zeros += i64_lanes_add(s->zeros);
+    ret->min = (double)min;
+    ret->max = (double)max;
+    ret->zeros = i32_lanes_add(s->zeros);
 }
 
-INLINE void delta_spill(const struct delta_lanes *d, struct delta_tail *tail)
+INLINE void side_f64_end(const struct side_f64 *s, struct block_side *ret)
 {
-    double max_abs[LANES];
-
-    memcpy(tail->delta, d->delta, sizeof(tail->delta));
-    memcpy(tail->delta_abs, d->delta_abs, sizeof(tail->delta_abs));
-    memcpy(tail->delta_squares, d->delta_squares, sizeof(tail->delta_squares));
-    memcpy(tail->ab, d->ab, sizeof(tail->ab));
-    memcpy(max_abs, d->max_abs, sizeof(max_abs));
-    tail->max_abs = 0;
-    for (int i = 0; i < LANES; i++) {
-        if (max_abs[i] > tail->max_abs)
-            tail->max_abs = max_abs[i];
+    ret->min = s->min[0];
+    ret->max = s->max[0];
+    for (int i = 1; i < F64_WIDTH; i++) {
+        ret->min = s->min[i] < ret->min ? s->min[i] : ret->min;
+        ret->max = s->max[i] > ret->max ? s->max[i] : ret->max;
     }
-    tail->changed = tail->sign_flips = 0;
-    tail->beyond = i64_lanes_add(d->beyond);
+    ret->zeros = i64_lanes_add(s->zeros);
 }
 
-INLINE void side_tail_step(struct side_tail *tail, size_t lane, double x, double k)
-{
-    double shifted = x - k;
-
-    tail->shifted[lane] += shifted;
-    tail->shifted_squares[lane] += shifted * shifted;
-    tail->squares[lane] += x * x;
-    if (x < tail->min)
-        tail->min = x;
-    if (x > tail->max)
-        tail->max = x;
-    tail->zeros += x == 0;
-}
-
-INLINE void delta_tail_step(struct delta_tail *tail, size_t lane, double a, double b, double epsilon)
-{
-    double delta = b - a, delta_abs = fabs(delta);
-
-    tail->delta[lane] += delta;
-    tail->delta_abs[lane] += delta_abs;
-    tail->delta_squares[lane] += delta * delta;
-    tail->ab[lane] += a * b;
-    if (delta_abs > tail->max_abs)
-        tail->max_abs = delta_abs;
-    tail->changed += a != b;
-    tail->sign_flips += (a < 0 && b > 0) || (a > 0 && b < 0);
-    tail->beyond += delta_abs > epsilon;
-}
-
-INLINE void side_settle(const struct side_tail *tail, struct block_side *ret)
-{
-    ret->shifted = lanes_add(tail->shifted);
-    ret->shifted_squares = lanes_add(tail->shifted_squares);
-    ret->squares = lanes_add(tail->squares);
-    ret->min = tail->min;
-    ret->max = tail->max;
-    ret->zeros = tail->zeros;
-}
-
-INLINE void side_block(enum block_format format, const uint8_t *x, size_t elements, double k, struct block_side *ret)
+INLINE void side_exact(enum block_format format, const uint8_t *x, size_t elements, struct block_side *ret)
 {
     const size_t bytes = element_bytes(format);
-    const f64v shift = (f64v){0} + k;
-    struct side_lanes lanes;
-    struct side_f32 narrow;
-    struct side_f64 wide;
-    struct side_tail tail;
-    size_t i;
+    size_t i = 0;
 
-    side_lanes_init(&lanes);
-    side_f32_init(&narrow);
-    side_f64_init(&wide);
-    for (i = 0; i + STEP <= elements; i += STEP) {
-        if (format == BLOCK_F64) {
-            for (int p = 0; p < STEP / F64_WIDTH; p++) {
-                f64v value = load_f64v(x + (i + (size_t)(p * F64_WIDTH)) * bytes);
-
-                side_f64_step(&wide, p % F64_PARTS, value);
-                side_step(&lanes, p % F64_PARTS, value, shift);
-            }
-        } else {
-            for (int p = 0; p < F32_PARTS; p++) {
-                f32v value = load_f32v(format, x + (i + (size_t)(p * F32_WIDTH)) * bytes);
-
-                side_f32_step(&narrow, p, value);
-                for (int q = 0; q < F64_PER_F32; q++)
-                    side_step(&lanes, (p * F64_PER_F32 + q) % F64_PARTS, widen(value, q), shift);
-            }
-        }
-    }
-    side_spill(&lanes, &tail);
-    if (format == BLOCK_F64)
-        side_f64_spill(&wide, &tail);
-    else
-        side_f32_spill(&narrow, &tail);
-    for (; i < elements; i++)
-        side_tail_step(&tail, i % LANES, load_one(format, x + i * bytes), k);
-    side_settle(&tail, ret);
-}
-
-INLINE void pair_block(enum block_format format, const uint8_t *a, const uint8_t *b, size_t elements, double ka,
-                       double kb, double epsilon, int has_epsilon, struct block_pair *ret)
-{
-    const size_t bytes = element_bytes(format);
-    const f64v shift_a = (f64v){0} + ka, shift_b = (f64v){0} + kb;
-    struct side_lanes lanes_a, lanes_b;
-    struct side_f32 narrow_a, narrow_b;
-    struct side_f64 wide_a, wide_b;
-    struct delta_lanes delta;
-    i32v changed_f32[F32_PARTS], flips_f32[F32_PARTS];
-    i64v changed_f64[F64_PARTS], flips_f64[F64_PARTS];
-    struct side_tail tail_a, tail_b;
-    struct delta_tail tail;
-    size_t i;
-
-    side_lanes_init(&lanes_a);
-    side_lanes_init(&lanes_b);
-    side_f32_init(&narrow_a);
-    side_f32_init(&narrow_b);
-    side_f64_init(&wide_a);
-    side_f64_init(&wide_b);
-    delta_lanes_init(&delta);
-    for (int p = 0; p < F32_PARTS; p++)
-        changed_f32[p] = flips_f32[p] = (i32v){0};
-    for (int p = 0; p < F64_PARTS; p++)
-        changed_f64[p] = flips_f64[p] = (i64v){0};
-    for (i = 0; i + STEP <= elements; i += STEP) {
-        if (format == BLOCK_F64) {
-            for (int p = 0; p < STEP / F64_WIDTH; p++) {
-                size_t at = (i + (size_t)(p * F64_WIDTH)) * bytes;
-                f64v va = load_f64v(a + at), vb = load_f64v(b + at);
-                int part = p % F64_PARTS;
-                i64v zero_a = side_f64_step(&wide_a, part, va), zero_b = side_f64_step(&wide_b, part, vb);
-
-                changed_f64[part] -= (i64v)(va != vb);
-                flips_f64[part] -= (i64v)(((i64v)va ^ (i64v)vb) < 0) & ~(zero_a | zero_b);
-                side_step(&lanes_a, part, va, shift_a);
-                side_step(&lanes_b, part, vb, shift_b);
-                delta_step(&delta, part, va, vb, epsilon, has_epsilon);
-            }
-        } else {
-            for (int p = 0; p < F32_PARTS; p++) {
-                size_t at = (i + (size_t)(p * F32_WIDTH)) * bytes;
-                f32v va = load_f32v(format, a + at), vb = load_f32v(format, b + at);
-                i32v zero_a = side_f32_step(&narrow_a, p, va), zero_b = side_f32_step(&narrow_b, p, vb);
-
-                changed_f32[p] -= (i32v)(va != vb);
-                flips_f32[p] -= (((i32v)va ^ (i32v)vb) >> 31) & ~(zero_a | zero_b);
-                for (int q = 0; q < F64_PER_F32; q++) {
-                    f64v wa = widen(va, q), wb = widen(vb, q);
-                    int part = (p * F64_PER_F32 + q) % F64_PARTS;
-
-                    side_step(&lanes_a, part, wa, shift_a);
-                    side_step(&lanes_b, part, wb, shift_b);
-                    delta_step(&delta, part, wa, wb, epsilon, has_epsilon);
-                }
-            }
-        }
-    }
-    side_spill(&lanes_a, &tail_a);
-    side_spill(&lanes_b, &tail_b);
-    delta_spill(&delta, &tail);
     if (format == BLOCK_F64) {
-        side_f64_spill(&wide_a, &tail_a);
-        side_f64_spill(&wide_b, &tail_b);
-        tail.changed = i64_lanes_add(changed_f64);
-        tail.sign_flips = i64_lanes_add(flips_f64);
+        struct side_f64 side = side_f64_begin();
+
+        for (; i + F64_WIDTH <= elements; i += F64_WIDTH)
+            side_f64_step(&side, load_f64v(x + i * bytes));
+        side_f64_end(&side, ret);
+    } else if (format == BLOCK_F32) {
+        struct side_f32 side = side_f32_begin();
+
+        for (; i + F32_WIDTH <= elements; i += F32_WIDTH)
+            side_f32_step(&side, load_f32v(format, x + i * bytes));
+        side_f32_end(&side, ret);
     } else {
-        side_f32_spill(&narrow_a, &tail_a);
-        side_f32_spill(&narrow_b, &tail_b);
-        tail.changed = i32_lanes_add(changed_f32);
-        tail.sign_flips = i32_lanes_add(flips_f32);
+        struct side_i16 side = side_i16_begin(format);
+
+        for (; i + I16_WIDTH <= elements; i += I16_WIDTH)
+            side_i16_step(&side, load_i16v(x + i * bytes));
+        side_i16_end(&side, format, ret);
+    }
+    for (; i < elements; i++)
+        side_one(ret, load_one(format, x + i * bytes));
+}
+
+/* Both sides, and how many differ. A zero equals a zero of the other sign, and has no sign to flip. */
+INLINE void pair_exact(enum block_format format, const uint8_t *a, const uint8_t *b, size_t elements,
+                       struct block_pair *ret)
+{
+    const size_t bytes = element_bytes(format);
+    size_t i = 0;
+
+    if (format == BLOCK_F64) {
+        struct side_f64 side_a = side_f64_begin(), side_b = side_a;
+        i64v changed = {0}, flips = {0};
+
+        for (; i + F64_WIDTH <= elements; i += F64_WIDTH) {
+            f64v va = load_f64v(a + i * bytes), vb = load_f64v(b + i * bytes);
+            i64v zero_a = side_f64_step(&side_a, va), zero_b = side_f64_step(&side_b, vb);
+
+            changed -= (i64v)(va != vb);
+            flips -= (i64v)(((i64v)va ^ (i64v)vb) < 0) & ~(zero_a | zero_b);
+        }
+        side_f64_end(&side_a, &ret->a);
+        side_f64_end(&side_b, &ret->b);
+        ret->changed = i64_lanes_add(changed);
+        ret->sign_flips = i64_lanes_add(flips);
+    } else if (format == BLOCK_F32) {
+        struct side_f32 side_a = side_f32_begin(), side_b = side_a;
+        i32v changed = {0}, flips = {0};
+
+        for (; i + F32_WIDTH <= elements; i += F32_WIDTH) {
+            f32v va = load_f32v(format, a + i * bytes), vb = load_f32v(format, b + i * bytes);
+            i32v zero_a = side_f32_step(&side_a, va), zero_b = side_f32_step(&side_b, vb);
+
+            changed -= (i32v)(va != vb);
+            flips -= (((i32v)va ^ (i32v)vb) >> 31) & ~(zero_a | zero_b);
+        }
+        side_f32_end(&side_a, &ret->a);
+        side_f32_end(&side_b, &ret->b);
+        ret->changed = i32_lanes_add(changed);
+        ret->sign_flips = i32_lanes_add(flips);
+    } else {
+        struct side_i16 side_a = side_i16_begin(format), side_b = side_a;
+        i16v equal = {0}, flips = {0};
+
+        for (; i + I16_WIDTH <= elements; i += I16_WIDTH) {
+            i16v va = load_i16v(a + i * bytes), vb = load_i16v(b + i * bytes);
+            i16v zero_a = side_i16_step(&side_a, va), zero_b = side_i16_step(&side_b, vb);
+
+            equal -= (i16v)(va == vb) | (zero_a & zero_b);
+            flips -= ((va ^ vb) >> 15) & ~(zero_a | zero_b);
+        }
+        side_i16_end(&side_a, format, &ret->a);
+        side_i16_end(&side_b, format, &ret->b);
+        ret->changed = (uint32_t)i - i16_lanes_add(equal);
+        ret->sign_flips = i16_lanes_add(flips);
     }
     for (; i < elements; i++) {
         double va = load_one(format, a + i * bytes), vb = load_one(format, b + i * bytes);
 
-        side_tail_step(&tail_a, i % LANES, va, ka);
-        side_tail_step(&tail_b, i % LANES, vb, kb);
-        delta_tail_step(&tail, i % LANES, va, vb, epsilon);
+        side_one(&ret->a, va);
+        side_one(&ret->b, vb);
+        ret->changed += va != vb;
+        ret->sign_flips += (va < 0 && vb > 0) || (va > 0 && vb < 0);
     }
-    side_settle(&tail_a, &ret->a);
-    side_settle(&tail_b, &ret->b);
-    ret->delta = lanes_add(tail.delta);
-    ret->delta_abs = lanes_add(tail.delta_abs);
-    ret->delta_squares = lanes_add(tail.delta_squares);
-    ret->ab = lanes_add(tail.ab);
-    ret->max_abs = tail.max_abs;
-    ret->changed = tail.changed;
-    ret->sign_flips = tail.sign_flips;
-    ret->beyond_epsilon =
-        has_epsilon ? tail.beyond : tail.changed; /* |Δ| > 0 where a ≠ b: differences do not underflow */
+}
+
+/* Sums in lanes: of one side, and of the differences. */
+struct side_lanes {
+    double shifted[LANES], shifted_squares[LANES], squares[LANES];
+};
+struct delta_lanes {
+    double delta[LANES], delta_abs[LANES], delta_squares[LANES], ab[LANES], max_abs[LANES];
+    int64_t beyond[LANES];
+};
+
+/* One part of the lanes. */
+struct side_part {
+    f64v shifted, shifted_squares, squares;
+};
+struct delta_part {
+    f64v delta, delta_abs, delta_squares, ab, max_abs;
+    i64v beyond;
+};
+
+/* With a shift of 0 the shifted sums are the plain ones. */
+INLINE void side_step(enum block_format format, struct side_part *s, f64v x, f64v k, int has_shift)
+{
+    if (has_shift) {
+        f64v shifted = x - k;
+
+        s->shifted += shifted;
+        s->shifted_squares += shifted * shifted;
+    } else {
+        s->shifted += x;
+    }
+    s->squares = add_product(format, s->squares, x, x);
+}
+
+INLINE void delta_step(enum block_format format, struct delta_part *d, f64v a, f64v b, double epsilon, int has_epsilon)
+{
+    f64v delta = b - a, delta_abs = (f64v)((i64v)delta & INT64_MAX);
+
+    d->delta += delta;
+    d->delta_abs += delta_abs;
+    d->delta_squares += delta * delta;
+    d->ab = add_product(format, d->ab, a, b);
+    d->max_abs = f64v_max(delta_abs, d->max_abs);
+    if (has_epsilon)
+        d->beyond -= (i64v)(delta_abs > epsilon);
+}
+
+INLINE void side_spill(const struct side_part *s, int part, int has_shift, struct side_lanes *lanes)
+{
+    memcpy(lanes->shifted + part * F64_WIDTH, &s->shifted, sizeof(f64v));
+    memcpy(lanes->shifted_squares + part * F64_WIDTH, has_shift ? &s->shifted_squares : &s->squares, sizeof(f64v));
+    memcpy(lanes->squares + part * F64_WIDTH, &s->squares, sizeof(f64v));
+}
+
+INLINE void delta_spill(const struct delta_part *d, int part, struct delta_lanes *lanes)
+{
+    memcpy(lanes->delta + part * F64_WIDTH, &d->delta, sizeof(f64v));
+    memcpy(lanes->delta_abs + part * F64_WIDTH, &d->delta_abs, sizeof(f64v));
+    memcpy(lanes->delta_squares + part * F64_WIDTH, &d->delta_squares, sizeof(f64v));
+    memcpy(lanes->ab + part * F64_WIDTH, &d->ab, sizeof(f64v));
+    memcpy(lanes->max_abs + part * F64_WIDTH, &d->max_abs, sizeof(f64v));
+    memcpy(lanes->beyond + part * F64_WIDTH, &d->beyond, sizeof(i64v));
+}
+
+INLINE void side_lane_step(struct side_lanes *s, size_t lane, double x, double k)
+{
+    double shifted = x - k;
+
+    s->shifted[lane] += shifted;
+    s->shifted_squares[lane] += shifted * shifted;
+    s->squares[lane] += x * x;
+}
+
+INLINE void delta_lane_step(struct delta_lanes *d, size_t lane, double a, double b, double epsilon)
+{
+    double delta = b - a, delta_abs = fabs(delta);
+
+    d->delta[lane] += delta;
+    d->delta_abs[lane] += delta_abs;
+    d->delta_squares[lane] += delta * delta;
+    d->ab[lane] += a * b;
+    if (delta_abs > d->max_abs[lane])
+        d->max_abs[lane] = delta_abs;
+    d->beyond[lane] += delta_abs > epsilon;
+}
+
+INLINE void side_settle(const struct side_lanes *lanes, struct block_side *ret)
+{
+    ret->shifted = lanes_add(lanes->shifted);
+    ret->shifted_squares = lanes_add(lanes->shifted_squares);
+    ret->squares = lanes_add(lanes->squares);
+}
+
+INLINE void side_sums(enum block_format format, const uint8_t *x, size_t elements, double k, int has_shift,
+                      struct block_side *ret)
+{
+    const size_t bytes = element_bytes(format);
+    const f64v shift = (f64v){0} + k;
+    struct side_part parts[F64_PARTS];
+    struct side_lanes lanes;
+    size_t i;
+
+    memset(parts, 0, sizeof(parts));
+    for (i = 0; i + LANES <= elements; i += LANES)
+        for (int p = 0; p < F64_PARTS; p++)
+            side_step(format, &parts[p], load_wide(format, x + (i + (size_t)(p * F64_WIDTH)) * bytes), shift,
+                      has_shift);
+    for (int p = 0; p < F64_PARTS; p++)
+        side_spill(&parts[p], p, has_shift, &lanes);
+    for (; i < elements; i++)
+        side_lane_step(&lanes, i % LANES, load_one(format, x + i * bytes), k);
+    side_settle(&lanes, ret);
+}
+
+INLINE void pair_sums(enum block_format format, const uint8_t *a, const uint8_t *b, size_t elements, double ka,
+                      double kb, int has_shift, double epsilon, int has_epsilon, struct block_pair *ret)
+{
+    const size_t bytes = element_bytes(format);
+    const f64v shift_a = (f64v){0} + ka, shift_b = (f64v){0} + kb;
+    struct side_lanes lanes_a, lanes_b;
+    struct delta_lanes lanes;
+    size_t i = 0;
+
+    for (int p = 0; p < F64_PARTS; p++) {
+        const size_t first = (size_t)(p * F64_WIDTH);
+        struct side_part side_a, side_b;
+        struct delta_part delta;
+
+        memset(&side_a, 0, sizeof(side_a));
+        memset(&side_b, 0, sizeof(side_b));
+        memset(&delta, 0, sizeof(delta));
+        for (i = 0; i + LANES <= elements; i += LANES) {
+            f64v va = load_wide(format, a + (i + first) * bytes), vb = load_wide(format, b + (i + first) * bytes);
+
+            side_step(format, &side_a, va, shift_a, has_shift);
+            side_step(format, &side_b, vb, shift_b, has_shift);
+            delta_step(format, &delta, va, vb, epsilon, has_epsilon);
+        }
+        side_spill(&side_a, p, has_shift, &lanes_a);
+        side_spill(&side_b, p, has_shift, &lanes_b);
+        delta_spill(&delta, p, &lanes);
+    }
+    for (; i < elements; i++) {
+        double va = load_one(format, a + i * bytes), vb = load_one(format, b + i * bytes);
+
+        side_lane_step(&lanes_a, i % LANES, va, ka);
+        side_lane_step(&lanes_b, i % LANES, vb, kb);
+        delta_lane_step(&lanes, i % LANES, va, vb, epsilon);
+    }
+    side_settle(&lanes_a, &ret->a);
+    side_settle(&lanes_b, &ret->b);
+    ret->delta = lanes_add(lanes.delta);
+    ret->delta_abs = lanes_add(lanes.delta_abs);
+    ret->delta_squares = lanes_add(lanes.delta_squares);
+    ret->ab = lanes_add(lanes.ab);
+    ret->max_abs = 0;
+    ret->beyond_epsilon = has_epsilon ? 0 : ret->changed; /* |Δ| > 0 where a ≠ b: differences do not underflow */
+    for (int lane = 0; lane < LANES; lane++) {
+        if (lanes.max_abs[lane] > ret->max_abs)
+            ret->max_abs = lanes.max_abs[lane];
+        if (has_epsilon)
+            ret->beyond_epsilon += (uint32_t)lanes.beyond[lane];
+    }
 }
 
 #define KERNELS(name, format)                                                                                          \
     static void side_##name(const void *x, size_t elements, double k, struct block_side *ret)                          \
     {                                                                                                                  \
-        side_block(format, x, elements, k, ret);                                                                       \
+        side_exact(format, x, elements, ret);                                                                          \
+        if (k != 0)                                                                                                    \
+            side_sums(format, x, elements, k, 1, ret);                                                                 \
+        else                                                                                                           \
+            side_sums(format, x, elements, 0, 0, ret);                                                                 \
     }                                                                                                                  \
     static void pair_##name(const void *a, const void *b, size_t elements, double ka, double kb, double epsilon,       \
                             struct block_pair *ret)                                                                    \
     {                                                                                                                  \
+        pair_exact(format, a, b, elements, ret);                                                                       \
         if (epsilon > 0)                                                                                               \
-            pair_block(format, a, b, elements, ka, kb, epsilon, 1, ret);                                               \
+            pair_sums(format, a, b, elements, ka, kb, 1, epsilon, 1, ret);                                             \
+        else if (ka != 0 || kb != 0)                                                                                   \
+            pair_sums(format, a, b, elements, ka, kb, 1, 0, 0, ret);                                                   \
         else                                                                                                           \
-            pair_block(format, a, b, elements, ka, kb, 0, 0, ret);                                                     \
+            pair_sums(format, a, b, elements, 0, 0, 0, 0, 0, ret);                                                     \
     }
 
 KERNELS(bf16, BLOCK_BF16)

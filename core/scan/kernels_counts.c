@@ -36,16 +36,6 @@ INLINE void profile_f32v(enum block_format format, f32v value, i32v min_normal, 
         *not_f16 -= is_not_f16(value) & is_finite;
 }
 
-static uint32_t count_of(const i32v *counts)
-{
-    int32_t lane[F32_WIDTH], total = 0;
-
-    memcpy(lane, counts, sizeof(lane));
-    for (int i = 0; i < F32_WIDTH; i++)
-        total += lane[i];
-    return (uint32_t)total;
-}
-
 INLINE void profile_narrow(enum block_format format, const uint8_t *x, size_t elements, double min_normal,
                            struct block_profile *ret)
 {
@@ -68,9 +58,9 @@ INLINE void profile_narrow(enum block_format format, const uint8_t *x, size_t el
         memcpy(&last, rest, sizeof(last));
         profile_f32v(format, last, least_bits, &subnormals, &not_bf16, &not_f16);
     }
-    ret->subnormals = count_of(&subnormals);
-    ret->not_bf16 = count_of(&not_bf16);
-    ret->not_f16 = count_of(&not_f16);
+    ret->subnormals = i32_lanes_add(subnormals);
+    ret->not_bf16 = i32_lanes_add(not_bf16);
+    ret->not_f16 = i32_lanes_add(not_f16);
 }
 
 INLINE void profile_wide(const uint8_t *x, size_t elements, double min_normal, struct block_profile *ret)
@@ -110,8 +100,8 @@ INLINE void flips_narrow(enum block_format format, const uint8_t *a, const uint8
         zeroed -= is_zero_b & ~is_zero_a;
         revived -= is_zero_a & ~is_zero_b;
     }
-    ret->zeroed = count_of(&zeroed);
-    ret->revived = count_of(&revived);
+    ret->zeroed = i32_lanes_add(zeroed);
+    ret->revived = i32_lanes_add(revived);
     for (; i < elements; i++) {
         int is_zero_a = load_one(format, a + i * bytes) == 0, is_zero_b = load_one(format, b + i * bytes) == 0;
 

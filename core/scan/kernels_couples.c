@@ -2,34 +2,38 @@
  * couples. Compiled once an instruction set, like kernels.c; F64 goes the long way. */
 #include "core/scan/vectors.h"
 
+INLINE uint32_t count_changed(enum block_format format, const uint8_t *a, const uint8_t *b, size_t elements)
+{
+    const size_t bytes = element_bytes(format);
+    i32v changed = {0};
+    uint32_t rest = 0;
+    size_t i;
+
+    for (i = 0; i + F32_WIDTH <= elements; i += F32_WIDTH)
+        changed -= (i32v)(load_f32v(format, a + i * bytes) != load_f32v(format, b + i * bytes));
+    for (; i < elements; i++)
+        rest += load_one(format, a + i * bytes) != load_one(format, b + i * bytes);
+    return i32_lanes_add(changed) + rest;
+}
+
 INLINE void between_block(enum block_format format, const uint8_t *a, const uint8_t *b, size_t elements,
                           struct block_between *ret)
 {
     const size_t bytes = element_bytes(format);
     f64v delta[F64_PARTS], delta_squares[F64_PARTS], ab[F64_PARTS];
     double delta_lane[LANES], squares_lane[LANES], ab_lane[LANES];
-    i32v changed[F32_PARTS];
-    uint32_t changed_rest = 0;
     size_t i;
 
     for (int p = 0; p < F64_PARTS; p++)
         delta[p] = delta_squares[p] = ab[p] = (f64v){0};
-    for (int p = 0; p < F32_PARTS; p++)
-        changed[p] = (i32v){0};
-    for (i = 0; i + STEP <= elements; i += STEP) {
-        for (int p = 0; p < F32_PARTS; p++) {
-            const size_t at = (i + (size_t)(p * F32_WIDTH)) * bytes;
-            const f32v va = load_f32v(format, a + at), vb = load_f32v(format, b + at);
+    for (i = 0; i + LANES <= elements; i += LANES) {
+        for (int p = 0; p < F64_PARTS; p++) {
+            const size_t at = (i + (size_t)(p * F64_WIDTH)) * bytes;
+            const f64v va = load_wide(format, a + at), vb = load_wide(format, b + at), d = vb - va;
 
-            changed[p] -= (i32v)(va != vb);
-            for (int q = 0; q < F64_PER_F32; q++) {
-                const f64v wa = widen(va, q), wb = widen(vb, q), d = wb - wa;
-                const int part = (p * F64_PER_F32 + q) % F64_PARTS;
-
-                delta[part] += d;
-                delta_squares[part] += d * d;
-                ab[part] += wa * wb;
-            }
+            delta[p] += d;
+            delta_squares[p] += d * d;
+            ab[p] = add_product(format, ab[p], va, vb);
         }
     }
     memcpy(delta_lane, delta, sizeof(delta_lane));
@@ -41,12 +45,11 @@ INLINE void between_block(enum block_format format, const uint8_t *a, const uint
         delta_lane[i % LANES] += d;
         squares_lane[i % LANES] += d * d;
         ab_lane[i % LANES] += va * vb;
-        changed_rest += va != vb;
     }
     ret->delta = lanes_add(delta_lane);
     ret->delta_squares = lanes_add(squares_lane);
     ret->ab = lanes_add(ab_lane);
-    ret->changed = i32_lanes_add(changed) + changed_rest;
+    ret->changed = count_changed(format, a, b, elements);
 }
 
 INLINE double turn_block(enum block_format format, const uint8_t *a, const uint8_t *between, const uint8_t *b,
@@ -59,17 +62,12 @@ INLINE double turn_block(enum block_format format, const uint8_t *a, const uint8
 
     for (int p = 0; p < F64_PARTS; p++)
         turn[p] = (f64v){0};
-    for (i = 0; i + STEP <= elements; i += STEP) {
-        for (int p = 0; p < F32_PARTS; p++) {
-            const size_t at = (i + (size_t)(p * F32_WIDTH)) * bytes;
-            const f32v va = load_f32v(format, a + at), vm = load_f32v(format, between + at),
-                       vb = load_f32v(format, b + at);
+    for (i = 0; i + LANES <= elements; i += LANES) {
+        for (int p = 0; p < F64_PARTS; p++) {
+            const size_t at = (i + (size_t)(p * F64_WIDTH)) * bytes;
+            const f64v vm = load_wide(format, between + at);
 
-            for (int q = 0; q < F64_PER_F32; q++) {
-                const f64v wm = widen(vm, q);
-
-                turn[(p * F64_PER_F32 + q) % F64_PARTS] += (wm - widen(va, q)) * (widen(vb, q) - wm);
-            }
+            turn[p] += (vm - load_wide(format, a + at)) * (load_wide(format, b + at) - vm);
         }
     }
     memcpy(lane, turn, sizeof(lane));

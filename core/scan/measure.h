@@ -101,10 +101,11 @@ int32_t exponent_for(double abs_max);
 /* x · 2^-exponent in place. */
 void scale_terms(double *terms, size_t count, int32_t exponent);
 
-/* The mean of the first 4,096 finite terms, kept within their range: K of the shifted sums. Feed terms in order. */
+/* K of the shifted sums: the mean of the first 4,096 finite terms, kept within their range; 0, which costs nothing,
+ * where that mean is within four of their standard deviations of 0. Feed terms in order. */
 enum { SHIFT_TERMS = 4096, SHIFT_LANES = 8 };
 struct shift {
-    double lane[SHIFT_LANES], min, max;
+    double lane[SHIFT_LANES], squares[SHIFT_LANES], min, max;
     unsigned terms;
 };
 void shift_init(struct shift *shift);

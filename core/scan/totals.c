@@ -16,6 +16,7 @@ bool shift_is_full(const struct shift *shift)
 
 static void shift_one(struct shift *shift, double term)
 {
+    shift->squares[shift->terms % SHIFT_LANES] += term * term;
     shift->lane[shift->terms++ % SHIFT_LANES] += term;
     shift->min = term < shift->min ? term : shift->min;
     shift->max = term > shift->max ? term : shift->max;
@@ -39,6 +40,8 @@ void shift_feed(struct shift *shift, const double *terms, size_t count)
         for (int lane = 0; lane < SHIFT_LANES; lane++)
             shift->lane[lane] += terms[i + (size_t)lane];
         for (int lane = 0; lane < SHIFT_LANES; lane++)
+            shift->squares[lane] += terms[i + (size_t)lane] * terms[i + (size_t)lane];
+        for (int lane = 0; lane < SHIFT_LANES; lane++)
             min[lane] = terms[i + (size_t)lane] < min[lane] ? terms[i + (size_t)lane] : min[lane];
         for (int lane = 0; lane < SHIFT_LANES; lane++)
             max[lane] = terms[i + (size_t)lane] > max[lane] ? terms[i + (size_t)lane] : max[lane];
@@ -52,14 +55,26 @@ void shift_feed(struct shift *shift, const double *terms, size_t count)
         shift_one(shift, terms[i]);
 }
 
+static double add_shift_lanes(const double lane[SHIFT_LANES])
+{
+    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}
+
+/* Within four standard deviations of 0, a shift would save less than the five bits that Σ(x − mean)² may lose. */
+static bool is_near_zero(double mean, double mean_square)
+{
+    return mean * mean <= 16 * (mean_square - mean * mean);
+}
+
 double shift_value(const struct shift *shift)
 {
-    const double *lane = shift->lane;
     double mean;
 
     if (shift->terms == 0)
         return 0;
-    mean = (((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]))) / shift->terms;
+    mean = add_shift_lanes(shift->lane) / shift->terms;
+    if (is_near_zero(mean, add_shift_lanes(shift->squares) / shift->terms))
+        return 0;
     if (!(mean >= shift->min)) /* or not a number: the sum of huge values overflowed both ways */
         return shift->min;
     return mean > shift->max ? shift->max : mean;

@@ -32,12 +32,14 @@ enum {
     F64_PARTS = LANES / F64_WIDTH,
     F32_PARTS = STEP / F32_WIDTH,
     F64_PER_F32 = F32_WIDTH / F64_WIDTH,
+    I16_WIDTH = 2 * F32_WIDTH,
 };
 
 typedef double f64v __attribute__((vector_size(F64_WIDTH * 8)));
 typedef int64_t i64v __attribute__((vector_size(F64_WIDTH * 8)));
 typedef float f32v __attribute__((vector_size(F32_WIDTH * 4)));
 typedef int32_t i32v __attribute__((vector_size(F32_WIDTH * 4)));
+typedef int16_t i16v __attribute__((vector_size(I16_WIDTH * 2)));
 typedef uint16_t u16v __attribute__((vector_size(F32_WIDTH * 2)));
 
 /* C has no ?: on vectors. Both give the second operand when the two are equal or not ordered. */
@@ -94,6 +96,34 @@ INLINE f32v f32v_min(f32v a, f32v b)
 #else
     i32v is_a = (i32v)(a < b);
     return (f32v)(((i32v)a & is_a) | ((i32v)b & ~is_a));
+#endif
+}
+
+INLINE i16v i16v_max(i16v a, i16v b)
+{
+#if defined(__AVX512F__)
+    return (i16v)_mm512_max_epi16((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return (i16v)_mm256_max_epi16((__m256i)a, (__m256i)b);
+#elif defined(__x86_64__)
+    return (i16v)_mm_max_epi16((__m128i)a, (__m128i)b);
+#else
+    i16v is_a = (i16v)(a > b);
+    return (a & is_a) | (b & ~is_a);
+#endif
+}
+
+INLINE i16v i16v_min(i16v a, i16v b)
+{
+#if defined(__AVX512F__)
+    return (i16v)_mm512_min_epi16((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return (i16v)_mm256_min_epi16((__m256i)a, (__m256i)b);
+#elif defined(__x86_64__)
+    return (i16v)_mm_min_epi16((__m128i)a, (__m128i)b);
+#else
+    i16v is_a = (i16v)(a < b);
+    return (a & is_a) | (b & ~is_a);
 #endif
 }
 
@@ -199,28 +229,88 @@ INLINE size_t element_bytes(enum block_format format)
     return format == BLOCK_F64 ? 8 : format == BLOCK_F32 ? 4 : 2;
 }
 
+INLINE i16v load_i16v(const uint8_t *from)
+{
+    i16v value;
+
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+/* F64_WIDTH elements of any format. */
+INLINE f64v load_wide(enum block_format format, const uint8_t *from)
+{
+    if (format == BLOCK_F64)
+        return load_f64v(from);
+#if defined(__AVX512F__)
+    if (format == BLOCK_F32)
+        return (f64v)_mm512_cvtps_pd(_mm256_loadu_ps((const float *)(const void *)from));
+    {
+        const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)from);
+
+        return (f64v)_mm512_cvtps_pd(format == BLOCK_F16
+                                         ? _mm256_cvtph_ps(half)
+                                         : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16)));
+    }
+#elif defined(__AVX2__)
+    if (format == BLOCK_F32)
+        return (f64v)_mm256_cvtps_pd(_mm_loadu_ps((const float *)(const void *)from));
+    {
+        const __m128i half = _mm_loadl_epi64((const __m128i *)(const void *)from);
+
+        return (f64v)_mm256_cvtps_pd(
+            format == BLOCK_F16 ? _mm_cvtph_ps(half) : _mm_castsi128_ps(_mm_slli_epi32(_mm_cvtepu16_epi32(half), 16)));
+    }
+#else
+    return (f64v){load_one(format, from), load_one(format, from + element_bytes(format))};
+#endif
+}
+
+/* sum + x·y. Products of elements that are exact in F32 are exact in F64: fused or not, the sum is the same. */
+INLINE f64v add_product(enum block_format format, f64v sum, f64v x, f64v y)
+{
+#if defined(__AVX512F__)
+    if (format != BLOCK_F64)
+        return (f64v)_mm512_fmadd_pd((__m512d)x, (__m512d)y, (__m512d)sum);
+#elif defined(__AVX2__)
+    if (format != BLOCK_F64)
+        return (f64v)_mm256_fmadd_pd((__m256d)x, (__m256d)y, (__m256d)sum);
+#else
+    (void)format;
+#endif
+    return sum + x * y;
+}
+
 INLINE double lanes_add(const double lane[LANES])
 {
     return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
-INLINE uint32_t i32_lanes_add(const i32v counts[F32_PARTS])
+/* Counts that are kept in the lanes of one vector; of a block, fewer than 2^15 a lane. */
+INLINE uint32_t i16_lanes_add(i16v counts)
 {
-    int32_t lane[STEP], total = 0;
+    int32_t total = 0;
 
-    memcpy(lane, counts, sizeof(lane));
-    for (int i = 0; i < STEP; i++)
-        total += lane[i];
+    for (int i = 0; i < I16_WIDTH; i++)
+        total += counts[i];
     return (uint32_t)total;
 }
 
-INLINE uint32_t i64_lanes_add(const i64v counts[F64_PARTS])
+INLINE uint32_t i32_lanes_add(i32v counts)
 {
-    int64_t lane[LANES], total = 0;
+    int32_t total = 0;
 
-    memcpy(lane, counts, sizeof(lane));
-    for (int i = 0; i < LANES; i++)
-        total += lane[i];
+    for (int i = 0; i < F32_WIDTH; i++)
+        total += counts[i];
+    return (uint32_t)total;
+}
+
+INLINE uint32_t i64_lanes_add(i64v counts)
+{
+    int64_t total = 0;
+
+    for (int i = 0; i < F64_WIDTH; i++)
+        total += counts[i];
     return (uint32_t)total;
 }
 

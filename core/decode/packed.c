@@ -103,12 +103,16 @@ static int load_meanings(struct packed_work *work)
         for (unsigned i = 0; i < 256; i++)
             work->meanings[i] = (float)i - packed->offset;
         return 0;
+    case PACKED_SIGNED:
+        for (int i = 0; i < 256; i++)
+            work->meanings[i] = (float)(i < 1 << (packed->bits - 1) ? i : i - (1 << packed->bits));
+        return 0;
     case PACKED_ELEMENTS:
         decode_f32(packed->values, codes, 0, 256, work->meanings);
         return 0;
-    case PACKED_F4:
-        for (unsigned i = 0; i < 16; i++)
-            decode_f32(DTYPE_F4, &codes[i], 0, 1, &work->meanings[i]);
+    case PACKED_SMALL:
+        for (unsigned i = 0; i < 1u << packed->bits; i++)
+            decode_f32(packed->values, &codes[i], 0, 1, &work->meanings[i]);
         return 0;
     case PACKED_MAP:
         break;
@@ -125,6 +129,39 @@ static int load_numbers(struct packed_work *work, const struct packed_matrix *ma
     if (rc == 0)
         decode_f32(matrix->dtype, work->raw, 0, (size_t)(rows * groups), out);
     return rc;
+}
+
+enum { PANEL_ROWS = 128, PANEL_GROUPS = 4, PANEL = PANEL_ROWS * PANEL_GROUPS };
+
+/* Scales that lie as the processors want them: panels of 128 rows and four groups, of which those of rows r, r + 32,
+ * r + 64 and r + 96 are 16 bytes side by side. */
+static int load_swizzled(struct packed_work *work, uint64_t row, uint64_t rows, uint64_t group, uint64_t groups,
+                         float *out)
+{
+    const struct packed *packed = work->packed;
+    const struct packed_matrix panels = {.part = packed->scales.part, .dtype = DTYPE_U8, .column_step = 1};
+    const uint64_t across = (packed->groups - 1) / PANEL_GROUPS + 1, from = group / PANEL_GROUPS;
+    const uint64_t count = (group + groups - 1) / PANEL_GROUPS - from + 1;
+    float values[256];
+    uint8_t codes[256];
+    int rc;
+
+    for (unsigned i = 0; i < 256; i++)
+        codes[i] = (uint8_t)i;
+    decode_f32(packed->scales.dtype, codes, 0, 256, values);
+    for (uint64_t r = row, n; r < row + rows; r += n) {
+        const uint64_t panel = r / PANEL_ROWS, end = (panel + 1) * PANEL_ROWS;
+
+        n = end < row + rows ? end - r : row + rows - r;
+        rc = packed_work_read(work, &panels, 0, 1, (panel * across + from) * PANEL, count * PANEL);
+        if (rc)
+            return rc;
+        for (uint64_t i = r; i < r + n; i++)
+            for (uint64_t g = group; g < group + groups; g++)
+                *out++ = values[work->raw[(g / PANEL_GROUPS - from) * PANEL + i % 32 * 16 + i % PANEL_ROWS / 32 * 4 +
+                                          g % PANEL_GROUPS]];
+    }
+    return 0;
 }
 
 /* bitsandbytes' double quantisation: scales are codes themselves, in blocks of their own. */
@@ -172,6 +209,34 @@ static int load_groups(struct packed_work *work, const struct packed_tile *tile,
     return rc;
 }
 
+/* Rows [row, row + rows) of scales, of the groups each, times or divided by what is another number for each matrix. */
+static int load_factors(struct packed_work *work, uint64_t row, uint64_t rows, uint64_t groups)
+{
+    const struct packed *packed = work->packed;
+    const struct packed_matrix floats = {.part = packed->factors, .dtype = DTYPE_F32, .column_step = 1};
+    uint64_t held = UINT64_MAX;
+    float factor = 1;
+
+    for (uint64_t r = 0; r < rows; r++) {
+        const uint64_t at = (row + r) / packed->factor_rows;
+
+        if (at != held) {
+            int rc =
+                packed_read_items(work->model, part_of(work, floats.part), &floats, 0, 1, at, 1, &factor, work->err);
+
+            if (rc)
+                return rc;
+            held = at;
+        }
+        for (uint64_t g = 0; g < groups; g++) {
+            float *scale = &work->scales[r * groups + g];
+
+            *scale = packed->are_divisors ? *scale / factor : *scale * factor;
+        }
+    }
+    return 0;
+}
+
 static int load_scales(struct packed_work *work, uint64_t row, uint64_t rows, uint64_t group, uint64_t groups)
 {
     const struct packed *packed = work->packed;
@@ -184,9 +249,12 @@ static int load_scales(struct packed_work *work, uint64_t row, uint64_t rows, ui
         return rc;
     if (packed->nested_map != PACKED_NO_PART)
         return load_nested(work, row, rows, work->scales);
-    rc = load_numbers(work, &packed->scales, row, rows, group, groups, work->scales);
+    rc = packed->are_scales_swizzled ? load_swizzled(work, row, rows, group, groups, work->scales)
+                                     : load_numbers(work, &packed->scales, row, rows, group, groups, work->scales);
     for (uint64_t i = 0; rc == 0 && i < count; i++)
         work->scales[i] = work->scales[i] * packed->scale_factor / packed->scale_divisor;
+    if (rc == 0 && packed->factors != PACKED_NO_PART)
+        rc = load_factors(work, row, rows, groups);
     if (rc || packed->zeros == PACKED_NO_ZEROS)
         return rc;
     if (packed->zeros == PACKED_ZEROS)
@@ -198,6 +266,8 @@ static float value_of(const struct packed *packed, float meaning, float scale, f
 {
     if (packed->is_shift)
         return meaning * scale + zero * packed->zero_sign;
+    if (packed->is_divided)
+        return meaning / scale;
     return (meaning - zero) * scale * packed->factor;
 }
 
@@ -240,11 +310,19 @@ static void write_row(const struct packed_work *work, const struct packed_tile *
     }
 }
 
+/* The row of scales that row r is scaled by. */
+static uint64_t scales_row(const struct packed *packed, uint64_t r)
+{
+    const uint64_t stack = packed->stack_rows, block = packed->row_block;
+
+    return stack ? r / stack * ((stack - 1) / block + 1) + r % stack / block : r / block;
+}
+
 static int read_tile(struct packed_work *work, const struct packed_tile *tile, float *out)
 {
     const struct packed *packed = work->packed;
-    const uint64_t top = tile->row / packed->row_block;
-    const uint64_t tops = (tile->row + tile->rows - 1) / packed->row_block - top + 1;
+    const uint64_t top = scales_row(packed, tile->row);
+    const uint64_t tops = scales_row(packed, tile->row + tile->rows - 1) - top + 1;
     uint64_t first, groups;
     int rc = packed_work_reserve(work, &work->codes, &work->code_room, tile->rows * tile->columns, 1);
 
@@ -255,7 +333,7 @@ static int read_tile(struct packed_work *work, const struct packed_tile *tile, f
     if (rc == 0)
         rc = packed_load_codes(work, tile);
     for (uint64_t r = 0; rc == 0 && r < tile->rows; r++) {
-        const uint64_t at = ((tile->row + r) / packed->row_block - top) * groups;
+        const uint64_t at = (scales_row(packed, tile->row + r) - top) * groups;
 
         write_row(work, tile, work->codes + r * tile->columns, work->scales + at,
                   packed->zeros == PACKED_NO_ZEROS ? NULL : work->zeros + at, first, out + r * tile->columns);

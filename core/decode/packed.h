@@ -13,14 +13,16 @@ enum packed_codes {
     PACKED_HIGH_FIRST, /* rows of bytes, two codes each, the first in the high half */
     PACKED_AWQ,        /* words [c][r / 8]; row r % 8's code is in four bits of it, out of order */
     PACKED_AWQ_FAST,   /* 16-bit words [r / 4][c], four rows and 64 columns in a knot */
+    PACKED_PAIRS,      /* bytes [r / 2][c]; row r % 2's code is in four bits of it, from the lowest up */
     PACKED_SECTIONS,   /* section s of the elements in order lies in the same units as section 0, at other bits */
 };
 
 /* What a code means before it is scaled. */
 enum packed_values {
     PACKED_UNSIGNED, /* code − offset */
+    PACKED_SIGNED,   /* two's complement */
     PACKED_ELEMENTS, /* codes of eight bits are elements of the dtype `values` */
-    PACKED_F4,       /* E2M1 */
+    PACKED_SMALL,    /* codes of fewer bits are elements of the dtype `values` */
     PACKED_MAP,      /* the F32 of a part at that index */
 };
 
@@ -43,17 +45,18 @@ struct packed_matrix {
 /* What a tensor's storage has for parameters: its elements in order are those of a matrix of rows × columns, row by
  * row; with plane_rows, of matrices of plane_rows × columns that are each turned over. All F32, in this order:
  *
- *   value = (v − zero) · scale · factor      with is_shift: v · scale + zero · zero_sign
+ *   value = (v − zero) · scale · factor      with is_shift: v · scale + zero · zero_sign, with is_divided: v / scale
  *
  * v being what the code means, scale and zero those of (r / row_block, c / column_block), or of the group that the
- * part group_index names for column c. Whoever makes one has held every number against the parts' shapes. */
+ * part group_index names for column c; with stack_rows, blocks of rows begin anew each so many rows. Whoever makes one
+ * has held every number against the parts' shapes. */
 struct packed {
     uint64_t rows, columns, plane_rows;
     enum packed_codes codes;
     uint8_t bits;           /* of a code */
     uint8_t codes_per_word; /* codes do not cross words, whose highest bits are unused; 0: they do */
     uint8_t unit_bytes;     /* of a section's unit */
-    uint64_t row_bytes;     /* ALONG, HIGH_FIRST: from one row to the next */
+    uint64_t row_bytes;     /* ALONG, HIGH_FIRST, PAIRS: from one line of bytes to the next */
     uint64_t words;         /* DOWN, AWQ: from one line of words to the next */
     uint64_t section;       /* elements of one */
     int8_t first_shift, shift_step;
@@ -63,8 +66,13 @@ struct packed {
     float offset;
     struct packed_matrix scales;
     uint64_t row_block, column_block, groups; /* groups of a row */
+    uint64_t stack_rows;
+    bool are_scales_swizzled; /* of a byte each, in panels of 128 rows and four groups: rows 32 apart side by side */
     uint8_t group_index;
     float scale_factor, scale_divisor; /* a scale is what is stored · factor / divisor */
+    uint8_t factors;                   /* F32, one each factor_rows rows of scales: another factor, or divisor */
+    uint64_t factor_rows;
+    bool are_divisors;
     uint8_t nested_map, nested_scales; /* the scale's code → F32, times that of its block, plus offset */
     uint32_t nested_block;
     float nested_offset;
@@ -72,7 +80,7 @@ struct packed {
     struct packed_matrix zero;
     uint32_t zero_addend; /* added to a word of zero points before it is taken apart */
     float zero_plus;      /* added to a zero point that is a code */
-    bool is_shift;
+    bool is_shift, is_divided;
     float zero_sign, factor;
 };
 extern const struct decoder decoder_packed;

@@ -124,6 +124,23 @@ static int load_high_first(struct packed_work *work, const struct packed_tile *t
     return rc;
 }
 
+static int load_pairs(struct packed_work *work, const struct packed_tile *tile)
+{
+    const uint64_t from = tile->row / 2, to = (tile->row + tile->rows + 1) / 2;
+    const struct packed_matrix bytes = {.dtype = DTYPE_U8, .row_step = work->packed->row_bytes, .column_step = 1};
+    int rc = packed_work_read(work, &bytes, from, to - from, tile->column, tile->columns);
+
+    for (uint64_t r = 0; rc == 0 && r < tile->rows; r++) {
+        const uint64_t row = tile->row + r;
+        const uint8_t *line = work->raw + (row / 2 - from) * tile->columns;
+        uint8_t *codes = work->codes + r * tile->columns;
+
+        for (uint64_t c = 0; c < tile->columns; c++)
+            codes[c] = line[c] >> row % 2 * 4 & 15;
+    }
+    return rc;
+}
+
 static int load_awq(struct packed_work *work, const struct packed_tile *tile)
 {
     const uint64_t from = tile->row / 8, to = (tile->row + tile->rows + 7) / 8;
@@ -201,6 +218,7 @@ int packed_load_codes(struct packed_work *work, const struct packed_tile *tile)
     static int (*const loads[])(struct packed_work *, const struct packed_tile *) = {
         [PACKED_ALONG] = load_along, [PACKED_DOWN] = load_down,         [PACKED_HIGH_FIRST] = load_high_first,
         [PACKED_AWQ] = load_awq,     [PACKED_AWQ_FAST] = load_awq_fast, [PACKED_SECTIONS] = load_sections,
+        [PACKED_PAIRS] = load_pairs,
     };
 
     return loads[work->packed->codes](work, tile);

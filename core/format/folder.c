@@ -21,7 +21,8 @@ static const struct {
     {"sentencepiece.bpe.model", SIDE_OTHER}, {"chat_template.jinja", SIDE_OTHER},
     {"chat_template.json", SIDE_JSON},       {"preprocessor_config.json", SIDE_JSON},
     {"processor_config.json", SIDE_JSON},    {"adapter_config.json", SIDE_JSON},
-    {"quantize_config.json", SIDE_JSON},
+    {"quantize_config.json", SIDE_JSON},     {"quant_config.json", SIDE_JSON},
+    {"hf_quant_config.json", SIDE_JSON},
 };
 enum { SIDE_FILES = sizeof(side_table) / sizeof(side_table[0]) };
 

@@ -44,10 +44,13 @@ static const struct value *find(const struct config *config, const char *path)
     const struct value *value = config ? &config->values[0] : NULL;
 
     while (value && *path) {
-        struct name key = {path, (uint32_t)strcspn(path, ".")};
+        const bool is_quoted = *path == '"';
+        struct name key = {path + is_quoted, (uint32_t)strcspn(path + is_quoted, is_quoted ? "\"" : ".")};
         uint64_t at;
 
-        path += key.bytes + (path[key.bytes] == '.');
+        path = key.text + key.bytes;
+        path += is_quoted && *path == '"';
+        path += *path == '.';
         if (value->kind == KIND_OBJECT)
             value = member(config, value, key);
         else if (value->kind == KIND_ARRAY && config_read_u64(key, &at) && at < value->count)

@@ -20,8 +20,10 @@ static const struct {
 } anchors[] = {
     {"qweight", packed_gptq_or_awq},
     {"weight_packed", packed_compressed_tensors},
-    {"weight_scale", packed_scaled},
+    {"_scale", packed_scaled},
     {"_scale_inv", packed_scaled_inverse},
+    {"scale", packed_scaled_aside},
+    {"qscale_weight", packed_scaled_aside},
     {"_blocks", packed_gptoss},
     {".quant_state.bitsandbytes__nf4", packed_bitsandbytes_4},
     {".quant_state.bitsandbytes__fp4", packed_bitsandbytes_4},
@@ -30,16 +32,7 @@ static const struct {
     {"W_q", packed_hqq},
     {"_qdata", packed_torchao},
     {".qdata", packed_torchao_torch},
-};
-
-static const struct {
-    const char *name;
-    enum packed_method method;
-} methods[] = {
-    {"gptq", METHOD_GPTQ},         {"awq", METHOD_AWQ},
-    {"fp8", METHOD_FP8},           {"bitsandbytes", METHOD_BITSANDBYTES},
-    {"quanto", METHOD_QUANTO},     {"compressed-tensors", METHOD_COMPRESSED_TENSORS},
-    {"modelopt", METHOD_MODELOPT}, {"fbgemm_fp8", METHOD_FBGEMM_FP8},
+    {"scales", packed_mlx},
 };
 
 bool packed_unsure(struct packed_group *group, const char *format, ...)
@@ -99,6 +92,16 @@ bool packed_is_matrix(const struct tensor *tensor, uint64_t *ret_rows, uint64_t 
         return false;
     *ret_rows = tensor->shape.dims[0];
     *ret_columns = tensor->shape.dims[1];
+    return true;
+}
+
+bool packed_is_stack(const struct tensor *tensor, uint64_t ret_dims[3])
+{
+    if ((tensor->shape.rank != 2 && tensor->shape.rank != 3) || tensor->shape.elements == 0)
+        return false;
+    ret_dims[0] = tensor->shape.rank == 3 ? tensor->shape.dims[0] : 1;
+    ret_dims[1] = tensor->shape.dims[tensor->shape.rank - 2];
+    ret_dims[2] = tensor->shape.dims[tensor->shape.rank - 1];
     return true;
 }
 
@@ -162,15 +165,18 @@ bool packed_read_float(struct packed_group *group, const struct tensor *tensor, 
     return true;
 }
 
-bool packed_set_elements(struct packed_group *group, const struct tensor *codes, uint64_t rows, uint64_t columns)
+bool packed_set_elements(struct packed_group *group, const struct tensor *codes)
 {
     struct packed *packed = &group->packed;
+    uint64_t dims[3];
     uint8_t part;
 
-    packed_set_shape(group, rows, columns);
+    if (!packed_is_stack(codes, dims))
+        return packed_unsure(group, "its codes are neither a matrix nor a stack of them");
+    packed_set_stack(group, codes->shape.rank, dims);
     packed->codes = PACKED_ALONG;
     packed->bits = 8;
-    packed->row_bytes = columns;
+    packed->row_bytes = dims[2];
     packed->meaning = PACKED_ELEMENTS;
     packed->values = codes->dtype;
     return packed_take(group, codes, &part);
@@ -178,9 +184,15 @@ bool packed_set_elements(struct packed_group *group, const struct tensor *codes,
 
 void packed_set_shape(struct packed_group *group, uint64_t rows, uint64_t columns)
 {
-    group->dims[0] = group->packed.rows = rows;
-    group->dims[1] = group->packed.columns = columns;
-    group->rank = 2;
+    packed_set_stack(group, 2, (const uint64_t[3]){1, rows, columns});
+}
+
+void packed_set_stack(struct packed_group *group, uint32_t rank, const uint64_t dims[3])
+{
+    group->rank = rank;
+    memcpy(group->dims, dims + (3 - rank), rank * sizeof(*dims));
+    group->packed.rows = dims[0] * dims[1];
+    group->packed.columns = dims[2];
 }
 
 /* n / parts, rounded up. */
@@ -189,41 +201,83 @@ static uint64_t quotient(uint64_t n, uint64_t parts)
     return n / parts + (n % parts != 0);
 }
 
+/* The rows and columns of the scales of each of so many matrices; false where they are not as many. */
+static bool find_grid(const struct shape *shape, const uint64_t of[3], uint64_t grid[2])
+{
+    const uint64_t *dims = shape->dims;
+    uint32_t rank = shape->rank;
+
+    grid[0] = grid[1] = 1;
+    if (of[0] > 1) {
+        if (rank == 0 || dims[0] != of[0])
+            return false;
+        dims++;
+        rank--;
+    }
+    if (rank == 4 && dims[1] == 1 && dims[3] == 1) { /* ModelOpt keeps the ones that blocks are reduced to */
+        grid[0] = dims[0];
+        grid[1] = dims[2];
+        return true;
+    }
+    for (uint32_t d = 0; d < rank && d < 2; d++)
+        grid[d] = dims[d];
+    return rank <= 2;
+}
+
+/* What a row and a column of the grid are for; false: nothing that is known. */
+static bool find_block(const uint64_t of[3], const uint64_t grid[2], const uint64_t named[2], bool may_infer,
+                       uint64_t ret[2])
+{
+    const uint64_t rows = of[1], columns = of[2];
+
+    ret[0] = rows;
+    ret[1] = columns;
+    if (grid[0] == 0 || grid[1] == 0)
+        return false;
+    if (named[0] && named[1] && grid[0] == quotient(rows, named[0]) && grid[1] == quotient(columns, named[1])) {
+        ret[0] = named[0];
+        ret[1] = named[1];
+        return true;
+    }
+    if (grid[0] == 1 && grid[1] == 1)
+        return true;
+    if (of[0] > 1 && rows != columns &&
+        ((grid[0] == 1 && grid[1] == columns) || (grid[0] == columns && grid[1] == 1))) {
+        ret[1] = 1; /* experts that are turned over have their outputs for columns */
+        return true;
+    }
+    if ((grid[0] != rows && !may_infer) || rows % grid[0] != 0 || columns % grid[1] != 0)
+        return false;
+    ret[0] = rows / grid[0];
+    ret[1] = columns / grid[1];
+    return true;
+}
+
 bool packed_set_scales(struct packed_group *group, const struct tensor *scales, enum dtype as_dtype,
-                       const uint64_t block[2])
+                       const uint64_t block[2], bool may_infer)
 {
     struct packed *packed = &group->packed;
-    const struct shape *shape = &scales->shape;
+    const uint64_t planes = group->rank == 3 ? group->dims[0] : 1;
+    const uint64_t of[3] = {planes, packed->rows / planes, packed->columns};
     char name[NAME_PRINTABLE_BYTES];
-    uint64_t rows, columns;
+    uint64_t grid[2], size[2];
 
     if (!packed_take(group, scales, &packed->scales.part))
         return false;
     packed->scales.dtype = as_dtype;
-    packed->row_block = 1;
-    packed->column_block = packed->columns;
-    packed->groups = 1;
-    if (packed_is_matrix(scales, &rows, &columns) && block[0] && block[1] && rows == quotient(packed->rows, block[0]) &&
-        columns == quotient(packed->columns, block[1])) {
-        packed->row_block = block[0];
-        packed->column_block = block[1];
-        packed->scales.row_step = packed->groups = columns;
-        packed->scales.column_step = 1;
-        return true;
-    }
-    if (shape->elements == 1) {
+    if (scales->shape.elements == 1) {
         packed->row_block = packed->rows;
+        packed->column_block = packed->columns;
+        packed->groups = 1;
         return true;
     }
-    if (shape->elements == packed->rows && shape->rank <= 2 && shape->dims[0] == packed->rows) {
-        packed->scales.row_step = 1;
-        return true;
-    }
-    if (!packed_is_matrix(scales, &rows, &columns) || rows != packed->rows || packed->columns % columns != 0)
+    if (!find_grid(&scales->shape, of, grid) || !find_block(of, grid, block, may_infer, size))
         return packed_unsure(group, "the shape of %s fits neither rows, groups of columns nor the config's blocks",
                              name_printable(scales->name, name));
-    packed->column_block = packed->columns / columns;
-    packed->scales.row_step = packed->groups = columns;
+    packed->row_block = size[0];
+    packed->column_block = size[1];
+    packed->stack_rows = planes > 1 && of[1] % size[0] != 0 ? of[1] : 0;
+    packed->scales.row_step = packed->groups = quotient(of[2], size[1]);
     packed->scales.column_step = 1;
     return true;
 }
@@ -258,64 +312,6 @@ bool packed_set_group_index(struct packed_group *group, const struct tensor *ind
     }
     packed->group_index = is_in_order ? PACKED_NO_PART : part;
     return true;
-}
-
-/* What is the same for all groups of the model. */
-static int read_config(struct packed_finder *finder)
-{
-    static const char *const roots[] = {"quantization_config.", "compression_config."};
-    struct name method = {0}, key;
-    char path[CONFIG_KEY_BYTES_MAX + 128];
-    const char *root = roots[0];
-    int rc;
-
-    if (!finder->model->config)
-        return 0;
-    rc = config_parse(finder->model->config, finder->model->config_bytes, &finder->config, NULL);
-    if (rc == ERROR_NO_MEMORY)
-        return error_set(finder->err, rc, "out of memory for its config");
-    if (rc) /* whoever compares it tells that it is malformed */
-        return 0;
-    for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]) && !method.text; i++) {
-        root = roots[i];
-        snprintf(path, sizeof(path), "%squant_method", root);
-        config_text(finder->config, path, &method);
-    }
-    if (!method.text)
-        return 0;
-    finder->method = METHOD_OTHER;
-    finder->method_name = method;
-    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-        if (name_equal(method, name_of(methods[i].name)))
-            finder->method = methods[i].method;
-    if (!config_u64(finder->config, "quantization_config.weight_block_size.0", &finder->block[0]) ||
-        !config_u64(finder->config, "quantization_config.weight_block_size.1", &finder->block[1]))
-        finder->block[0] = finder->block[1] = finder->method == METHOD_FP8 ? 128 : 0; /* as transformers has it */
-    if (config_u64(finder->config, "quantization_config.bits", &finder->bits[0]))
-        finder->bits_count = 1;
-    config_number(finder->config, "quantization_config.group_size", &finder->group_size);
-    snprintf(path, sizeof(path), "%sconfig_groups", root);
-    for (size_t i = 0; finder->bits_count < PACKED_BITS_MAX && config_key(finder->config, path, i, &key); i++) {
-        char member[sizeof(path) + 64];
-        const int length =
-            snprintf(member, sizeof(member), "%s.%.*s.weights.", path, (int)key.bytes, key.text ? key.text : "");
-        double group_size;
-        uint64_t bits;
-
-        snprintf(member + length, sizeof(member) - (size_t)length, "num_bits");
-        if (config_u64(finder->config, member, &bits))
-            finder->bits[finder->bits_count++] = bits;
-        snprintf(member + length, sizeof(member) - (size_t)length, "group_size");
-        if (config_number(finder->config, member, &group_size))
-            finder->group_size = group_size;
-        for (int d = 0; d < 2; d++) {
-            snprintf(member + length, sizeof(member) - (size_t)length, "block_structure.%d", d);
-            config_u64(finder->config, member, &finder->block[d]);
-        }
-    }
-    if (finder->block[0] == 0 || finder->block[1] == 0)
-        finder->block[0] = finder->block[1] = 0;
-    return 0;
 }
 
 /* What was found, to be put in the place of its parts. */
@@ -442,6 +438,7 @@ static int look_at(struct replacing *r, const struct tensor *tensor, struct pack
                                         .group_index = PACKED_NO_PART,
                                         .nested_map = PACKED_NO_PART,
                                         .map = PACKED_NO_PART,
+                                        .factors = PACKED_NO_PART,
                                         .scale_factor = 1,
                                         .scale_divisor = 1,
                                         .zero_sign = 1,
@@ -499,9 +496,11 @@ int packed_recognise(struct model *model, struct error *err)
 
     if (!is_any_anchor(model))
         return 0;
-    rc = read_config(&r.finder);
-    if (rc)
+    rc = packed_config_read(&r.finder);
+    if (rc) {
+        packed_config_done(&r.finder);
         return rc;
+    }
     group = calloc(1, sizeof(*group));
     r.is_part = calloc(model->tensor_count, sizeof(*r.is_part));
     r.found = calloc(model->tensor_count, sizeof(*r.found));
@@ -516,7 +515,7 @@ int packed_recognise(struct model *model, struct error *err)
         rc = no_memory(&r);
     if (rc == 0 && r.found_count)
         rc = replace(&r);
-    config_free(r.finder.config);
+    packed_config_done(&r.finder);
     arena_done(&r.arena);
     free(group);
     free(r.is_part);

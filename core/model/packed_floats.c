@@ -19,38 +19,161 @@ void packed_name_blocks(struct packed_group *group, const char *what)
         snprintf(group->scheme, sizeof(group->scheme), "%s per tensor", what);
     else if (packed->groups == 1 && packed->row_block == 1)
         snprintf(group->scheme, sizeof(group->scheme), "%s per channel", what);
+    else if (packed->groups == 1 && group->rank == 3 && packed->row_block == group->dims[1])
+        snprintf(group->scheme, sizeof(group->scheme), "%s per expert", what);
     else
         snprintf(group->scheme, sizeof(group->scheme), "%s %" PRIu64 "x%" PRIu64, what, packed->row_block,
                  packed->column_block);
 }
 
+/* The number that scales of FP4 are times or divided by: one, or one for each matrix of a stack. */
+bool packed_set_second(struct packed_group *group, const struct tensor *second, float *ret_one)
+{
+    struct packed *packed = &group->packed;
+
+    if (second->shape.elements == 1) {
+        uint8_t part;
+
+        return packed_take(group, second, &part) && packed_read_float(group, second, ret_one);
+    }
+    if (group->rank != 3 || second->dtype != DTYPE_F32 || second->shape.elements != group->dims[0])
+        return packed_unsure(group, "its second scale is not one F32 for each matrix");
+    packed->factor_rows = group->dims[1];
+    return packed_take(group, second, &packed->factors);
+}
+
+/* Two FP4 a byte, low half first, a scale F8_E4M3 for 16 columns. */
+bool packed_set_nvfp4(struct packed_group *group, const struct tensor *codes, const struct tensor *scales)
+{
+    static const uint64_t block[2] = {1, 16};
+    uint64_t dims[3];
+    uint8_t part;
+
+    if (!packed_is_stack(codes, dims) || codes->dtype != DTYPE_U8 || scales->dtype != DTYPE_F8_E4M3 ||
+        scales->shape.rank != codes->shape.rank || dims[2] > UINT64_MAX / 2 ||
+        scales->shape.dims[scales->shape.rank - 1] * 16 != dims[2] * 2)
+        return packed_unsure(group, "its codes and scales do not fit NVFP4");
+    packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], dims[2] * 2});
+    group->packed.codes = PACKED_ALONG;
+    group->packed.bits = 4;
+    group->packed.row_bytes = dims[2];
+    group->packed.meaning = PACKED_SMALL;
+    group->packed.values = DTYPE_F4;
+    return packed_take(group, codes, &part) && packed_set_scales(group, scales, DTYPE_F8_E4M3, block, false);
+}
+
 /* ModelOpt's NVFP4: weight U8 [out, in / 2], weight_scale F8_E4M3 [out, in / 16], times weight_scale_2. */
 static bool modelopt_nvfp4(struct packed_group *group, const struct tensor *codes, const struct tensor *second)
 {
+    if (!packed_set_nvfp4(group, codes, group->anchor))
+        return false;
+    snprintf(group->scheme, sizeof(group->scheme), "ModelOpt nvfp4");
+    return packed_set_second(group, second, &group->packed.scale_factor);
+}
+
+/* ModelOpt's int4: U8 [out / 2, in], of two rows a byte, the first in the low half, two's complement; scales [out,
+ * in / group]. */
+static bool modelopt_int4(struct packed_group *group, const struct tensor *codes)
+{
     static const uint64_t no_block[2];
     struct packed *packed = &group->packed;
-    uint64_t rows, bytes, scale_rows, groups;
+    uint64_t pairs, columns, rows, groups;
     uint8_t part;
 
-    if (!packed_is_matrix(codes, &rows, &bytes) || !packed_is_matrix(group->anchor, &scale_rows, &groups) ||
-        scale_rows != rows || groups * 16 != bytes * 2 || group->anchor->dtype != DTYPE_F8_E4M3)
-        return packed_unsure(group, "weight and weight_scale do not fit ModelOpt's NVFP4");
-    packed_set_shape(group, rows, bytes * 2);
-    packed->codes = PACKED_ALONG;
+    if (!packed_is_matrix(codes, &pairs, &columns) || !packed_is_matrix(group->anchor, &rows, &groups) ||
+        rows / 2 != pairs || rows % 2 != 0 || !packed_is_real(group->anchor))
+        return packed_unsure(group, "weight is U8, and fits neither NVFP4 nor two int4 of %" PRIu64 " rows",
+                             group->anchor->shape.rank ? group->anchor->shape.dims[0] : 0);
+    packed_set_shape(group, rows, columns);
+    packed->codes = PACKED_PAIRS;
     packed->bits = 4;
+    packed->row_bytes = columns;
+    packed->meaning = PACKED_SIGNED;
+    if (!packed_take(group, codes, &part) ||
+        !packed_set_scales(group, group->anchor, group->anchor->dtype, no_block, false))
+        return false;
+    snprintf(group->scheme, sizeof(group->scheme), "ModelOpt int4 g%" PRIu64, packed->column_block);
+    return true;
+}
+
+/* BitNet: U8 [out / 4, in], row r in two bits of row r % (out / 4), one less than what is stored; one scale, which
+ * BitLinear divides by and AutoBitLinear multiplies by. */
+static bool bitnet(struct packed_group *group, const struct tensor *codes)
+{
+    struct packed *packed = &group->packed;
+    const bool is_factor = packed_setting_is(group->finder, "linear_class", "autobitlinear");
+    uint64_t rows, columns;
+    uint8_t part;
+
+    if (!packed_is_matrix(codes, &rows, &columns) || rows > UINT64_MAX / 4 || !packed_is_real(group->anchor) ||
+        group->anchor->shape.elements != 1)
+        return packed_unsure(group, "weight and weight_scale do not fit BitNet's");
+    packed_set_shape(group, rows * 4, columns);
+    packed->codes = PACKED_SECTIONS;
+    packed->bits = 2;
+    packed->unit_bytes = 1;
+    packed->section = rows * columns;
+    packed->shift_step = 2;
+    packed->meaning = PACKED_UNSIGNED;
+    packed->offset = 1;
+    packed->row_block = packed->rows;
+    packed->column_block = columns;
+    packed->groups = 1;
+    packed->scales = (struct packed_matrix){.dtype = group->anchor->dtype};
+    packed->is_divided = !is_factor;
+    snprintf(group->scheme, sizeof(group->scheme), "BitNet ternary");
+    return packed_take(group, codes, &part) && packed_take(group, group->anchor, &packed->scales.part);
+}
+
+/* Gemma's own: U8 [out, in · bits / 8] of 4 or 2 bits, the first lowest, less the half of their range; a scale a row.
+ */
+static bool gemma(struct packed_group *group, const struct tensor *codes)
+{
+    static const uint64_t no_block[2];
+    struct packed *packed = &group->packed;
+    uint64_t rows, bytes, bits = 4;
+    struct name exception;
+    uint8_t part;
+
+    packed_setting_u64(group->finder, "num_bits", &bits);
+    if (packed_setting_key(group->finder, "module_quant_configs", &exception) || (bits != 4 && bits != 2) ||
+        !packed_is_matrix(codes, &rows, &bytes) || bytes > UINT64_MAX / 4 || !packed_is_real(group->anchor))
+        return packed_unsure(group, "the config does not tell of how many bits its codes are");
+    packed_set_shape(group, rows, bytes * (8 / bits));
+    packed->codes = PACKED_ALONG;
+    packed->bits = (uint8_t)bits;
     packed->row_bytes = bytes;
-    packed->meaning = PACKED_F4;
-    snprintf(group->scheme, sizeof(group->scheme), "ModelOpt nvfp4");
-    return packed_take(group, codes, &part) && packed_set_scales(group, group->anchor, DTYPE_F8_E4M3, no_block) &&
-           packed_take(group, second, &part) && packed_read_float(group, second, &packed->scale_factor);
+    packed->offset = (float)(1u << (bits - 1));
+    snprintf(group->scheme, sizeof(group->scheme), "Gemma int%" PRIu64, bits);
+    return packed_take(group, codes, &part) &&
+           packed_set_scales(group, group->anchor, group->anchor->dtype, no_block, false);
+}
+
+/* What is 8 bits a code, by the method that the config names: whether X_scale is what multiplies it. */
+static bool is_scaled_by(enum packed_method method, enum dtype dtype)
+{
+    switch (method) {
+    case METHOD_COMPRESSED_TENSORS:
+    case METHOD_MODELOPT:
+    case METHOD_GEMMA:
+        return true;
+    case METHOD_FBGEMM_FP8:
+    case METHOD_FP8:
+    case METHOD_AUTO_ROUND:
+    case METHOD_QUARK:
+        return dtype != DTYPE_I8;
+    default:
+        return false;
+    }
 }
 
 /* Zero points of the scales' shape. */
-static bool set_zeros(struct packed_group *group, const struct tensor *zeros)
+static bool set_zeros(struct packed_group *group, const struct tensor *codes, const struct tensor *zeros)
 {
     struct packed *packed = &group->packed;
 
-    if (zeros->dtype != DTYPE_I8 || zeros->shape.elements != group->anchor->shape.elements)
+    if ((zeros->dtype != DTYPE_I8 && zeros->dtype != codes->dtype && !packed_is_real(zeros)) ||
+        zeros->shape.elements != group->anchor->shape.elements)
         return packed_unsure(group, "weight_zero_point is not one I8 for each scale");
     packed->zeros = PACKED_ZEROS;
     packed->zero = packed->scales;
@@ -58,89 +181,95 @@ static bool set_zeros(struct packed_group *group, const struct tensor *zeros)
     return packed_take(group, zeros, &packed->zero.part);
 }
 
+/* X of 8 bits or two FP4, and X_scale: of a tensor, channels, groups of columns or blocks, of one matrix or a stack. */
 bool packed_scaled(struct packed_group *group)
 {
-    const struct tensor *codes = packed_partner(group, group->stem, "weight");
-    const struct tensor *second = packed_partner(group, group->stem, "weight_scale_2");
-    const struct tensor *zeros = packed_partner(group, group->stem, "weight_zero_point");
+    const struct tensor *codes = packed_partner(group, group->stem, ""), *scales = group->anchor;
+    const struct tensor *second = packed_partner(group, group->stem, "_scale_2");
+    const struct tensor *zeros = packed_partner(group, group->stem, "_zero_point");
     const struct packed_finder *finder = group->finder;
-    uint64_t rows, columns;
+    const bool is_power = scales->dtype == DTYPE_U8 || scales->dtype == DTYPE_F8_E8M0;
+    uint64_t dims[3];
     char what[32];
 
     if (!codes || !(is_f8(codes->dtype) || codes->dtype == DTYPE_I8 || codes->dtype == DTYPE_U8))
         return false;
-    if (!packed_call(group, group->stem, "weight"))
+    if (!packed_call(group, group->stem, ""))
         return false;
-    if (codes->dtype == DTYPE_U8)
-        return second ? modelopt_nvfp4(group, codes, second)
-                      : packed_unsure(group, "weight is U8 and there is no weight_scale_2");
-    if (finder->method != METHOD_COMPRESSED_TENSORS &&
-        (codes->dtype == DTYPE_I8 ||
-         (finder->method != METHOD_FBGEMM_FP8 && finder->method != METHOD_MODELOPT && finder->method != METHOD_FP8)))
+    if (codes->dtype == DTYPE_U8) {
+        if (second)
+            return modelopt_nvfp4(group, codes, second);
+        if (finder->method == METHOD_MODELOPT)
+            return modelopt_int4(group, codes);
+        if (finder->method == METHOD_BITNET)
+            return bitnet(group, codes);
+        if (finder->method == METHOD_GEMMA)
+            return gemma(group, codes);
+        return packed_unsure(group, "weight is U8 and there is no weight_scale_2");
+    }
+    if (!is_scaled_by(finder->method, codes->dtype))
         return packed_unsure(group, "quantization_config names no method that scales %s so",
                              dtype_traits(codes->dtype)->name);
-    if (!packed_is_matrix(codes, &rows, &columns) || !packed_is_real(group->anchor))
+    if (!packed_is_stack(codes, dims) || !(packed_is_real(scales) || is_power))
         return packed_unsure(group, "weight is no matrix, or weight_scale of a type that scales do not have");
-    if (!packed_set_elements(group, codes, rows, columns) ||
-        !packed_set_scales(group, group->anchor, group->anchor->dtype, finder->block) ||
-        (zeros && !set_zeros(group, zeros)))
+    if (!packed_set_elements(group, codes) ||
+        !packed_set_scales(group, scales, is_power ? DTYPE_F8_E8M0 : scales->dtype,
+                           is_power ? (const uint64_t[2]){1, 32} : finder->block, false) ||
+        (zeros && !set_zeros(group, codes, zeros)))
         return false;
+    if (is_power && group->packed.column_block != 32)
+        return packed_unsure(group, "scales that are powers of two are not of 32 columns");
     snprintf(what, sizeof(what), "scaled %s", dtype_traits(codes->dtype)->name);
     packed_name_blocks(group, what);
     return true;
 }
 
-/* A block's size from the grid of scales alone, which must divide the matrix. */
-static bool set_block_of_grid(const struct packed_group *group, const struct tensor *scales, uint64_t block[2])
-{
-    uint64_t rows, columns;
-
-    if (!packed_is_matrix(scales, &rows, &columns) || group->packed.rows % rows != 0 ||
-        group->packed.columns % columns != 0)
-        return false;
-    block[0] = group->packed.rows / rows;
-    block[1] = group->packed.columns / columns;
-    return true;
-}
-
 /* DeepSeek's FP8 by blocks, and what followed it: X F8_E4M3 [out, in], X_scale_inv [⌈out / rows⌉, ⌈in / columns⌉],
- * which multiplies in spite of its name. Scales are floats, or powers of two (F8_E8M0, or U8). An I8 is two FP4, low
- * half first, whose blocks are told by the grid alone. */
-bool packed_scaled_inverse(struct packed_group *group)
+ * which multiplies in spite of its name; of a stack of matrices too. Scales are floats, or powers of two (F8_E8M0, or
+ * U8). An I8 is two FP4, low half first, whose blocks are told by the grid alone. */
+static bool scaled_by_blocks(struct packed_group *group, const struct tensor *codes)
 {
-    const struct tensor *codes = packed_partner(group, group->stem, ""), *scales = group->anchor;
+    const struct tensor *scales = group->anchor;
     const enum dtype as_dtype = scales->dtype == DTYPE_U8 ? DTYPE_F8_E8M0 : scales->dtype;
     struct packed *packed = &group->packed;
-    uint64_t rows, columns, block[2] = {group->finder->block[0], group->finder->block[1]};
     bool is_fp4;
+    uint64_t dims[3];
 
     if (!codes || !(is_f8(codes->dtype) || codes->dtype == DTYPE_I8))
         return false;
     is_fp4 = codes->dtype == DTYPE_I8;
     if (group->finder->method != METHOD_FP8)
         return packed_unsure(group, "quantization_config does not name fp8");
-    if (!packed_is_matrix(codes, &rows, &columns) || scales->shape.elements == 0)
+    if (!packed_is_stack(codes, dims) || scales->shape.elements == 0)
         return packed_unsure(group, "the weight is no matrix");
     if (!packed_is_real(scales) && as_dtype != DTYPE_F8_E8M0)
         return packed_unsure(group, "scales are of the type %s", dtype_traits(scales->dtype)->name);
     if (is_fp4 && as_dtype != DTYPE_F8_E8M0)
         return packed_unsure(group, "an I8 beside scales of %s", dtype_traits(scales->dtype)->name);
-    if (!packed_call(group, group->stem, "") || !packed_set_elements(group, codes, rows, columns))
+    if (!packed_set_elements(group, codes))
         return false;
     if (is_fp4) {
-        packed_set_shape(group, rows, columns * 2);
+        packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], dims[2] * 2});
         packed->bits = 4;
-        packed->meaning = PACKED_F4;
-        if (!set_block_of_grid(group, scales, block))
-            return packed_unsure(group, "the grid of scales does not divide the weight");
-    } else if (block[0] == 0 || (scales->shape.rank == 2 && (scales->shape.dims[0] != (rows - 1) / block[0] + 1 ||
-                                                             scales->shape.dims[1] != (columns - 1) / block[1] + 1))) {
-        set_block_of_grid(group, scales, block);
+        packed->meaning = PACKED_SMALL;
+        packed->values = DTYPE_F4;
     }
-    if (!packed_set_scales(group, scales, as_dtype, block))
+    if (!packed_set_scales(group, scales, as_dtype, is_fp4 ? (const uint64_t[2]){0, 0} : group->finder->block, true))
         return false;
     packed_name_blocks(group, is_fp4 ? "block FP4" : codes->dtype == DTYPE_F8_E4M3 ? "block F8_E4M3" : "block F8");
     return true;
+}
+
+bool packed_scaled_inverse(struct packed_group *group)
+{
+    return packed_call(group, group->stem, "") && scaled_by_blocks(group, packed_partner(group, group->stem, ""));
+}
+
+/* The same as DeepSeek's and Mistral's own code names it: weight beside scale, or beside qscale_weight. */
+bool packed_scaled_aside(struct packed_group *group)
+{
+    return packed_call(group, group->stem, "weight") &&
+           scaled_by_blocks(group, packed_partner(group, group->stem, "weight"));
 }
 
 /* gpt-oss: X_blocks U8 [E, out, in / 32, 16], low half first, X_scales U8 [E, out, in / 32], powers of two; the weight
@@ -163,7 +292,8 @@ bool packed_gptoss(struct packed_group *group)
     packed->codes = PACKED_ALONG;
     packed->bits = 4;
     packed->row_bytes = dims[2] * 16;
-    packed->meaning = PACKED_F4;
+    packed->meaning = PACKED_SMALL;
+    packed->values = DTYPE_F4;
     packed->groups = dims[2];
     packed->column_block = 32;
     packed->scales = (struct packed_matrix){.dtype = DTYPE_F8_E8M0, .row_step = dims[2], .column_step = 1};

@@ -1,4 +1,4 @@
-/* What libraries save of their own quantised modules: bitsandbytes, optimum-quanto, HQQ, torchao. */
+/* What libraries save of their own quantised modules: bitsandbytes, optimum-quanto, HQQ. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,8 +150,7 @@ bool packed_bitsandbytes_8(struct packed_group *group)
     if (form && (form->dtype != DTYPE_U8 || form->shape.elements != 1))
         return packed_unsure(group, "weight_format is not one U8");
     packed->factor = (float)(1.0 / 127);
-    if (!packed_set_elements(group, codes, rows, columns) ||
-        !packed_set_scales(group, group->anchor, DTYPE_F32, no_block) ||
+    if (!packed_set_elements(group, codes) || !packed_set_scales(group, group->anchor, DTYPE_F32, no_block, false) ||
         (form && (!packed_take(group, form, &part) || !packed_read(group, form, &value, 1))))
         return false;
     if (value != 0)
@@ -206,7 +205,7 @@ static bool quanto_groups(struct packed_group *group, const struct tensor *codes
         !packed_is_real(scales) || !packed_is_matrix(scales, &groups, &one) || one != 1 ||
         !shape_equal(&scales->shape, &shift->shape))
         return packed_unsure(group, "_data, _scale and _shift do not fit groups of codes");
-    if (config_text(group->finder->config, "quantization_config.weights", &type))
+    if (packed_setting_text(group->finder, "weights", &type))
         bits = name_equal(type, name_of("qint4")) || name_equal(type, name_of("int4"))   ? 4
                : name_equal(type, name_of("qint2")) || name_equal(type, name_of("int2")) ? 2
                                                                                          : 0;
@@ -250,8 +249,8 @@ bool packed_quanto(struct packed_group *group)
         return packed_unsure(group, "_data is no matrix of a type that quanto has");
     snprintf(group->scheme, sizeof(group->scheme), "quanto %s",
              plain->dtype == DTYPE_I8 ? "qint8" : dtype_traits(plain->dtype)->name);
-    return packed_set_elements(group, plain, rows, columns) &&
-           packed_set_scales(group, group->anchor, group->anchor->dtype, no_block) &&
+    return packed_set_elements(group, plain) &&
+           packed_set_scales(group, group->anchor, group->anchor->dtype, no_block, false) &&
            packed_call(group, group->stem, "");
 }
 
@@ -387,144 +386,4 @@ bool packed_hqq(struct packed_group *group)
     return packed_take(group, group->anchor, &part) && packed_take(group, scales, &packed->scales.part) &&
            packed_take(group, zeros, &packed->zero.part) && hqq_take_rest(group) &&
            packed_call(group, group->stem, "weight");
-}
-
-static const char *const torchao_types[] = {"Int8Tensor", "Float8Tensor", "IntxUnpackedToInt8Tensor"};
-
-/* qdata [out, in], scale one a block, zero_point likewise or none: (code − zero point) · scale. */
-static bool torchao(struct packed_group *group, struct name type, const struct tensor *scales,
-                    const struct tensor *zeros, const uint64_t block[2])
-{
-    const struct tensor *codes = group->anchor;
-    struct packed *packed = &group->packed;
-    uint64_t rows, columns;
-    bool is_known = false;
-    char what[32];
-
-    for (size_t i = 0; i < sizeof(torchao_types) / sizeof(torchao_types[0]); i++)
-        is_known = is_known || name_equal(type, name_of(torchao_types[i]));
-    if (!is_known)
-        return packed_unsure(group, "torchao's %.*s is not known", (int)(type.bytes < 64 ? type.bytes : 64), type.text);
-    if (!packed_is_matrix(codes, &rows, &columns) || dtype_traits(codes->dtype)->bits != 8 ||
-        (codes->dtype != DTYPE_I8 && codes->dtype != DTYPE_F8_E4M3 && codes->dtype != DTYPE_F8_E5M2) || !scales ||
-        scales->shape.elements == 0 || !packed_is_real(scales))
-        return packed_unsure(group, "qdata and scale are not of the types that torchao gives them");
-    if (block[0] == 0 || block[1] == 0 ||
-        scales->shape.elements != ((rows - 1) / block[0] + 1) * ((columns - 1) / block[1] + 1))
-        return packed_unsure(group, "scale is not one for each block of block_size");
-    if (!packed_set_elements(group, codes, rows, columns) || !packed_set_scales(group, scales, scales->dtype, block))
-        return false;
-    if (packed->row_block != block[0] && packed->row_block != rows)
-        return packed_unsure(group, "scale has another shape than its blocks");
-    if (zeros) {
-        if (zeros->dtype != DTYPE_I8 || !shape_equal(&zeros->shape, &scales->shape))
-            return packed_unsure(group, "zero_point is not one I8 for each scale");
-        packed->zeros = PACKED_ZEROS;
-        packed->zero = packed->scales;
-        packed->zero.dtype = zeros->dtype;
-        if (!packed_take(group, zeros, &packed->zero.part))
-            return false;
-    }
-    snprintf(what, sizeof(what), "torchao %s", codes->dtype == DTYPE_I8 ? "int8" : dtype_traits(codes->dtype)->name);
-    packed_name_blocks(group, what);
-    return true;
-}
-
-static bool metadata_of(const struct model *model, struct name key, struct name *ret)
-{
-    const struct metadata_entry wanted = {.key = key};
-    const struct metadata_entry *found = NULL;
-
-    if (model->metadata_count)
-        found = bsearch(&wanted, model->metadata, model->metadata_count, sizeof(wanted), metadata_compare);
-    if (found)
-        *ret = found->value;
-    return found != NULL;
-}
-
-/* Whether the tensor is made of nothing but what is known here. */
-static bool are_data_known(const struct config *config)
-{
-    struct name name;
-    char path[64];
-
-    for (unsigned i = 0;; i++) {
-        snprintf(path, sizeof(path), "_tensor_data_names.%u", i);
-        if (!config_text(config, path, &name))
-            return i > 0;
-        if (!name_equal(name, name_of("qdata")) && !name_equal(name, name_of("scale")) &&
-            !name_equal(name, name_of("zero_point")))
-            return false;
-    }
-}
-
-/* In safetensors: module._weight_qdata, …_scale, …_zero_point; the metadata has JSON about "module.weight". */
-bool packed_torchao(struct packed_group *group)
-{
-    struct name stem = group->stem, type = {0}, value, whole;
-    uint64_t block[2] = {0, 0};
-    struct config *config = NULL;
-    uint32_t at = stem.bytes;
-    bool is_certain = false;
-    int rc;
-
-    while (at > 0 && stem.text[at - 1] != '.')
-        at--;
-    if (at == stem.bytes || stem.text[at] != '_' || !packed_call(group, (struct name){stem.text, at}, ""))
-        return false;
-    if (group->name_bytes + (stem.bytes - at - 1) > sizeof(group->name))
-        return packed_unsure(group, "its name is too long");
-    memcpy(group->name + group->name_bytes, stem.text + at + 1, stem.bytes - at - 1);
-    group->name_bytes += stem.bytes - at - 1;
-    whole = (struct name){group->name, (uint32_t)group->name_bytes};
-    if (!metadata_of(group->finder->model, whole, &value))
-        return packed_unsure(group, "the metadata does not say what it is");
-    rc = config_parse(value.text, value.bytes, &config, NULL);
-    if (rc == ERROR_NO_MEMORY)
-        group->rc = error_set(group->finder->err, rc, "out of memory for its packed tensors");
-    if (rc)
-        return packed_unsure(group, "what the metadata says of it is no JSON");
-    config_text(config, "_type", &type);
-    config_u64(config, "_data.block_size.0", &block[0]);
-    config_u64(config, "_data.block_size.1", &block[1]);
-    if (are_data_known(config))
-        is_certain = torchao(group, type, packed_partner(group, stem, "_scale"),
-                             packed_partner(group, stem, "_zero_point"), block);
-    else
-        packed_unsure(group, "the metadata names other data than qdata, scale and zero_point");
-    config_free(config);
-    return is_certain;
-}
-
-/* In PyTorch's own files: the attributes of a subclass, as the format lists them. */
-bool packed_torchao_torch(struct packed_group *group)
-{
-    static const char *const others[] = {".act_pre_scale", ".act_quant_scale", ".act_quant_zero_point"};
-    const struct model *model = group->finder->model;
-    struct name stem = group->stem, type = {0}, class = {0};
-    uint64_t block[2] = {0, 0};
-    char key[PACKED_NAME_BYTES + 32];
-
-    if (!packed_call(group, stem, ""))
-        return false;
-    snprintf(key, sizeof(key), "%.*s._type", (int)stem.bytes, stem.text);
-    if (!metadata_of(model, name_of(key), &type))
-        return false;
-    for (uint32_t i = type.bytes; i > 0 && type.text[i - 1] != '.'; i--)
-        class = (struct name){type.text + i - 1, type.bytes - i + 1};
-    for (int d = 0; d < 2; d++) {
-        struct name number;
-        char text[24] = "";
-
-        snprintf(key, sizeof(key), "%.*s.block_size.%d", (int)stem.bytes, stem.text, d);
-        if (metadata_of(model, name_of(key), &number) && number.bytes < sizeof(text)) {
-            memcpy(text, number.text, number.bytes);
-            block[d] = strtoull(text, NULL, 10);
-        }
-    }
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        if (packed_partner(group, stem, others[i]))
-            return packed_unsure(group, "it has %s besides", others[i] + 1);
-    return torchao(group, class, packed_partner(group, stem, ".scale"), packed_partner(group, stem, ".zero_point"),
-                   block);
 }

@@ -12,14 +12,6 @@ static bool is_words(const struct tensor *tensor, uint64_t *ret_rows, uint64_t *
     return tensor && tensor->dtype == DTYPE_I32 && packed_is_matrix(tensor, ret_rows, ret_columns);
 }
 
-static bool text_is(const struct packed_group *group, const char *path, const char *value)
-{
-    struct name text;
-
-    return config_text(group->finder->config, path, &text) && text.bytes == strlen(value) &&
-           strncasecmp(text.text, value, text.bytes) == 0;
-}
-
 static bool is_bits(uint64_t bits, uint64_t first, uint64_t second, uint64_t third, uint64_t fourth)
 {
     return bits == first || bits == second || bits == third || bits == fourth;
@@ -63,7 +55,7 @@ static bool set_group_columns(struct packed_group *group, bool has_index)
 static bool gptq(struct packed_group *group, const struct tensor *scales)
 {
     static const uint32_t ones[9] = {[2] = 0x55555555, [4] = 0x11111111, [8] = 0x01010101};
-    static const char *const forms[] = {"quantization_config.checkpoint_format", "quantization_config.format"};
+    static const char *const forms[] = {"checkpoint_format", "format"};
     const struct tensor *zeros = packed_partner(group, group->stem, "qzeros");
     const struct tensor *index = packed_partner(group, group->stem, "g_idx");
     struct packed *packed = &group->packed;
@@ -81,11 +73,12 @@ static bool gptq(struct packed_group *group, const struct tensor *scales)
         return packed_unsure(group, "%" PRIu64 " words of zero points for %" PRIu64 " outputs are no number of bits",
                              zero_words, out);
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        if (!config_text(group->finder->config, forms[i], &form))
+        if (!packed_setting_text(group->finder, forms[i], &form))
             continue;
-        is_second = is_second || text_is(group, forms[i], "gptq_v2");
-        if (!text_is(group, forms[i], "gptq_v2") && !text_is(group, forms[i], "gptq"))
-            return packed_unsure(group, "%s is neither gptq nor gptq_v2", strchr(forms[i], '.') + 1);
+        is_second = is_second || packed_setting_is(group->finder, forms[i], "gptq_v2");
+        if (!packed_setting_is(group->finder, forms[i], "gptq_v2") &&
+            !packed_setting_is(group->finder, forms[i], "gptq"))
+            return packed_unsure(group, "%s is neither gptq nor gptq_v2", forms[i]);
     }
     packed_set_shape(group, out, words * 32 / bits);
     packed->codes = PACKED_DOWN;
@@ -210,7 +203,7 @@ static bool awq(struct packed_group *group, const struct tensor *scales)
         return packed_unsure(group, "there are no qzeros");
     if (group->finder->bits_count && group->finder->bits[0] != 4)
         return packed_unsure(group, "AWQ of %" PRIu64 " bits is not known", group->finder->bits[0]);
-    config_text(group->finder->config, "quantization_config.version", &version);
+    packed_setting_text(group->finder, "version", &version);
     if (!version.text)
         version = name_of("gemm"); /* what the library takes where nothing is said */
     for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
@@ -279,52 +272,62 @@ static bool find_bits(struct packed_group *group, uint64_t columns, uint64_t wor
                          fits ? "several layouts" : "no number of bits that the config names");
 }
 
-/* Zero points: as the codes, packed along the outputs, or a number each. */
+/* Zero points: as the codes, packed along the outputs, of each matrix of a stack for itself; or a number each. */
 static bool set_zeros(struct packed_group *group, const struct tensor *zeros)
 {
     struct packed *packed = &group->packed;
-    const uint64_t words =
-        packed->codes_per_word ? words_within(packed->rows, packed->bits) : words_across(packed->rows, packed->bits);
-    uint64_t rows, columns;
+    const bool are_words = zeros->dtype == DTYPE_I32;
+    const uint64_t planes = group->rank == 3 ? group->dims[0] : 1, out = packed->rows / planes;
+    const uint64_t words = packed->codes_per_word ? words_within(out, packed->bits) : words_across(out, packed->bits);
+    uint64_t dims[3];
 
-    if (!packed_is_matrix(zeros, &rows, &columns) || columns != packed->groups ||
-        (zeros->dtype == DTYPE_I32 ? rows != words : zeros->dtype != DTYPE_I8 || rows != packed->rows))
+    if (zeros->dtype == DTYPE_I8 && zeros->shape.elements == 1 && packed->row_block == packed->rows) {
+        packed->zeros = PACKED_ZEROS;
+        packed->zero.dtype = zeros->dtype;
+        return packed_take(group, zeros, &packed->zero.part);
+    }
+    if (!packed_is_stack(zeros, dims) || dims[0] != planes || dims[2] != packed->groups ||
+        (are_words ? dims[1] != words : zeros->dtype != DTYPE_I8 || dims[1] != out))
         return packed_unsure(group, "the shape of weight_zero_point fits neither its outputs nor words of them");
+    if (are_words && planes > 1 && (packed->codes_per_word || out * packed->bits % 32 != 0))
+        return packed_unsure(group, "weight_zero_point of a stack ends within a word");
     if (!packed_take(group, zeros, &packed->zero.part))
         return false;
-    packed->zeros = zeros->dtype == DTYPE_I32 ? PACKED_ZEROS_DOWN : PACKED_ZEROS;
-    packed->zero.dtype = zeros->dtype == DTYPE_I32 ? DTYPE_U32 : DTYPE_I8;
-    packed->zero.row_step = columns;
+    packed->zeros = are_words ? PACKED_ZEROS_DOWN : PACKED_ZEROS;
+    packed->zero.dtype = are_words ? DTYPE_U32 : DTYPE_I8;
+    packed->zero.row_step = dims[2];
     packed->zero.column_step = 1;
     return true;
 }
 
-/* weight_packed I32 [out, words], weight_shape [2], weight_scale [out, groups]; a stored code is 2^(bits − 1) more. */
-static bool pack_quantized(struct packed_group *group, const struct tensor *scales, uint64_t out, uint64_t words)
+/* weight_packed I32 [out, words], weight_shape [2], weight_scale [out, groups]; a stored code is 2^(bits − 1) more. Of
+ * a stack each matrix is packed for itself. */
+static bool pack_quantized(struct packed_group *group, const struct tensor *scales, const uint64_t of[3])
 {
     static const uint64_t no_block[2];
     const struct tensor *shape = packed_partner(group, group->stem, "weight_shape");
     const struct tensor *zeros = packed_partner(group, group->stem, "weight_zero_point");
     const struct tensor *index = packed_partner(group, group->stem, "weight_g_idx");
+    const uint32_t rank = group->anchor->shape.rank;
     struct packed *packed = &group->packed;
-    uint64_t dims[2];
+    uint64_t dims[3] = {1};
     uint8_t part;
 
     if (!shape)
         return packed_unsure(group, "there is no weight_shape");
     if (!packed_take(group, group->anchor, &part) || !packed_take(group, shape, &part) ||
-        !packed_read_whole(group, shape, dims, 2))
+        !packed_read_whole(group, shape, dims + (3 - rank), rank))
         return false;
-    if (dims[0] != out || dims[1] == 0 || dims[1] > UINT32_MAX)
-        return packed_unsure(group, "weight_shape says %" PRIu64 " x %" PRIu64 " of %" PRIu64 " rows", dims[0], dims[1],
-                             out);
-    packed_set_shape(group, out, dims[1]);
+    if (dims[0] != of[0] || dims[1] != of[1] || dims[2] == 0 || dims[2] > UINT32_MAX)
+        return packed_unsure(group, "weight_shape says %" PRIu64 " x %" PRIu64 " of %" PRIu64 " rows", dims[1], dims[2],
+                             of[1]);
+    packed_set_stack(group, rank, dims);
     if (!packed_is_real(scales))
         return packed_unsure(group, "weight_scale is of a type that scales do not have");
-    if (!find_bits(group, dims[1], words) || !packed_set_scales(group, scales, scales->dtype, no_block))
+    if (!find_bits(group, dims[2], of[2]) || !packed_set_scales(group, scales, scales->dtype, no_block, false))
         return false;
     packed->codes = PACKED_ALONG;
-    packed->row_bytes = words * 4;
+    packed->row_bytes = of[2] * 4;
     packed->offset = (float)(1u << (packed->bits - 1));
     if (zeros && !set_zeros(group, zeros))
         return false;
@@ -334,45 +337,115 @@ static bool pack_quantized(struct packed_group *group, const struct tensor *scal
     return packed_call(group, group->stem, "weight");
 }
 
-/* weight_packed U8 [out, in / 2], low half first: nvfp4 with scales F8_E4M3 of 16 columns that are divided by
- * weight_global_scale, or mxfp4 with powers of two of 32 columns. */
-static bool pack_fp4(struct packed_group *group, const struct tensor *scales, uint64_t out, uint64_t bytes)
+/* weight_packed U8 with powers of two for 32 columns: mxfp4 of two codes a byte, low half first, or mxfp6 of four
+ * codes in three bytes. */
+static bool pack_mx(struct packed_group *group, const struct tensor *scales)
 {
-    static const uint64_t no_block[2];
-    const struct tensor *global = packed_partner(group, group->stem, "weight_global_scale");
-    const bool is_nvfp4 = global && scales->dtype == DTYPE_F8_E4M3;
-    const bool is_mxfp4 = !global && (scales->dtype == DTYPE_U8 || scales->dtype == DTYPE_F8_E8M0);
-    const uint64_t block = is_nvfp4 ? 16 : 32;
+    static const uint64_t block[2] = {1, 32};
+    const struct tensor *codes = group->anchor;
     struct packed *packed = &group->packed;
-    uint64_t rows, groups;
+    uint64_t dims[3], scale_dims[3], bits;
     uint8_t part;
 
-    if (!(is_nvfp4 || is_mxfp4) || !packed_is_matrix(scales, &rows, &groups) || rows != out ||
-        bytes * 2 != groups * block)
-        return packed_unsure(group, "weight_scale fits neither nvfp4 nor mxfp4");
-    packed_set_shape(group, out, bytes * 2);
+    if (!packed_is_stack(codes, dims) || !packed_is_stack(scales, scale_dims) || scale_dims[0] != dims[0] ||
+        scale_dims[1] != dims[1] || scale_dims[2] > UINT32_MAX ||
+        (dims[2] != scale_dims[2] * 16 && dims[2] != scale_dims[2] * 24))
+        return packed_unsure(group, "weight_scale fits neither nvfp4, mxfp4 nor mxfp6");
+    bits = dims[2] / scale_dims[2] / 4;
+    packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], scale_dims[2] * 32});
     packed->codes = PACKED_ALONG;
-    packed->bits = 4;
-    packed->row_bytes = bytes;
-    packed->meaning = PACKED_F4;
-    if (!packed_take(group, group->anchor, &part) ||
-        !packed_set_scales(group, scales, is_nvfp4 ? DTYPE_F8_E4M3 : DTYPE_F8_E8M0, no_block) ||
-        (global && (!packed_take(group, global, &part) || !packed_read_float(group, global, &packed->scale_divisor))))
+    packed->bits = (uint8_t)bits;
+    packed->row_bytes = dims[2];
+    packed->meaning = PACKED_SMALL;
+    packed->values = bits == 4 ? DTYPE_F4 : DTYPE_F6_E2M3;
+    snprintf(group->scheme, sizeof(group->scheme), "compressed-tensors mxfp%" PRIu64, bits);
+    return packed_take(group, codes, &part) && packed_set_scales(group, scales, DTYPE_F8_E8M0, block, false);
+}
+
+/* weight_packed U8: nvfp4, whose scales are divided by weight_global_scale, or one of powers of two. */
+static bool pack_floats(struct packed_group *group, const struct tensor *scales)
+{
+    const struct tensor *global = packed_partner(group, group->stem, "weight_global_scale");
+
+    if (!packed_call(group, group->stem, "weight"))
         return false;
-    snprintf(group->scheme, sizeof(group->scheme), "compressed-tensors %s", is_nvfp4 ? "nvfp4" : "mxfp4");
-    return packed_call(group, group->stem, "weight");
+    if (!global && (scales->dtype == DTYPE_U8 || scales->dtype == DTYPE_F8_E8M0))
+        return pack_mx(group, scales);
+    if (!global || scales->dtype != DTYPE_F8_E4M3)
+        return packed_unsure(group, "weight_scale fits neither nvfp4, mxfp4 nor mxfp6");
+    group->packed.are_divisors = true;
+    snprintf(group->scheme, sizeof(group->scheme), "compressed-tensors nvfp4");
+    return packed_set_nvfp4(group, group->anchor, scales) &&
+           packed_set_second(group, global, &group->packed.scale_divisor);
 }
 
 bool packed_compressed_tensors(struct packed_group *group)
 {
     const struct tensor *scales = packed_partner(group, group->stem, "weight_scale");
-    uint64_t rows, columns;
+    uint64_t dims[3];
 
-    if (!packed_is_matrix(group->anchor, &rows, &columns) || !scales || scales->shape.elements == 0)
+    if (!packed_is_stack(group->anchor, dims) || !scales || scales->shape.elements == 0)
         return packed_unsure(group, "there is no weight_scale beside a matrix");
     if (group->anchor->dtype == DTYPE_I32)
-        return pack_quantized(group, scales, rows, columns);
+        return pack_quantized(group, scales, dims);
     if (group->anchor->dtype == DTYPE_U8)
-        return pack_fp4(group, scales, rows, columns);
+        return pack_floats(group, scales);
     return packed_unsure(group, "it is of a type that no format packs into");
+}
+
+/* A setting of MLX: the module's own, else that of all. */
+static void mlx_number(const struct packed_group *group, struct name module, const char *member, uint64_t *out)
+{
+    char path[PACKED_NAME_BYTES + 64];
+
+    packed_setting_u64(group->finder, member, out);
+    snprintf(path, sizeof(path), "%s\"%.*s\".%s", group->finder->root, (int)module.bytes, module.text, member);
+    config_u64(group->finder->quantisation, path, out);
+}
+
+/* MLX: weight U32 [out, in · bits / 32], a dense stream of codes; scales and biases [out, in / group]: code · scale +
+ * bias. Of stacks of matrices too. */
+bool packed_mlx(struct packed_group *group)
+{
+    static const uint64_t no_block[2];
+    const struct tensor *codes = packed_partner(group, group->stem, "weight"), *scales = group->anchor;
+    const struct tensor *biases = packed_partner(group, group->stem, "biases");
+    const struct name module = {group->stem.text, group->stem.bytes ? group->stem.bytes - 1 : 0};
+    struct packed *packed = &group->packed;
+    uint64_t bits = 0, size = 0, dims[3], scale_dims[3];
+    struct name mode;
+    uint8_t part;
+
+    if (!codes || codes->dtype != DTYPE_U32)
+        return false;
+    if (!biases)
+        biases = packed_partner(group, group->stem, "qbiases");
+    if (group->finder->method != METHOD_MLX)
+        return packed_unsure(group, "the config has no quantization of MLX");
+    mlx_number(group, module, "bits", &bits);
+    mlx_number(group, module, "group_size", &size);
+    if (packed_setting_text(group->finder, "mode", &mode) && !packed_setting_is(group->finder, "mode", "affine"))
+        return packed_unsure(group, "MLX's mode %.*s is not known", (int)(mode.bytes < 32 ? mode.bytes : 32),
+                             mode.text);
+    if (!biases || !packed_is_real(scales) || biases->dtype != scales->dtype ||
+        !shape_equal(&scales->shape, &biases->shape) || !packed_is_stack(codes, dims) ||
+        !packed_is_stack(scales, scale_dims) || scale_dims[0] != dims[0] || scale_dims[1] != dims[1])
+        return packed_unsure(group, "weight, scales and biases do not fit MLX's shapes");
+    if (bits < 2 || bits > 8 || bits == 7 || size == 0 || size > UINT32_MAX || scale_dims[2] > UINT32_MAX ||
+        dims[2] > UINT32_MAX || dims[2] * 32 != scale_dims[2] * size * bits)
+        return packed_unsure(group, "%" PRIu64 " words a row are not %" PRIu64 " groups of the config's size and bits",
+                             dims[2], scale_dims[2]);
+    packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], scale_dims[2] * size});
+    packed->codes = PACKED_ALONG;
+    packed->bits = (uint8_t)bits;
+    packed->row_bytes = dims[2] * 4;
+    packed->is_shift = true;
+    packed->zeros = PACKED_ZEROS;
+    if (!packed_take(group, codes, &part) || !packed_set_scales(group, scales, scales->dtype, no_block, false) ||
+        !packed_take(group, biases, &part))
+        return false;
+    packed->zero = packed->scales;
+    packed->zero.part = part;
+    snprintf(group->scheme, sizeof(group->scheme), "MLX int%" PRIu64 " g%" PRIu64, bits, size);
+    return packed_call(group, group->stem, "weight");
 }

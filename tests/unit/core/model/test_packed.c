@@ -7,7 +7,7 @@
 
 #define PACKED FIXTURES "/packed"
 
-enum { FOLDERS_MAX = 128 };
+enum { FOLDERS_MAX = 256 };
 
 static char folders[FOLDERS_MAX][64];
 static int folder_count;
@@ -145,10 +145,15 @@ END_TEST
 #define CT_CONFIG(bits)                                                                                                \
     "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"config_groups\":{\"g\":{\"weights\":{"        \
     "\"num_bits\":" #bits "}}}}}"
-#define FP8_CONFIG    "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[128,128]}}"
-#define QUANTO_CONFIG "{\"hidden_size\":64,\"quantization_config\":{\"quant_method\":\"quanto\",\"weights\":\"qint4\"}}"
-#define GPTQ          "a.qweight I32 4,32; a.qzeros I32 1,4; a.scales F16 1,32; "
-#define CT            "a.weight_packed I32 16,4; a.weight_scale BF16 16,1; "
+#define FP8_CONFIG         "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[128,128]}}"
+#define FBGEMM_CONFIG      "{\"quantization_config\":{\"quant_method\":\"fbgemm_fp8\"}}"
+#define MODELOPT_CONFIG    "{\"quantization_config\":{\"quant_method\":\"modelopt\"}}"
+#define BITNET_CONFIG      "{\"quantization_config\":{\"quant_method\":\"bitnet\"}}"
+#define GEMMA_CONFIG(rest) "{\"quantization_config\":{\"quant_method\":\"gemma\"" rest "}}"
+#define MLX_CONFIG(rest)   "{\"quantization\":{\"bits\":4,\"group_size\":32" rest "}}"
+#define QUANTO_CONFIG      "{\"hidden_size\":64,\"quantization_config\":{\"quant_method\":\"quanto\",\"weights\":\"qint4\"}}"
+#define GPTQ               "a.qweight I32 4,32; a.qzeros I32 1,4; a.scales F16 1,32; "
+#define CT                 "a.weight_packed I32 16,4; a.weight_scale BF16 16,1; "
 #define BNB(state)                                                                                                     \
     "a.weight U8 32,1; a.weight.absmax F32 1; a.weight.quant_map F32 16; "                                             \
     "a.weight.quant_state.bitsandbytes__nf4 U8 96 = '" state "'"
@@ -209,11 +214,12 @@ static const struct {
      "a type that scales do not have"},
     {CT "a.weight_shape I64 2 = 16,32; a.weight_zero_point I32 1,1", CT_CONFIG(4), "shape of weight_zero_point"},
     {CT "a.weight_shape I64 2 = 16,32; a.weight_g_idx I32 32 = 5", CT_CONFIG(4), "names group 5"},
-    {"a.weight_packed U8 16,8; a.weight_scale F8_E4M3 16,1", CT_CONFIG(4), "neither nvfp4 nor mxfp4"},
-    {"a.weight_packed U8 16,8; a.weight_scale F8_E4M3 16,1; a.weight_global_scale F32 2", NULL, "is not one number"},
+    {"a.weight_packed U8 16,8; a.weight_scale F8_E4M3 16,1", CT_CONFIG(4), "neither nvfp4, mxfp4 nor mxfp6"},
+    {"a.weight_packed U8 16,8; a.weight_scale F8_E4M3 16,1; a.weight_global_scale F32 2", NULL,
+     "second scale is not one F32 for each matrix"},
     {"a.weight_packed I8 16,8; a.weight_scale F32 16,1", CT_CONFIG(4), "no format packs into"},
     {"a.weight U8 16,8; a.weight_scale F32 16,1", NULL, "no weight_scale_2"},
-    {"a.weight U8 16,8; a.weight_scale F8_E4M3 16,2; a.weight_scale_2 F32", NULL, "do not fit ModelOpt's NVFP4"},
+    {"a.weight U8 16,8; a.weight_scale F8_E4M3 16,2; a.weight_scale_2 F32", NULL, "do not fit NVFP4"},
     {"a.weight F8_E4M3 16,8; a.weight_scale F32 16,1", NULL, "no method that scales F8_E4M3"},
     {"a.weight I8 16,8; a.weight_scale F32 16,1", FP8_CONFIG, "no method that scales I8"},
     {"a.weight I8 16,8; a.weight_scale F32 16,1; a.weight_zero_point I8 15,1", CT_CONFIG(8), "not one I8 for each"},
@@ -224,7 +230,36 @@ static const struct {
      "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[0,0]}}", "fits neither"},
     {"a.weight F8_E4M3 16; a.weight_scale_inv F32 1,1", FP8_CONFIG, "no matrix"},
     {"a.weight I8 16,8; a.weight_scale_inv F32 16,1", FP8_CONFIG, "an I8 beside scales of F32"},
-    {"a.weight I8 16,8; a.weight_scale_inv U8 16,3", FP8_CONFIG, "does not divide"},
+    {"a.weight I8 16,8; a.weight_scale_inv U8 16,3", FP8_CONFIG, "fits neither"},
+    {"e.w F8_E4M3 3,16,8; e.w_scale_inv F32 2,1,1", FP8_CONFIG, "fits neither"},
+    {"e.w F8_E4M3 3,16,8; e.w_scale_inv F32 3,5,1", FP8_CONFIG, "fits neither"},
+    {"e.w F8_E4M3 3,16,8; e.w_scale_inv F32 3,0,1", FP8_CONFIG, "no matrix"},
+    {"e.w F8_E4M3 2,3,16,8; e.w_scale_inv F32 2,3,1,1", FP8_CONFIG, "no matrix"},
+    {"e.w F8_E4M3 3,8,8; e.w_scale F32 3,1,8", FBGEMM_CONFIG, "fits neither"}, /* of rows or of columns */
+    {"a.weight F8_E4M3 16,64; a.weight_scale U8 16,1", CT_CONFIG(8), "not of 32 columns"},
+    {"a.weight F8_E4M3 16,8; a.scale F32 1,1", NULL, "does not name fp8"},
+    {"a.weight U8 8,8; a.weight_scale F32 17,1", MODELOPT_CONFIG, "fits neither NVFP4 nor two int4"},
+    {"a.weight U8 8,8; a.weight_scale F32 16,3", MODELOPT_CONFIG, "fits neither rows"},
+    {"a.weight U8 8,8; a.weight_scale F32 2", BITNET_CONFIG, "do not fit BitNet's"},
+    {"a.weight U8 8; a.weight_scale F32 1", BITNET_CONFIG, "do not fit BitNet's"},
+    {"a.weight U8 8,8; a.weight_scale F32 8,1", GEMMA_CONFIG(",\"num_bits\":3"), "of how many bits"},
+    {"a.weight U8 8,8; a.weight_scale F32 8,1", GEMMA_CONFIG(",\"module_quant_configs\":{\"a\":{}}"),
+     "of how many bits"},
+    {"a.weight U8 2,8,8; a.weight_scale F8_E4M3 2,8,1; a.weight_scale_2 F32 3", NULL,
+     "second scale is not one F32 for each matrix"},
+    {"a.weight_packed U8 16,13; a.weight_scale U8 16,1", CT_CONFIG(6), "neither nvfp4, mxfp4 nor mxfp6"},
+    {"e.weight_packed I32 2,4,4; e.weight_scale BF16 2,4,1; e.weight_zero_point I32 2,1,1; e.weight_shape I64 3 = "
+     "2,4,32",
+     CT_CONFIG(4), "of a stack ends within a word"},
+    {"e.weight_packed I32 2,4,4; e.weight_scale BF16 2,4,1; e.weight_shape I64 3 = 3,4,32", CT_CONFIG(4),
+     "says 4 x 32 of 4 rows"},
+    {"a.weight U32 4,8; a.scales F16 4,1; a.biases F16 4,1", NULL, "no quantization of MLX"},
+    {"a.weight U32 4,8; a.scales F16 4,1; a.biases F16 4,1", MLX_CONFIG(""), "are not 1 groups of the config's size"},
+    {"a.weight U32 4,8; a.scales F16 4,1; a.biases F16 4,1", MLX_CONFIG(",\"a\":{\"group_size\":0}"),
+     "are not 1 groups of the config's size"},
+    {"a.weight U32 4,8; a.scales F16 4,2; a.biases F16 4,1", MLX_CONFIG(""), "do not fit MLX's shapes"},
+    {"a.weight U32 4,8; a.scales F16 4,2", MLX_CONFIG(""), "do not fit MLX's shapes"},
+    {"a.weight U32 4,8; a.scales U8 4,2", MLX_CONFIG(",\"mode\":\"mxfp4\""), "mode mxfp4 is not known"},
     {"a.w_blocks U8 2,3,1,16; a.w_scales U8 2,3,2", NULL, "do not fit MXFP4"},
     {"a.w_blocks U8 2,3,1,15; a.w_scales U8 2,3,1", NULL, "do not fit MXFP4"},
     {BNB("no"), NULL, "no JSON"},
@@ -272,6 +307,18 @@ static const struct {
      "not one for each block"},
     {TORCHAO "@a.weight = '{\\\"_type\\\":\\\"Int8Tensor\\\",\\\"_tensor_data_names\\\":[\\\"lut\\\"]}'", NULL,
      "other data than"},
+    {"a._weight_qdata I8 4,16; a._weight_scale F16 1,4; a._weight_zero_point F16 1,4; "
+     "@a.weight = '{\\\"_type\\\":\\\"Int4Tensor\\\",\\\"_data\\\":{\\\"block_size\\\":[1,16]},"
+     "\\\"_tensor_data_names\\\":[\\\"qdata\\\"]}'",
+     NULL, "do not fit int4"},
+    {"a._weight_qdata U8 4,16; a._weight_scale F8_E4M3 4,3; "
+     "@a.weight = '{\\\"_type\\\":\\\"NVFP4Tensor\\\",\\\"_data\\\":{\\\"is_swizzled_scales\\\":true},"
+     "\\\"_tensor_data_names\\\":[\\\"qdata\\\"]}'",
+     NULL, "not one for each 16 columns"},
+    {"a._weight_qdata U8 4,16; a._weight_scale F8_E8M0 4,1; "
+     "@a.weight = '{\\\"_type\\\":\\\"MXTensor\\\",\\\"_data\\\":{\\\"block_size\\\":0},"
+     "\\\"_tensor_data_names\\\":[\\\"qdata\\\"]}'",
+     NULL, "no block_size"},
 };
 
 /* It stays as it is stored, and the model says why. */
@@ -354,7 +401,7 @@ int main(void)
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner) + (folder_count < 40);
+    failed = srunner_ntests_failed(runner) + (folder_count < 80);
     srunner_free(runner);
     return failed ? 1 : 0;
 }

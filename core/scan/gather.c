@@ -127,10 +127,22 @@ int gather_settle(struct gather *gather, struct scan_result *result, struct erro
     return 0;
 }
 
-void gather_add_bins(struct gather *gather, size_t m, const uint32_t *bins)
+/* Weights crowd into a few thousand of the bins. */
+void gather_add_bins(struct gather *gather, size_t m, uint32_t *bins)
 {
+    enum { GROUP = 32 };
+    uint64_t *into = gather->sides[m].bins;
+
     must(pthread_mutex_lock(&gather->lock));
-    for (size_t i = 0; i < QUANTILE_BINS; i++)
-        gather->sides[m].bins[i] += bins[i];
+    for (size_t first = 0; first < QUANTILE_BINS; first += GROUP) {
+        uint32_t any = 0;
+
+        for (size_t i = first; i < first + GROUP; i++)
+            any |= bins[i];
+        for (size_t i = first; any && i < first + GROUP; i++) {
+            into[i] += bins[i];
+            bins[i] = 0;
+        }
+    }
     must(pthread_mutex_unlock(&gather->lock));
 }

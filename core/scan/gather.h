@@ -41,7 +41,7 @@ int gather_join(struct gather *gather, const struct yield *yield, struct error *
 /* When all units are joined, and their records merged: writes the pair's quantiles, norms and digests. */
 int gather_settle(struct gather *gather, struct scan_result *result, struct error *err);
 
-/* Counts of a unit of side m. */
-void gather_add_bins(struct gather *gather, size_t m, const uint32_t *bins);
+/* Adds the counts of a unit of side m, and empties bins. */
+void gather_add_bins(struct gather *gather, size_t m, uint32_t *bins);
 
 #endif

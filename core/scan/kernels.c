@@ -3,7 +3,8 @@
  *
  * A block lies in the first cache, so that it is gone through more than once: for what is exact in any order (extremes,
  * counts) in vectors of the stored format, then for the sums in doubles, of a pair one part of the lanes after the
- * other. No loop keeps more running values than there are registers. */
+ * other. No loop keeps more running values than there are registers. The loops of sums ask for the next block, which
+ * they have time to wait for; past the end of a tensor, nothing comes of it. */
 #include "core/scan/vectors.h"
 
 #include <math.h>
@@ -314,10 +315,12 @@ INLINE void side_sums(enum block_format format, const uint8_t *x, size_t element
     size_t i;
 
     memset(parts, 0, sizeof(parts));
-    for (i = 0; i + LANES <= elements; i += LANES)
+    for (i = 0; i + LANES <= elements; i += LANES) {
+        __builtin_prefetch(x + (i + elements) * bytes);
         for (int p = 0; p < F64_PARTS; p++)
             side_step(format, &parts[p], load_wide(format, x + (i + (size_t)(p * F64_WIDTH)) * bytes), shift,
                       has_shift);
+    }
     for (int p = 0; p < F64_PARTS; p++)
         side_spill(&parts[p], p, has_shift, &lanes);
     for (; i < elements; i++)
@@ -345,6 +348,10 @@ INLINE void pair_sums(enum block_format format, const uint8_t *a, const uint8_t 
         for (i = 0; i + LANES <= elements; i += LANES) {
             f64v va = load_wide(format, a + (i + first) * bytes), vb = load_wide(format, b + (i + first) * bytes);
 
+            if (p == 0)
+                __builtin_prefetch(a + (i + elements) * bytes);
+            if (p == F64_PARTS - 1)
+                __builtin_prefetch(b + (i + elements) * bytes);
             side_step(format, &side_a, va, shift_a, has_shift);
             side_step(format, &side_b, vb, shift_b, has_shift);
             delta_step(format, &delta, va, vb, epsilon, has_epsilon);

@@ -10,7 +10,7 @@
 #include "core/model/dtype.h"
 #include "core/scan/scan.h"
 
-enum { BLOCK_ELEMENTS = 1024 };
+enum { BLOCK_ELEMENTS = 2048 };
 
 /* What a kernel reads, at any alignment; other dtypes are decoded to F32 or F64 first. */
 enum block_format { BLOCK_BF16, BLOCK_F16, BLOCK_F32, BLOCK_F64, BLOCK_FORMAT_COUNT };

@@ -200,6 +200,7 @@ void measure_side(struct measure *m, const struct stored *x, const struct survey
     }
     if (dtype_traits(x->dtype)->is_wide) {
         measure_side_wide(m, x, ret);
+        survey_wide(&walk, m);
         return;
     }
     k = side_shift(m, x, 0);
@@ -385,6 +386,17 @@ static bool is_stretch_equal(const struct stored *a, const struct stored *b, siz
     return memcmp(a->base + from, b->base + from, to - from) == 0;
 }
 
+/* What a kernel of one side does not ask for while it works: the other side's elements from `at` on. */
+static void prefetch(const struct stored *x, size_t at, size_t elements)
+{
+    enum { LINE_BYTES = 64, INTO_L2 = 2 };
+    const unsigned bits = dtype_traits(x->dtype)->bits;
+    const uint8_t *from = x->base + (x->first + at) * bits / 8;
+
+    for (size_t i = 0; i < elements * bits / 8; i += LINE_BYTES)
+        __builtin_prefetch(from + i, 0, INTO_L2);
+}
+
 static bool is_bytes_equal(const struct stored *a, const struct stored *b)
 {
     return a->dtype == b->dtype && a->first == b->first && a->elements == b->elements &&
@@ -437,6 +449,7 @@ static bool pair_pass(struct measure *m, const struct opposite *pair, size_t com
         if (is_equal) {
             struct block_side side;
 
+            prefetch(b, at + elements, elements);
             m->kernels->side[format](view_a, n, ka, &side);
             pair_of_equal(&side, &block);
         } else {

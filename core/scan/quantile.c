@@ -146,36 +146,7 @@ static uint32_t bits_of(float value)
     return bits;
 }
 
-static void count_bytes(const struct stored *x, uint32_t *bins)
-{
-    enum { TABLES = 4 };
-    uint32_t codes[TABLES][256] = {{0}};
-    const uint8_t *from = x->base + x->first;
-    size_t i;
-    float value;
-
-    for (i = 0; i + TABLES <= x->elements; i += TABLES) {
-        uint32_t word;
-
-        memcpy(&word, from + i, sizeof(word));
-        codes[0][word & 0xff]++;
-        codes[1][word >> 8 & 0xff]++;
-        codes[2][word >> 16 & 0xff]++;
-        codes[3][word >> 24]++;
-    }
-    for (; i < x->elements; i++)
-        codes[0][from[i]]++;
-    for (unsigned code = 0; code < 256; code++) {
-        const uint8_t byte = (uint8_t)code;
-
-        decode_f32(x->dtype, &byte, 0, 1, &value);
-        for (size_t t = 0; t < TABLES; t++)
-            bins[bits_of(value) >> 16] += codes[t][code];
-    }
-}
-
-/* Two tables in turn: weights crowd into few patterns, and a count that was just written cannot be read at once. */
-static void count_halves(const uint8_t *from, size_t elements, uint32_t *even, uint32_t *odd)
+static void count_halves(const uint8_t *from, size_t elements, uint32_t *bins)
 {
     size_t i;
     uint16_t pattern;
@@ -184,66 +155,47 @@ static void count_halves(const uint8_t *from, size_t elements, uint32_t *even, u
         uint64_t word;
 
         memcpy(&word, from + i * 2, sizeof(word));
-        even[word & 0xffff]++;
-        odd[word >> 16 & 0xffff]++;
-        even[word >> 32 & 0xffff]++;
-        odd[word >> 48]++;
+        bins[word & 0xffff]++;
+        bins[word >> 16 & 0xffff]++;
+        bins[word >> 32 & 0xffff]++;
+        bins[word >> 48]++;
     }
     for (; i < elements; i++) {
         memcpy(&pattern, from + i * 2, sizeof(pattern));
-        even[pattern]++;
+        bins[pattern]++;
     }
 }
 
 /* The upper halves of F32. Inf and NaN fall into bins that are not read. */
-static void count_upper_halves(const uint8_t *from, size_t elements, uint32_t *even, uint32_t *odd)
+static void count_upper_halves(const uint8_t *from, size_t elements, uint32_t *bins)
 {
-    size_t i;
-    uint16_t pattern;
+    for (size_t i = 0; i < elements; i++) {
+        uint16_t pattern;
 
-    for (i = 0; i + 2 <= elements; i += 2) {
-        uint64_t word;
-
-        memcpy(&word, from + i * 4, sizeof(word));
-        even[word >> 16 & 0xffff]++;
-        odd[word >> 48]++;
-    }
-    for (; i < elements; i++) {
         memcpy(&pattern, from + i * 4 + 2, sizeof(pattern));
-        even[pattern]++;
+        bins[pattern]++;
     }
 }
 
-static void count_values(const struct stored *x, uint32_t *bins, double *values)
+static void count_values(const double *values, size_t elements, uint32_t *bins)
 {
-    for (size_t at = 0; at < x->elements; at += BLOCK_ELEMENTS) {
-        size_t n = x->elements - at < BLOCK_ELEMENTS ? x->elements - at : BLOCK_ELEMENTS;
+    for (size_t i = 0; i < elements; i++) {
+        double value = values[i];
 
-        decode_f64(x->dtype, x->base, x->first + at, n, values);
-        for (size_t i = 0; i < n; i++) {
-            double value = values[i];
-
-            if (isfinite(value))
-                bins[bits_of((float)fmax(fmin(value, (double)FLT_MAX), -(double)FLT_MAX)) >> 16]++;
-        }
+        if (isfinite(value))
+            bins[bits_of((float)fmax(fmin(value, (double)FLT_MAX), -(double)FLT_MAX)) >> 16]++;
     }
 }
 
-void quantile_count(const struct stored *x, uint32_t bins[2 * QUANTILE_BINS], double *values)
+void quantile_count(const struct stored *x, size_t at, size_t elements, const void *view, enum block_format format,
+                    uint32_t bins[QUANTILE_BINS])
 {
-    uint32_t *odd = bins + QUANTILE_BINS;
-
-    memset(bins, 0, (size_t)2 * QUANTILE_BINS * sizeof(*bins));
-    if (dtype_traits(x->dtype)->bits == 8)
-        count_bytes(x, bins);
-    else if (x->dtype == DTYPE_F16 || x->dtype == DTYPE_BF16)
-        count_halves(x->base + x->first * 2, x->elements, bins, odd);
-    else if (x->dtype == DTYPE_F32)
-        count_upper_halves(x->base + x->first * 4, x->elements, bins, odd);
+    if (x->dtype == DTYPE_F16 || x->dtype == DTYPE_BF16)
+        count_halves(x->base + (x->first + at) * 2, elements, bins);
+    else if (format == BLOCK_F32)
+        count_upper_halves(view, elements, bins);
     else
-        count_values(x, bins, values);
-    for (size_t i = 0; i < QUANTILE_BINS; i++)
-        bins[i] += odd[i];
+        count_values(view, elements, bins);
 }
 
 /* What stands for a bin: its only value, or the middle of it. */

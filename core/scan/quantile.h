@@ -15,9 +15,10 @@ enum { QUANTILE_SORTED = 65536, QUANTILE_BINS = 65536 };
 bool quantiles_exist(enum dtype dtype); /* of what has an order: not complex */
 void quantiles_init(struct quantiles *quantiles);
 
-/* Counts the elements of x, less than 2^32 of them, in the first QUANTILE_BINS of bins; the others are scratch, and so
- * are BLOCK_ELEMENTS values. */
-void quantile_count(const struct stored *x, uint32_t bins[2 * QUANTILE_BINS], double *values);
+/* Adds the block of x that begins at element `at` to the bins, which hold less than 2^32; view is how a kernel of that
+ * format reads it. */
+void quantile_count(const struct stored *x, size_t at, size_t elements, const void *view, enum block_format format,
+                    uint32_t bins[QUANTILE_BINS]);
 
 /* From the bins of all its units and its merged record. */
 void quantiles_of_bins(const uint64_t bins[QUANTILE_BINS], const struct side_record *side, struct quantiles *ret);

@@ -283,16 +283,22 @@ static int unit_load(struct scanner *scanner, size_t m, uint64_t first, uint64_t
     return unit_digest(scanner, &yield->sides[m], stored->base + (digested - from), to - digested, err);
 }
 
-static void unit_count_bins(struct scanner *scanner, size_t m, size_t pair, struct gather *gather)
+/* The table that counts side m's unit: one of two, for no more are measured together. */
+static uint32_t *bins_of(struct scanner *scanner, size_t m)
+{
+    return scanner->bins + (m == scanner->layout.models - 1 ? QUANTILE_BINS : 0);
+}
+
+static void unit_quantiles(struct scanner *scanner, size_t m, size_t pair, struct gather *gather)
 {
     const struct stored *stored = &scanner->stored[m];
 
-    if (gather->sides[m].has_bins) {
-        quantile_count(stored, scanner->bins, scanner->measure->a64);
-        gather_add_bins(gather, m, scanner->bins);
-    } else if (quantiles_exist(stored->dtype)) { /* lies whole in this unit */
+    if (!(scanner->plan->needs & NEED_QUANTILES))
+        return;
+    if (gather->sides[m].has_bins)
+        gather_add_bins(gather, m, bins_of(scanner, m));
+    else if (quantiles_exist(stored->dtype)) /* lies whole in this unit */
         quantiles_of_elements(stored, scanner->sorting, &scanner->result->quantiles[pair * scanner->layout.models + m]);
-    }
 }
 
 /* Every two models' sides; that of baseline and candidate is the unit's delta. */
@@ -374,6 +380,8 @@ static int unit_survey(struct scanner *scanner, struct yield *yield, struct gath
         ret->profile = &yield->sides[m].profile;
     if (!gather)
         return 0;
+    if (gather->sides[m].has_bins)
+        ret->bins = bins_of(scanner, m);
     ret->channels = &gather->sides[m].channels;
     ret->part = &yield->sides[m].part;
     return channel_part_begin(ret->part, ret->channels, err);
@@ -396,8 +404,10 @@ static int unit_measure(struct scanner *scanner, const struct layout_group *grou
         rc = unit_survey(scanner, yield, gather, m, m == 0 ? &first : &survey, err);
         if (rc)
             return rc;
-        if (!is_pair || m != 0)
-            measure_side(scanner->measure, &scanner->stored[m], m == 0 ? &first : &survey, &yield->sides[m].record);
+        if (is_pair && m == 0)
+            continue;
+        measure_side(scanner->measure, &scanner->stored[m], m == 0 ? &first : &survey, &yield->sides[m].record);
+        unit_quantiles(scanner, m, yield->pair, gather);
     }
     if (is_pair) {
         struct opposite pair = {
@@ -413,15 +423,14 @@ static int unit_measure(struct scanner *scanner, const struct layout_group *grou
         measure_pair(scanner->measure, &pair, &yield->sides[0].record, &yield->sides[last].record, &yield->delta);
         yield->delta.is_bytes_equal = yield->delta.is_bytes_equal && is_encoded_alike(scanner);
         yield->has_delta = true;
+        unit_quantiles(scanner, 0, yield->pair, gather);
+        unit_quantiles(scanner, last, yield->pair, gather);
     }
     if (yield->couples) {
         unit_couples(scanner, g, is_pair && layout->coverage == COVERED_VALUES, yield);
         if (scanner->plan->needs & NEED_TURNS)
             unit_turns(scanner, g, yield);
     }
-    for (size_t m = 0; (scanner->plan->needs & NEED_QUANTILES) && m < layout->models; m++)
-        if (layout->group_of[m] == g && scanner->stored[m].elements > 0)
-            unit_count_bins(scanner, m, yield->pair, gather);
     return 0;
 }
 

@@ -26,7 +26,7 @@ struct scanner {
     struct measure *measure;
     struct yield yield;    /* of whole pairs */
     struct gather *whole;  /* of whole pairs; NULL: not needed */
-    uint32_t *bins;        /* with NEED_QUANTILES */
+    uint32_t *bins;        /* with NEED_QUANTILES: two histograms, empty between units */
     uint64_t *sorting;     /* " */
     struct digest *digest; /* with NEED_DIGEST */
 };

@@ -1,6 +1,10 @@
 #include "core/scan/survey.h"
 
 #include <float.h>
+#include <string.h>
+
+#include "core/scan/decode_wide.h"
+#include "core/scan/quantile.h"
 
 /* The least normal value; 0 of a type that has no subnormals. */
 static double min_normal_of(enum dtype dtype)
@@ -34,8 +38,11 @@ void survey_begin(struct survey_walk *walk, struct measure *m, const struct surv
 {
     walk->channels.channels = NULL;
     walk->profile = NULL;
+    walk->bins = NULL;
+    walk->stored = x;
     if (!survey)
         return;
+    walk->bins = survey->bins;
     channel_walk_begin(&walk->channels, m, survey->channels, survey->part, x, survey->first);
     if (!survey->profile)
         return;
@@ -57,7 +64,21 @@ void survey_block(struct survey_walk *walk, const struct measure *m, const void 
         walk->profile->not_bf16 += block.not_bf16;
         walk->profile->not_f16 += block.not_f16;
     }
+    if (walk->bins)
+        quantile_count(walk->stored, at, elements, view, format, walk->bins);
     channel_walk_advance(&walk->channels, at + elements);
+}
+
+void survey_wide(struct survey_walk *walk, struct measure *m)
+{
+    const struct stored *x = walk->stored;
+
+    for (size_t at = 0; walk->bins && at < x->elements; at += BLOCK_ELEMENTS) {
+        size_t n = x->elements - at < BLOCK_ELEMENTS ? x->elements - at : BLOCK_ELEMENTS;
+
+        decode_f64(x->dtype, x->base, x->first + at, n, m->a64);
+        quantile_count(x, at, n, m->a64, BLOCK_F64, walk->bins);
+    }
 }
 
 void survey_end(struct survey_walk *walk)
@@ -69,6 +90,8 @@ void survey_copy(struct measure *m, const struct survey *to, const struct survey
 {
     if (to->profile)
         *to->profile = *from->profile;
+    if (to->bins)
+        memcpy(to->bins, from->bins, QUANTILE_BINS * sizeof(*to->bins));
     if (!to->channels)
         return;
     if (!to->channels->rows == !from->channels->rows && !to->channels->columns == !from->channels->columns) {

@@ -259,7 +259,7 @@ INLINE f64v load_wide(enum block_format format, const uint8_t *from)
         const __m128i half = _mm_loadl_epi64((const __m128i *)(const void *)from);
 
         return (f64v)_mm256_cvtps_pd(
-            format == BLOCK_F16 ? _mm_cvtph_ps(half) : _mm_castsi128_ps(_mm_slli_epi32(_mm_cvtepu16_epi32(half), 16)));
+            format == BLOCK_F16 ? _mm_cvtph_ps(half) : _mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), half)));
     }
 #else
     return (f64v){load_one(format, from), load_one(format, from + element_bytes(format))};

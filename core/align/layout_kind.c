@@ -4,12 +4,12 @@
 
 struct name layout_kind(struct name name, char out[PATTERN_NAME_BYTES], struct captures *captures, struct name *ret_own)
 {
-    static const char *const owns[] = {"weight", "bias"};
+    static const char *const owns[] = {"weight", "bias", "input_min", "input_max", "output_min", "output_max"};
     uint32_t used = 0;
     bool has_number = false;
 
     *ret_own = (struct name){"", 0};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(owns) / sizeof(owns[0]); i++) {
         const uint32_t bytes = (uint32_t)strlen(owns[i]);
 
         if (name.bytes > bytes + 1 && name.text[name.bytes - bytes - 1] == '.' &&

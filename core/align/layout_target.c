@@ -119,6 +119,14 @@ static int probe_reading(struct layout_work *w, uint32_t target, const struct wa
     return rc ? rc : probe_tensors(w->target->model, &opposite, w->source->model, &viewed, &reading->error, w->err);
 }
 
+static bool is_there(const struct reading *readings, size_t count, uint32_t source, const char *text)
+{
+    for (size_t i = 0; i < count; i++)
+        if (readings[i].source == source && strcmp(readings[i].text, text) == 0)
+            return true;
+    return false;
+}
+
 /* Adds the readings of one source that fit. */
 static int add_readings(struct layout_work *w, uint32_t source, const struct name *transformations, size_t count,
                         const struct wanted *wanted, struct reading *readings, size_t *reading_count)
@@ -134,6 +142,8 @@ static int add_readings(struct layout_work *w, uint32_t source, const struct nam
             continue;
         if (a->is_rows && a->last_row - a->first_row == tensor->shape.dims[0])
             continue; /* a part that is all */
+        if (is_there(readings, *reading_count, source, a->text))
+            continue; /* by another name: as many heads as there are of keys */
         *reading = (struct reading){
             .source = source, .transformation = transformations[i], .error = NAN, .rows = a->rank ? a->dims[0] : 1};
         memcpy(reading->text, a->text, sizeof(reading->text));
@@ -203,109 +213,6 @@ static int choose(struct layout_work *w, uint32_t target, const struct wanted *w
     return 0;
 }
 
-static uint32_t find_plain(const struct layout_work *w, struct name name)
-{
-    const struct name_records records = {w->source->plain, sizeof(*w->source->plain)};
-
-    return name_index_find(w->source->index, records, name);
-}
-
-static void add_source(const struct layout_work *w, struct name name, uint32_t *sources, size_t *count)
-{
-    const uint32_t found = find_plain(w, name);
-
-    for (size_t i = 0; i < *count; i++)
-        if (sources[i] == found)
-            return;
-    if (found != NAME_INDEX_NONE && *count < READINGS_MAX)
-        sources[(*count)++] = found;
-}
-
-/* An alias with a parameter's own name behind it, or without one. */
-static void find_alias(const struct layout_work *w, struct name alias, struct name own, const struct captures *captures,
-                       uint32_t *sources, size_t *count)
-{
-    char text[PATTERN_NAME_BYTES + 16], filled[PATTERN_NAME_BYTES];
-    struct name name;
-
-    if (!pattern_fill(alias, captures, filled, &name))
-        return;
-    if (own.bytes && own.bytes < 16) {
-        memcpy(text, name.text, name.bytes);
-        text[name.bytes] = '.';
-        memcpy(text + name.bytes + 1, own.text, own.bytes);
-        add_source(w, (struct name){text, name.bytes + 1 + own.bytes}, sources, count);
-    }
-    if (!name_equal(own, name_of("bias")))
-        add_source(w, name, sources, count);
-}
-
-/* "experts." of one expert. */
-static bool of_expert(struct name alias, struct name expert, char out[PATTERN_NAME_BYTES], struct name *ret)
-{
-    const char *at = memmem(alias.text, alias.bytes, "experts.", 8);
-    const int before = at ? (int)(at - alias.text) + 8 : 0;
-    int length;
-
-    if (!at || (alias.bytes > (uint32_t)before && alias.text[before] == '{'))
-        return false;
-    length = snprintf(out, PATTERN_NAME_BYTES, "%.*s%.*s.%.*s", before, alias.text, (int)expert.bytes, expert.text,
-                      (int)alias.bytes - before, alias.text + before);
-    *ret = (struct name){out, (uint32_t)length};
-    return length > 0 && length < PATTERN_NAME_BYTES;
-}
-
-static bool has_kind(const struct layout_work *w, struct name alias)
-{
-    const struct name_records records = {w->source->kinds, sizeof(*w->source->kinds)};
-
-    return name_index_find(w->source->kind_index, records, alias) != NAME_INDEX_NONE;
-}
-
-/* Which aliases of a row there are at all; beyond 64 all may be. */
-static void look_at_aliases(const struct layout_work *w, struct layout_row *row)
-{
-    struct name rest = name_of(row->row->sources), alias, one;
-    char text[PATTERN_NAME_BYTES];
-
-    row->looked_at = w->source;
-    row->whole = row->of_expert = 0;
-    for (unsigned i = 0; i < 64 && pattern_next(&rest, "|", &alias); i++) {
-        row->whole |= (uint64_t)has_kind(w, alias) << i;
-        row->of_expert |= (uint64_t)(of_expert(alias, name_of("0"), text, &one) && has_kind(w, one)) << i;
-    }
-}
-
-/* The sources that the tables give for a GGUF file's name; of one expert where expert has text. */
-static void find_named(struct layout_work *w, struct name name, struct name expert, uint32_t *sources, size_t *count)
-{
-    const struct name_records records = {w->row_targets, sizeof(*w->row_targets)};
-    char text[PATTERN_NAME_BYTES], changed[PATTERN_NAME_BYTES];
-    struct captures captures = {0};
-    struct name own, alias, rest, base = layout_kind(name, text, &captures, &own);
-    const uint32_t at = name_index_find(w->names, records, base);
-    struct layout_row *row;
-    uint64_t some;
-
-    if (w->source->is_gguf) {
-        if (!expert.text)
-            add_source(w, name, sources, count);
-        return;
-    }
-    if (at == NAME_INDEX_NONE)
-        return;
-    row = &w->rows[at];
-    if (row->looked_at != w->source)
-        look_at_aliases(w, row);
-    some = expert.text ? row->of_expert : row->whole;
-    rest = name_of(row->row->sources);
-    for (; some && pattern_next(&rest, "|", &alias); some >>= 1) {
-        if (!(some & 1) || (expert.text && !of_expert(alias, expert, changed, &alias)))
-            continue;
-        find_alias(w, alias, own, &captures, sources, count);
-    }
-}
-
 /* A whole target from one of the sources. Members stay 0 where nothing fits. */
 static int match_whole(struct layout_work *w, uint32_t target, const uint32_t *sources, size_t source_count,
                        const struct name *transformations, size_t transformation_count, bool is_doubtful,
@@ -344,13 +251,13 @@ static int match_names(struct layout_work *w, uint32_t target)
     size_t count = 0, last, transformation_count = readings_of(w, tensor->name, transformations, READINGS_MAX, &last);
     int rc;
 
-    find_named(w, tensor->name, (struct name){NULL, 0}, sources, &count);
+    layout_find_named(w, tensor->name, (struct name){NULL, 0}, sources, &count);
     if (count == 0)
         return 0;
-    rc = match_whole(w, target, sources, count, transformations, transformation_count, false, "names");
+    rc = match_whole(w, target, sources, count, transformations, transformation_count, w->is_spelt, "names");
     if (rc == 0 && w->member_count == 0)
         rc = match_whole(w, target, sources, count, transformations + transformation_count, last - transformation_count,
-                         false, "names");
+                         w->is_spelt, "names");
     if (rc == 0 && w->member_count == 0) /* a file cut to its vocabulary, positions without padding */
         rc = match_whole(w, target, sources, count, cut, 2, true, "missing_rows");
     return rc;
@@ -377,7 +284,7 @@ static int match_experts(struct layout_work *w, uint32_t target)
         char digits[24];
         const int length = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)e);
 
-        find_named(w, tensor->name, (struct name){digits, (uint32_t)length}, sources, &source_count);
+        layout_find_named(w, tensor->name, (struct name){digits, (uint32_t)length}, sources, &source_count);
         for (size_t i = 0; rc == 0 && i < source_count; i++)
             rc = add_readings(w, sources[i], transformations, transformation_count, &wanted, readings, &count);
         if (rc || count == 0)
@@ -398,35 +305,6 @@ static int match_experts(struct layout_work *w, uint32_t target)
     if (w->member_count != tensor->shape.dims[0])
         w->member_count = 0;
     return rc;
-}
-
-/* The sources of a rule, for the expert at hand. */
-static void find_by_rule(struct layout_work *w, const struct layout_rule *rule, const struct captures *captures,
-                         uint32_t *sources, size_t *count)
-{
-    struct name rest = name_of(rule->source), alias;
-
-    while (pattern_next(&rest, "|", &alias)) {
-        char text[PATTERN_NAME_BYTES];
-        struct name name;
-
-        if (alias.bytes && alias.text[0] == '@') {
-            alias.text++;
-            alias.bytes--;
-            if (pattern_fill(alias, captures, text, &name))
-                find_named(w, name, captures->e, sources, count);
-        } else if (pattern_fill(alias, captures, text, &name)) {
-            static const char *const silent[] = {"model.", "language_model.", "transformer.", "model."};
-
-            for (size_t i = 0; i < 4; i++) { /* what {p} stood for may have had them */
-                const size_t bytes = strlen(silent[i]);
-
-                if (name.bytes > bytes && memcmp(name.text, silent[i], bytes) == 0)
-                    name = (struct name){name.text + bytes, name.bytes - (uint32_t)bytes};
-            }
-            add_source(w, name, sources, count);
-        }
-    }
 }
 
 static size_t split_readings(const char *text, struct name *out)
@@ -474,7 +352,7 @@ static int match_group(struct layout_work *w, uint32_t target, const struct layo
             size_t source_count = 0, count = 0, best;
             const uint64_t room = tensor->shape.dims[axis] - row;
 
-            find_by_rule(w, rule, &captures, sources, &source_count);
+            layout_find_by_rule(w, rule, &captures, sources, &source_count);
             for (size_t i = 0; rc == 0 && i < source_count; i++)
                 rc = add_readings(w, sources[i], transformations, transformation_count, &wanted, readings, &count);
             for (size_t i = 0; is_next && i < count; i++)
@@ -510,10 +388,28 @@ none:
     return rc;
 }
 
-/* By rules, in order, until one fits. */
-static int match_rules(struct layout_work *w, uint32_t target, const struct layout_rule *rules, size_t count)
+/* Which rules of checkpoints a tensor's kind is a target of, layers having the same kinds: bit i: rule i. */
+static uint64_t spelt_rules(const struct layout_side *side, uint32_t tensor)
 {
-    const struct name name = w->target->model->tensors[target].name;
+    uint64_t *rules = &side->kind_rules[side->spelt_kind[tensor]];
+
+    if (*rules == 0)
+        for (size_t i = 0; i < layout_spelt_rule_count; i++) {
+            struct captures captures = {0};
+
+            *rules |= (uint64_t)pattern_match(name_of(layout_spelt_rules[i].target), side->spelt[tensor], &captures)
+                      << i;
+        }
+    *rules |= KIND_RULES_KNOWN;
+    return *rules;
+}
+
+/* By rules, those of some (bit i: rule i, and those 64 behind it), in order, until one fits. */
+static int match_rules(struct layout_work *w, uint32_t target, const struct layout_rule *rules, size_t count,
+                       uint64_t some)
+{
+    const bool is_spelling = w->is_spelt && !w->target->is_gguf;
+    const struct name name = is_spelling ? w->target->spelt[target] : w->target->model->tensors[target].name;
     int rc = 0;
 
     w->member_count = 0;
@@ -525,7 +421,7 @@ static int match_rules(struct layout_work *w, uint32_t target, const struct layo
             while (end < count && strcmp(rules[end].target, rules[i].target) == 0 &&
                    strcmp(rules[end].name, rules[i].name) == 0)
                 end++;
-        if (pattern_match(name_of(rules[i].target), name, &captures)) {
+        if ((some >> (i & 63) & 1) && pattern_match(name_of(rules[i].target), name, &captures)) {
             captures.e = strstr(rules[i].target, "{e}") ? captures.e : (struct name){NULL, 0};
             rc = match_group(w, target, &rules[i], &rules[end], captures);
         }
@@ -563,6 +459,49 @@ static void set_symbols(struct layout_work *w, const struct tensor *tensor)
         }
 }
 
+/* By spelling: one tensor for one, as it is or with the heads' rows in another order. */
+static int match_spelling(struct layout_work *w, uint32_t target)
+{
+    static const char *const moved[] = {
+        "reshape",
+        "rope_permute(heads)",
+        "rope_unpermute(heads)",
+        "rope_permute(kv_heads)",
+        "rope_unpermute(kv_heads)",
+        "rope_permute(vision_heads)",
+        "rope_unpermute(vision_heads)",
+        "transpose",
+    };
+    enum { MOVED = sizeof(moved) / sizeof(moved[0]) };
+    struct name readings[MOVED], none = name_of("none");
+    const uint32_t source = layout_find_spelt(w->source, w->target->spelt[target]);
+    bool *is_trusted = &w->target->is_kind_confirmed[w->target->spelt_kind[target]]; /* by another layer */
+    int rc;
+
+    if (source == NAME_INDEX_NONE)
+        return 0;
+    rc = match_whole(w, target, &source, 1, &none, 1, !*is_trusted, "spelling");
+    *is_trusted |= w->member_count == 1;
+    for (size_t i = 0; i < MOVED; i++)
+        readings[i] = name_of(moved[i]);
+    if (rc == 0 && w->member_count == 0 && w->is_probed)
+        rc = match_whole(w, target, &source, 1, readings, MOVED, true, "spelling");
+    return rc;
+}
+
+static int match_file(struct layout_work *w, uint32_t target)
+{
+    int rc = 0;
+
+    if (!w->source->is_gguf)
+        rc = match_names(w, target);
+    if (rc == 0 && w->member_count == 0 && !w->source->is_gguf)
+        rc = match_experts(w, target);
+    if (rc == 0 && w->member_count == 0)
+        rc = match_rules(w, target, layout_rules, layout_rule_count, UINT64_MAX);
+    return rc;
+}
+
 int layout_join_target(struct layout_work *w, uint32_t target)
 {
     const struct tensor *tensor = &w->target->model->tensors[target];
@@ -572,14 +511,23 @@ int layout_join_target(struct layout_work *w, uint32_t target)
         return 0;
     set_symbols(w, tensor);
     w->member_count = 0;
+    w->is_spelt = false;
     if (w->extra)
-        rc = match_rules(w, target, w->extra->items, w->extra->count);
-    if (rc == 0 && w->member_count == 0 && w->target->is_gguf && !w->source->is_gguf)
-        rc = match_names(w, target);
-    if (rc == 0 && w->member_count == 0 && w->target->is_gguf && !w->source->is_gguf)
-        rc = match_experts(w, target);
-    if (rc == 0 && w->member_count == 0)
-        rc = match_rules(w, target, layout_rules, layout_rule_count);
+        rc = match_rules(w, target, w->extra->items, w->extra->count, UINT64_MAX);
+    if (rc == 0 && w->member_count == 0 && w->target->is_gguf)
+        rc = match_file(w, target);
+    if (rc == 0 && w->member_count == 0 && !w->source->is_gguf) {
+        rc = layout_spell(w, w->source);
+        w->is_spelt = true;
+        if (rc == 0 && w->target->is_gguf)
+            rc = match_file(w, target);
+        else if (rc == 0)
+            rc = layout_spell(w, w->target);
+        if (rc == 0 && w->member_count == 0 && !w->target->is_gguf)
+            rc = match_rules(w, target, layout_spelt_rules, layout_spelt_rule_count, spelt_rules(w->target, target));
+        if (rc == 0 && w->member_count == 0 && !w->target->is_gguf)
+            rc = match_spelling(w, target);
+    }
     if (rc == 0 && w->member_count)
         rc = layout_add_members(w, target);
     arena_done(&w->scratch);

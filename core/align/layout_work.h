@@ -7,6 +7,7 @@
 #include "core/model/name_index.h"
 
 enum { READINGS_MAX = 16, MEMBERS_MAX = 4096, SCRATCH_BYTES_MAX = 1 << 28 };
+#define KIND_RULES_KNOWN (UINT64_C(1) << 63)
 
 /* One of the two models. */
 struct layout_side {
@@ -22,14 +23,22 @@ struct layout_side {
     struct name *kinds; /* those names without layer and parameter: "layers.{n}.mlp.up_proj" */
     size_t kind_count;
     struct name_index *kind_index;
-    struct arena arena; /* of kinds */
+    struct name *spelt;      /* [tensor] in one spelling for all libraries; this and what follows NULL until spelt */
+    uint32_t *spelt_kind;    /* [tensor] its kind */
+    bool *is_kind_confirmed; /* [kind]: values agreed where names are only spelt alike */
+    uint64_t *kind_rules;    /* [kind]: the layout_spelt_rules that it is a target of; 0: not yet known */
+    bool *is_spelt_twice;    /* [tensor] and another one of that spelling is there */
+    struct name_index *spelt_index;
+    struct arena arena; /* of kinds and spellings */
 };
 
 /* A row of the tables of names, and which of its aliases some tensor of the source has, whatever the layer. */
 struct layout_row {
     const struct layout_name *row;
-    const struct layout_side *looked_at; /* the source that the bits below are of */
-    uint64_t whole, of_expert;           /* bit i: alias i */
+    const struct layout_side *looked_at[2]; /* [is_spelt]: the source that the bits below are of */
+    struct aliases {
+        uint64_t whole, of_expert; /* bit i: alias i */
+    } some[2];
 };
 
 /* A reading of a source. */
@@ -69,12 +78,14 @@ struct layout_work {
     struct pairing *pairing;
     const struct layout_rules *extra;
     bool is_probed;
+    bool is_spelt;   /* names are looked for by their spelling */
     uint64_t likely; /* bit i: layout_readings[i] lists the architecture at hand */
     struct layout_facts *facts;
     struct layout_side sides[2];
     struct layout_side *target, *source; /* of the direction at hand */
     struct symbols symbols;
-    struct name_index *names; /* of `rows`, by target */
+    struct spelling *spelling; /* NULL until layout_spell */
+    struct name_index *names;  /* of `rows`, by target */
     struct name *row_targets;
     struct layout_row *rows;
     size_t row_count;
@@ -93,6 +104,26 @@ struct layout_work {
 /* A name in two: the layer's number as {n}, and the parameter's own name ("weight", "bias" or nothing). */
 struct name layout_kind(struct name name, char out[PATTERN_NAME_BYTES], struct captures *captures,
                         struct name *ret_own);
+
+/* Remembers the kind of a tensor of that name. */
+int layout_add_kind(struct layout_side *side, struct name plain, uint32_t *ret_kind);
+
+/* A name in the one spelling; holes of patterns are numbers. */
+struct spelling;
+struct name spelling_of(const struct spelling *spelling, struct name name, char out[PATTERN_NAME_BYTES]);
+void spelling_free(struct spelling *spelling);
+
+/* Spells what is left of a side, once. */
+int layout_spell(struct layout_work *w, struct layout_side *side);
+
+/* The side's only tensor of that spelling, or NAME_INDEX_NONE. */
+uint32_t layout_find_spelt(const struct layout_side *side, struct name spelt);
+
+/* The sources that the tables give for a GGUF file's name, of one expert where expert has text; those that a rule
+ * gives. At most READINGS_MAX. */
+void layout_find_named(struct layout_work *w, struct name name, struct name expert, uint32_t *sources, size_t *count);
+void layout_find_by_rule(struct layout_work *w, const struct layout_rule *rule, const struct captures *captures,
+                         uint32_t *sources, size_t *count);
 
 /* Finds sources for the target's tensor and joins them. */
 int layout_join_target(struct layout_work *w, uint32_t target);

@@ -15,20 +15,22 @@ int layout_no_memory(struct layout_work *w)
 }
 
 /* Layers have the same tensors: what is in one of them is remembered once. */
-static int add_kind(struct layout_side *side, struct name plain)
+int layout_add_kind(struct layout_side *side, struct name plain, uint32_t *ret_kind)
 {
     const struct name_records records = {side->kinds, sizeof(*side->kinds)};
     struct captures captures = {0};
     char text[PATTERN_NAME_BYTES];
     struct name own, kind = layout_kind(plain, text, &captures, &own);
 
-    if (name_index_find(side->kind_index, records, kind) != NAME_INDEX_NONE)
+    *ret_kind = name_index_find(side->kind_index, records, kind);
+    if (*ret_kind != NAME_INDEX_NONE)
         return 0;
     kind.text = arena_copy(&side->arena, kind.text, kind.bytes);
     if (!kind.text)
         return ERROR_NO_MEMORY;
     side->kinds[side->kind_count] = kind;
-    name_index_add(side->kind_index, records, (uint32_t)side->kind_count++);
+    *ret_kind = (uint32_t)side->kind_count++;
+    name_index_add(side->kind_index, records, *ret_kind);
     return 0;
 }
 
@@ -44,8 +46,8 @@ static int side_init(struct layout_work *w, struct layout_side *side, size_t m)
     side->is_used = calloc(count + 1, sizeof(*side->is_used));
     side->plain = calloc(count + 1, sizeof(*side->plain));
     side->index = name_index_new(count + 1);
-    side->kinds = calloc(count + 1, sizeof(*side->kinds));
-    side->kind_index = name_index_new(count + 1);
+    side->kinds = calloc(2 * count + 1, sizeof(*side->kinds)); /* plain, and spelt */
+    side->kind_index = name_index_new(2 * count + 1);
     side->arena.limit = SCRATCH_BYTES_MAX;
     if (!side->kinds || !side->kind_index || !side->left || !side->pair_of || !side->is_used || !side->plain ||
         !side->index)
@@ -54,6 +56,7 @@ static int side_init(struct layout_work *w, struct layout_side *side, size_t m)
     for (size_t pair = 0; pair < pairing->pairs; pair++) {
         const uint32_t tensor = pairing->side[pair * 2 + m];
         const struct name_records records = {side->plain, sizeof(*side->plain)};
+        uint32_t kind;
 
         if (tensor == PAIRING_NONE || pairing->side[pair * 2 + !m] != PAIRING_NONE)
             continue;
@@ -61,7 +64,7 @@ static int side_init(struct layout_work *w, struct layout_side *side, size_t m)
         side->pair_of[tensor] = (uint32_t)pair;
         side->plain[tensor] = name_plain(side->model->tensors[tensor].name);
         name_index_add(side->index, records, tensor);
-        if (add_kind(side, side->plain[tensor]))
+        if (layout_add_kind(side, side->plain[tensor], &kind))
             return layout_no_memory(w);
     }
     return 0;
@@ -76,6 +79,12 @@ static void side_done(struct layout_side *side)
     name_index_free(side->index);
     name_index_free(side->kind_index);
     free(side->kinds);
+    free(side->is_kind_confirmed);
+    free(side->spelt);
+    free(side->is_spelt_twice);
+    free(side->spelt_kind);
+    free(side->kind_rules);
+    name_index_free(side->spelt_index);
     arena_done(&side->arena);
 }
 
@@ -172,6 +181,7 @@ int layouts_align(const struct model *const *models, struct pairing *pairing, co
         side_done(&w->sides[m]);
     layout_facts_free(w->facts);
     name_index_free(w->names);
+    spelling_free(w->spelling);
     arena_done(&w->scratch);
     free(w->row_targets);
     free(w->rows);

@@ -26,8 +26,8 @@ struct layout_rule {
         *architectures; /* "llama|mistral", of the GGUF file; NULL: any. Decides about order, not about validity */
     const char *target, *source, *part, *transformation;
 };
-extern const struct layout_rule layout_rules[];
-extern const size_t layout_rule_count;
+extern const struct layout_rule layout_rules[], layout_spelt_rules[];
+extern const size_t layout_rule_count, layout_spelt_rule_count;
 
 /* How values may have changed on their way under a known name: readings beside "none", likelier than that where the
  * architecture is listed. */

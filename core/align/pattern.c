@@ -129,9 +129,10 @@ bool pattern_next(struct name *rest, const char *separator, struct name *ret)
 
 struct name name_plain(struct name name)
 {
-    static const char *const silent[] = {"model.",       "module.",   "_orig_mod.",  "language_model.",
-                                         "transformer.", "backbone.", "text_model.", "gpt_neox.",
-                                         "bert.",        "roberta.",  "base_model.", "state_dict."};
+    static const char *const silent[] = {"model.",      "module.",     "_orig_mod.",  "language_model.", "transformer.",
+                                         "backbone.",   "text_model.", "gpt_neox.",   "bert.",           "roberta.",
+                                         "base_model.", "state_dict.", "distilbert.", "xlm_roberta.",    "nomic_bert.",
+                                         "camembert.",  "electra.",    "llm."};
     bool is_stripped = true;
 
     while (is_stripped) {

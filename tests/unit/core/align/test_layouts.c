@@ -25,6 +25,8 @@ static const struct {
     {"experts-stacked", "experts-apart", 10, 0, 0, 0},
     {"qkv-apart", "qkv-fused", 3, 0, 0, 0},
     {"qkv-fused", "qkv-apart", 3, 0, 0, 0},
+    {"spelt-saved", "spelt-native", 0, 36, 0, 0},
+    {"spelt-native", "spelt-saved", 0, 36, 0, 0},
 };
 
 START_TEST(layouts_are_paired_and_values_agree)

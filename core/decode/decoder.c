@@ -14,6 +14,13 @@ bool tensor_is_computed(const struct tensor *tensor)
     return tensor->storage && tensor->storage->decoder && tensor->storage->decoder->is_computed;
 }
 
+bool decoder_is_scattered(const struct tensor *tensor)
+{
+    const struct decoder *decoder = tensor->storage ? tensor->storage->decoder : NULL;
+
+    return decoder && decoder->is_scattered && decoder->is_scattered(tensor);
+}
+
 static size_t element_bytes(const struct tensor *tensor)
 {
     return dtype_traits(tensor->dtype)->bits / 8;

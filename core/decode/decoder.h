@@ -18,6 +18,9 @@ struct decoder {
     /* Or, with granule 0: plain elements [first, first + elements) of the tensor, which lie anywhere. */
     int (*read)(const struct model *model, const struct tensor *tensor, uint64_t first, size_t elements, void *out,
                 struct error *err);
+    /* Optional, with read: whether neighbours lie far apart, as in a matrix turned over. Every stretch of such a tensor
+     * is spread over all of its bytes, so that a long one costs little more than a short one. */
+    bool (*is_scattered)(const struct tensor *tensor);
 };
 
 enum { DECODER_GRANULE_MAX = 256 };
@@ -44,6 +47,9 @@ void decoder_share(const struct tensor *tensor, uint64_t first, size_t elements,
 
 /* How far from its extent's offset the tensor's bytes reach: views leave gaps, or lie on the same bytes again. */
 uint64_t decoder_reach(const struct tensor *tensor);
+
+/* Whether neighbours of the tensor lie far apart. */
+bool decoder_is_scattered(const struct tensor *tensor);
 
 /* Bytes of every element turned round, in granules of one element of that dtype. */
 const struct decoder *decoder_swapped(enum dtype dtype);
@@ -79,5 +85,6 @@ extern const struct decoder decoder_pieces;
  * dims and steps count the elements of `of` in row-major order. */
 int strided_read(const struct model *model, const struct tensor *of, uint32_t rank, const uint64_t *dims,
                  const uint64_t *steps, uint64_t base, uint64_t first, uint64_t elements, void *out, struct error *err);
+bool strided_is_scattered(uint32_t rank, const uint64_t *dims, const uint64_t *steps);
 
 #endif

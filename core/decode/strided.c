@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "core/decode/decoder.h"
+#include "core/decode/plane.h"
 
-enum { SPAN_BYTES = 32 << 20, RANK_MAX = 64, TILE = 32 };
+enum { SPAN_BYTES = 4 << 20, RANK_MAX = 64 };
 
 /* What is the same for every box of one read. */
 struct gathering {
@@ -65,44 +66,10 @@ static void copy_line(uint8_t *to, const uint8_t *from, uint64_t count, uint64_t
         copy_apart(to, from, count, step, size);
 }
 
-/* A tile of a transposed plane, by way of a copy: rows and columns of a large matrix lie a power of two apart and put
- * each other out of the cache, so that each line is touched once only. */
-static inline void copy_tile(uint8_t *to, const uint8_t *from, uint64_t rows, uint64_t columns, uint64_t column_step,
-                             uint64_t out_row, size_t size)
-{
-    uint8_t tile[TILE * TILE * 8];
-
-    for (uint64_t c = 0; c < columns; c++)
-        memcpy(tile + c * TILE * size, from + c * column_step * size, rows * size);
-    for (uint64_t r = 0; r < rows; r++)
-        copy_apart(to + r * out_row * size, tile + r * size, columns, TILE, size);
-}
-
-static void copy_transposed(const struct part *part, uint32_t d, uint8_t *to, const uint8_t *from, size_t size)
-{
-    const uint64_t rows = part->counts[d], columns = part->counts[d + 1], step = part->steps[d + 1];
-    const uint64_t out_row = part->out_steps[d];
-
-    for (uint64_t r = 0; r < rows; r += TILE) {
-        for (uint64_t c = 0; c < columns; c += TILE) {
-            const uint64_t tall = rows - r < TILE ? rows - r : TILE, wide = columns - c < TILE ? columns - c : TILE;
-            uint8_t *out = to + (r * out_row + c) * size;
-            const uint8_t *in = from + (r + c * step) * size;
-
-            if (size == 4)
-                copy_tile(out, in, tall, wide, step, out_row, 4);
-            else if (size == 2)
-                copy_tile(out, in, tall, wide, step, out_row, 2);
-            else
-                copy_tile(out, in, tall, wide, step, out_row, size);
-        }
-    }
-}
-
 static void copy_plane(const struct part *part, uint32_t d, uint8_t *to, const uint8_t *from, size_t size)
 {
     if (part->steps[d] == 1 && part->steps[d + 1] > 1) {
-        copy_transposed(part, d, to, from, size);
+        plane_transpose(to, part->out_steps[d], from, part->steps[d + 1], part->counts[d], part->counts[d + 1], size);
         return;
     }
     for (uint64_t r = 0; r < part->counts[d]; r++)
@@ -201,24 +168,23 @@ static int read_and_copy(const struct gathering *g, const struct part *part)
 
 static int gather_part(const struct gathering *g, const struct part *part)
 {
-    uint64_t reach = 1, widest = 0;
+    uint64_t reach = 1, elements = 1, widest = 0;
     struct part half = *part;
     uint32_t at = 0;
     int rc;
 
-    if (g->of)
-        return read_and_copy(g, part);
     for (uint32_t d = 0; d < part->rank; d++) {
         uint64_t extent = (part->counts[d] - 1) * part->steps[d];
 
         reach += extent;
+        elements *= part->counts[d];
         if (extent > widest) {
             widest = extent;
             at = d;
         }
     }
-    if (reach <= SPAN_BYTES / g->size || widest == 0)
-        return look_and_copy(g, part, (size_t)(reach * g->size));
+    if ((g->of ? elements : reach) <= SPAN_BYTES / g->size || widest == 0)
+        return g->of ? read_and_copy(g, part) : look_and_copy(g, part, (size_t)(reach * g->size));
     half.counts[at] = part->counts[at] / 2;
     rc = gather_part(g, &half);
     if (rc)
@@ -346,4 +312,21 @@ uint64_t decoder_reach(const struct tensor *tensor)
     return (last + 1) * (dtype_traits(tensor->dtype)->bits / 8);
 }
 
-const struct decoder decoder_strided = {.name = "strided", .read = read_strided};
+bool strided_is_scattered(uint32_t rank, const uint64_t *dims, const uint64_t *steps)
+{
+    while (rank > 0 && dims[rank - 1] == 1)
+        rank--;
+    for (uint32_t d = 0; d + 1 < rank; d++)
+        if (dims[d] > 1 && steps[d] < steps[rank - 1])
+            return true;
+    return false;
+}
+
+static bool is_scattered(const struct tensor *tensor)
+{
+    const struct strides *strides = tensor->storage->parameters;
+
+    return strided_is_scattered(tensor->shape.rank, tensor->shape.dims, strides->steps);
+}
+
+const struct decoder decoder_strided = {.name = "strided", .is_scattered = is_scattered, .read = read_strided};

@@ -109,9 +109,22 @@ static int read_computed(const struct model *model, const struct tensor *tensor,
     return rc;
 }
 
-static const struct decoder decoder_view = {.name = "view", .read = read_view};
-static const struct decoder decoder_computed_view = {
-    .name = "computed view", .is_encoding = true, .is_computed = true, .read = read_computed};
+static bool is_scattered(const struct tensor *tensor)
+{
+    const struct view *view = tensor->storage->parameters;
+
+    for (size_t i = 0; i < view->piece_count; i++)
+        if (strided_is_scattered(view->pieces[i].rank, view->pieces[i].dims, view->pieces[i].steps))
+            return true;
+    return false;
+}
+
+static const struct decoder decoder_view = {.name = "view", .is_scattered = is_scattered, .read = read_view};
+static const struct decoder decoder_computed_view = {.name = "computed view",
+                                                     .is_encoding = true,
+                                                     .is_computed = true,
+                                                     .is_scattered = is_scattered,
+                                                     .read = read_computed};
 
 /* Whether the piece's elements lie one behind the other. */
 static bool is_stretch(const struct view_piece *piece)

@@ -135,3 +135,14 @@ void layout_of(struct layout *layout, const struct scan_plan *plan, size_t pair)
             layout->bytes += layout->tensor[m]->extent.bytes;
     }
 }
+
+uint32_t layout_group_of_unit(const struct layout *layout, uint64_t *unit)
+{
+    uint32_t g = 0;
+
+    while (*unit >= layout->group[g].units) {
+        *unit -= layout->group[g].units;
+        g++;
+    }
+    return g;
+}

@@ -37,4 +37,7 @@ void layout_done(struct layout *layout);
 /* Lays the pair out for what the plan needs. */
 void layout_of(struct layout *layout, const struct scan_plan *plan, size_t pair);
 
+/* Which group a unit of the pair belongs to; makes unit relative to it. */
+uint32_t layout_group_of_unit(const struct layout *layout, uint64_t *unit);
+
 #endif

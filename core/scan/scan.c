@@ -2,8 +2,9 @@
  * they were dealt; how many threads there are decides who measures a unit, never what comes out.
  *
  * A task is either a run of pairs that have one unit each (a model of 300,000 small tensors must not pay for a lock
- * each), which its thread settles alone, or one unit of a large pair. The latter go through a ring of slots: a unit
- * that is done waits there for those before it, and no unit is dealt while the ring is full, so that memory stays flat.
+ * each), which its thread settles alone, or one unit of a large pair; of one with a side whose elements are scattered
+ * over its bytes, several units, which are read in one walk. Units go through a ring of slots: one that is done waits
+ * there for those before it, and none is dealt while the ring is full, so that memory stays flat.
  *
  * Where couples are asked for, the order is the canonical one of the pairs, so that a group's sums do not depend on how
  * the files are sharded; runs go through the ring too then, and bring a few couples each.
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/decode/decoder.h"
 #include "core/scan/cache.h"
 #include "core/scan/couple.h"
 #include "core/scan/scanner.h"
@@ -27,6 +29,7 @@ enum {
     RUN_PAIRS = 1024,
     RUN_COUPLES = 2048,
     RUN_ELEMENTS = 1 << 18,
+    AHEAD_BYTES = 64 << 20, /* of scattered sides, in all threads */
     PROGRESS_INTERVAL_MS = 100,
 };
 
@@ -45,6 +48,8 @@ struct scan {
     struct scan_result *result;
     uint32_t *order;     /* pairs as they lie on disk, or in canonical order */
     size_t couple_total; /* of a pair; 0: not asked */
+    unsigned threads;
+    uint64_t units_most; /* of a task */
 
     pthread_mutex_t lock;
     pthread_cond_t room; /* a slot became free, or the pass stops */
@@ -80,7 +85,8 @@ struct runner {
 struct task {
     uint64_t number;
     size_t first, pairs; /* a run: order[first] … */
-    struct slot *slot;   /* one unit, or where a run's couples go; NULL: a run without */
+    uint64_t slot;       /* the first that it takes of the ring, */
+    size_t slots;        /* and how many: one a unit, or one for a run's couples; 0: a run without */
 };
 
 static void must(int rc)
@@ -107,6 +113,23 @@ static int place_compare(const void *a, const void *b)
     return x->pair < y->pair ? -1 : x->pair > y->pair;
 }
 
+/* How many of the group's units make a task. */
+static uint64_t units_of_task(const struct scan *scan, const struct layout *layout, uint32_t g)
+{
+    const struct layout_group *group = &layout->group[g];
+    uint64_t bytes = 0, fair = (group->units - 1) / scan->threads + 1, most;
+
+    for (size_t m = 0; m < layout->models && !group->is_bytes; m++)
+        if (layout->group_of[m] == g && decoder_is_scattered(layout->tensor[m]))
+            bytes +=
+                group->grid.unit_rows * group->grid.unit_columns * dtype_traits(layout->tensor[m]->dtype)->bits / 8;
+    if (bytes == 0)
+        return 1;
+    most = AHEAD_BYTES / scan->threads / bytes;
+    most = most < fair ? most : fair;
+    return most ? most : 1;
+}
+
 /* The pairs by the place of their first side, and what is to be read of them. */
 static int scan_sort(struct scan *scan, struct error *err)
 {
@@ -122,6 +145,11 @@ static int scan_sort(struct scan *scan, struct error *err)
         places[pair] = (struct place_on_disk){.model = UINT32_MAX, .pair = (uint32_t)pair};
         layout_of(&scan->dealing, scan->plan, pair);
         scan->progress.bytes_total += scan->dealing.bytes;
+        for (uint32_t g = 0; g < scan->dealing.group_count && !scan->dealing.is_whole; g++) {
+            const uint64_t units = units_of_task(scan, &scan->dealing, g);
+
+            scan->units_most = units > scan->units_most ? units : scan->units_most;
+        }
         for (size_t m = models; m-- > 0;) {
             const struct tensor *tensor = scan->dealing.tensor[m];
 
@@ -168,6 +196,11 @@ static uint64_t pair_elements(const struct layout *layout)
     return elements;
 }
 
+static struct slot *slot_at(const struct scan *scan, uint64_t number)
+{
+    return &scan->slots[number % scan->slot_count];
+}
+
 /* As many whole pairs as make a unit's worth of work. */
 static void deal_run(struct scan *scan, struct task *task)
 {
@@ -190,9 +223,9 @@ static void deal_run(struct scan *scan, struct task *task)
         scan->next++;
     }
     task->pairs = scan->next - task->first;
-    if (task->slot) {
-        task->slot->first = task->first;
-        task->slot->pairs = task->pairs;
+    if (task->slots) {
+        slot_at(scan, task->slot)->first = task->first;
+        slot_at(scan, task->slot)->pairs = task->pairs;
     }
 }
 
@@ -212,10 +245,9 @@ static int deal_gather(struct scan *scan, size_t pair, struct error *err)
     return gather_begin(gather, scan->plan, &scan->dealing, pair, err);
 }
 
-static int deal_unit(struct scan *scan, struct task *task, struct error *err)
+static int deal_units(struct scan *scan, struct task *task, struct error *err)
 {
     const size_t pair = scan->order[scan->next];
-    struct slot *slot = task->slot;
 
     if (scan->next_unit == 0) {
         int rc;
@@ -225,18 +257,36 @@ static int deal_unit(struct scan *scan, struct task *task, struct error *err)
         if (rc)
             return rc;
     }
-    slot->yield.pair = pair;
-    slot->yield.unit = scan->next_unit++;
-    slot->yield.is_last = scan->next_unit == scan->dealing.units;
-    slot->yield.couples = scan->couple_total && scan->plan->groups[pair] != GROUP_NONE ? slot->couples : NULL;
-    slot->gather = scan->dealing_gather;
-    slot->pairs = 0;
-    if (slot->yield.is_last) {
+    for (size_t i = 0; i < task->slots; i++) {
+        struct slot *slot = slot_at(scan, task->slot + i);
+
+        slot->yield.pair = pair;
+        slot->yield.unit = scan->next_unit++;
+        slot->yield.following = task->slots - 1 - i;
+        slot->yield.is_last = scan->next_unit == scan->dealing.units;
+        slot->yield.couples = scan->couple_total && scan->plan->groups[pair] != GROUP_NONE ? slot->couples : NULL;
+        slot->gather = scan->dealing_gather;
+        slot->pairs = 0;
+    }
+    if (scan->next_unit == scan->dealing.units) {
         scan->next++;
         scan->next_unit = 0;
     }
     task->pairs = 0;
     return 0;
+}
+
+/* How many slots the next task takes. */
+static size_t slots_wanted(const struct scan *scan)
+{
+    uint64_t unit = scan->next_unit, units;
+    uint32_t g;
+
+    if (scan->dealing.is_whole)
+        return scan->couple_total ? 1 : 0;
+    g = layout_group_of_unit(&scan->dealing, &unit);
+    units = units_of_task(scan, &scan->dealing, g);
+    return (size_t)(units < scan->dealing.group[g].units - unit ? units : scan->dealing.group[g].units - unit);
 }
 
 /* The next task, or false when there is none (or none any more). Waits for room in the ring. */
@@ -251,19 +301,18 @@ static bool scan_deal(struct scan *scan, struct task *task)
 
         if (scan->next_unit == 0)
             layout_of(&scan->dealing, scan->plan, scan->order[scan->next]);
-        task->slot = NULL;
-        if (!scan->dealing.is_whole || scan->couple_total) {
-            if (scan->slots_taken - scan->slots_merged == scan->slot_count) {
-                must(pthread_cond_wait(&scan->room, &scan->lock));
-                continue;
-            }
-            task->slot = &scan->slots[scan->slots_taken++ % scan->slot_count];
-            task->slot->is_done = false;
+        task->slot = scan->slots_taken;
+        task->slots = slots_wanted(scan);
+        if (scan->slots_taken - scan->slots_merged + task->slots > scan->slot_count) {
+            must(pthread_cond_wait(&scan->room, &scan->lock));
+            continue;
         }
+        for (; scan->slots_taken < task->slot + task->slots; scan->slots_taken++)
+            slot_at(scan, scan->slots_taken)->is_done = false;
         if (scan->dealing.is_whole)
             deal_run(scan, task);
         else
-            rc = deal_unit(scan, task, &error);
+            rc = deal_units(scan, task, &error);
         task->number = scan->tasks++;
         if (rc)
             scan_fail(scan, task->number, rc, &error);
@@ -298,7 +347,7 @@ static int scan_merge(struct scan *scan, struct gather **landed, struct error *e
     int rc = 0;
 
     while (rc == 0 && scan->slots_merged < scan->slots_taken) {
-        struct slot *slot = &scan->slots[scan->slots_merged % scan->slot_count];
+        struct slot *slot = slot_at(scan, scan->slots_merged);
 
         if (!slot->is_done)
             break;
@@ -392,8 +441,8 @@ static int run_pairs(struct runner *runner, const struct task *task, uint64_t *r
         const size_t pair = scan->order[task->first + i];
         struct couple_record *couples = NULL;
 
-        if (task->slot && scan->plan->groups[pair] != GROUP_NONE)
-            couples = task->slot->couples + i * scan->couple_total;
+        if (task->slots && scan->plan->groups[pair] != GROUP_NONE)
+            couples = slot_at(scan, task->slot)->couples + i * scan->couple_total;
         rc = check_cancel(scan, err);
         if (rc)
             break;
@@ -403,8 +452,8 @@ static int run_pairs(struct runner *runner, const struct task *task, uint64_t *r
     return rc;
 }
 
-/* Hands in what a task brought. */
-static void run_done(struct runner *runner, const struct task *task, uint64_t bytes, int rc)
+/* Hands in what a task, or a unit of one, brought; slot is NULL where it took none. */
+static void run_done(struct runner *runner, const struct task *task, struct slot *slot, uint64_t bytes, int rc)
 {
     struct scan *scan = runner->scan;
     struct gather *landed = NULL;
@@ -413,8 +462,8 @@ static void run_done(struct runner *runner, const struct task *task, uint64_t by
     if (rc == 0) {
         scan->progress.bytes_done += bytes;
         scan->progress.tensors_done += task->pairs;
-        if (task->slot) {
-            task->slot->is_done = true;
+        if (slot) {
+            slot->is_done = true;
             rc = scan_merge(scan, &landed, &runner->error);
         }
     }
@@ -446,17 +495,21 @@ static void run(struct runner *runner)
     runner->busy_seconds = -seconds_of(CLOCK_THREAD_CPUTIME_ID);
     while (scan_deal(scan, &task)) {
         uint64_t bytes = 0;
-        int rc;
+        int rc = 0;
 
         runner->error = (struct error){0};
-        if (task.pairs == 0) {
-            rc = run_unit(runner, task.slot, &runner->error);
-            bytes = task.slot->yield.bytes;
-        } else {
+        if (task.pairs > 0) {
             rc = run_pairs(runner, &task, &bytes, &runner->error);
+            run_done(runner, &task, task.slots ? slot_at(scan, task.slot) : NULL, bytes, rc);
+            scan_report(scan);
         }
-        run_done(runner, &task, bytes, rc);
-        scan_report(scan);
+        for (size_t i = 0; rc == 0 && task.pairs == 0 && i < task.slots; i++) {
+            struct slot *slot = slot_at(scan, task.slot + i);
+
+            rc = run_unit(runner, slot, &runner->error);
+            run_done(runner, &task, slot, slot->yield.bytes, rc);
+            scan_report(scan);
+        }
     }
     runner->wall_seconds += seconds_of(CLOCK_MONOTONIC);
     runner->busy_seconds += seconds_of(CLOCK_THREAD_CPUTIME_ID);
@@ -479,8 +532,9 @@ static int slot_init(struct scan *scan, struct slot *slot, struct error *err)
     return slot->couples ? 0 : error_set(err, ERROR_NO_MEMORY, "no memory for %zu couples of models", couples);
 }
 
-static int scan_init(struct scan *scan, unsigned threads, struct error *err)
+static int scan_init(struct scan *scan, struct error *err)
 {
+    const unsigned threads = scan->threads;
     int rc;
 
     if (scan->plan->needs & NEED_COUPLES)
@@ -490,7 +544,7 @@ static int scan_init(struct scan *scan, unsigned threads, struct error *err)
         rc = scan_sort(scan, err);
     if (rc)
         return rc;
-    scan->slot_count = (size_t)threads * SLOTS_PER_THREAD;
+    scan->slot_count = threads * (scan->units_most > 1 ? 2 * (size_t)scan->units_most : SLOTS_PER_THREAD);
     scan->slots = calloc(scan->slot_count, sizeof(*scan->slots));
     if (!scan->slots)
         return error_set(err, ERROR_NO_MEMORY, "no memory for %zu units", scan->slot_count);
@@ -548,7 +602,7 @@ int scan_run(const struct scan_plan *plan, const struct scan_env *env, struct sc
              struct error *err)
 {
     const unsigned threads = env->threads ? env->threads : 1;
-    struct scan scan = {.plan = plan, .env = env, .kernels = kernels_of(env->isa)};
+    struct scan scan = {.plan = plan, .env = env, .threads = threads, .kernels = kernels_of(env->isa)};
     struct runner *runners = NULL;
     int rc;
 
@@ -557,7 +611,7 @@ int scan_run(const struct scan_plan *plan, const struct scan_env *env, struct sc
     clock_gettime(CLOCK_MONOTONIC, &scan.reported);
     rc = scan_result_new(plan, &scan.result, err);
     if (rc == 0)
-        rc = scan_init(&scan, threads, err);
+        rc = scan_init(&scan, err);
     if (rc)
         goto out;
     runners = calloc(threads, sizeof(*runners));

@@ -66,18 +66,6 @@ no_memory:
     return error_set(err, ERROR_NO_MEMORY, "no memory for the buffers of a thread");
 }
 
-/* Which group the pair's unit belongs to; makes unit relative to it. */
-static uint32_t group_of_unit(const struct layout *layout, uint64_t *unit)
-{
-    uint32_t g = 0;
-
-    while (*unit >= layout->group[g].units) {
-        *unit -= layout->group[g].units;
-        g++;
-    }
-    return g;
-}
-
 static int unit_failed(const struct scanner *scanner, const struct tensor *tensor, size_t m, uint64_t offset, int rc,
                        struct error *err)
 {
@@ -190,40 +178,72 @@ static int unit_share(struct scanner *scanner, size_t m, uint64_t first, size_t 
     return 0;
 }
 
+/* Elements of a tensor whose neighbours lie anywhere, and where they are scattered those of the units that follow in
+ * the same run: one walk over the file serves them all. */
+static int decode_ahead(struct scanner *scanner, size_t m, uint64_t first, size_t elements, uint64_t ahead,
+                        const uint8_t **ret_values, struct error *err)
+{
+    const struct tensor *tensor = scanner->layout.tensor[m];
+    const size_t size = dtype_traits(tensor->dtype)->bits / 8;
+    struct decoded *decoded = &scanner->decoded[m];
+    int rc;
+
+    if (decoded->tensor != tensor || first < decoded->first || first + elements > decoded->first + decoded->elements) {
+        decoded->tensor = NULL;
+        decoded->first = first;
+        decoded->elements = elements;
+        if (ahead > elements && decoder_is_scattered(tensor))
+            decoded->elements = ahead < tensor->shape.elements - first ? ahead : tensor->shape.elements - first;
+        rc = reserve(&decoded->values, &decoded->capacity, (size_t)decoded->elements * size, err);
+        if (rc)
+            return rc;
+        rc = tensor->storage->decoder->read(scanner->plan->models[m], tensor, first, (size_t)decoded->elements,
+                                            decoded->values, err);
+        if (rc)
+            return unit_failed(scanner, tensor, m, tensor->extent.offset, rc, err);
+        decoded->tensor = tensor;
+    }
+    *ret_values = decoded->values + (first - decoded->first) * size;
+    return 0;
+}
+
 /* The unit's elements of a tensor that a decoder reads. Its bytes are digested, and later held against those of the
  * other side, in the form that the file has where that is another one. */
-static int unit_decode(struct scanner *scanner, size_t m, uint64_t first, size_t elements, struct yield *yield,
-                       struct error *err)
+static int unit_decode(struct scanner *scanner, size_t m, uint64_t first, size_t elements, uint64_t ahead,
+                       struct yield *yield, struct error *err)
 {
     const struct tensor *tensor = scanner->layout.tensor[m];
     const struct decoder *decoder = tensor->storage->decoder;
     struct decoded *decoded = &scanner->decoded[m];
     const size_t bytes = elements * (dtype_traits(tensor->dtype)->bits / 8);
-    int rc = reserve(&decoded->values, &decoded->capacity, bytes, err);
+    const uint8_t *values = NULL;
+    int rc;
 
-    if (rc)
-        return rc;
     if (decoder->granule) {
         const uint64_t from = first / decoder->granule * decoder->granule_bytes;
         const uint64_t to = (first + elements + decoder->granule - 1) / decoder->granule * decoder->granule_bytes;
 
-        rc = unit_view(scanner, m, from, to - from, &decoded->bytes, err);
+        decoded->tensor = NULL;
+        rc = reserve(&decoded->values, &decoded->capacity, bytes, err);
+        if (rc == 0)
+            rc = unit_view(scanner, m, from, to - from, &decoded->bytes, err);
         if (rc)
             return rc;
         decoded->byte_count = (size_t)(to - from);
         yield->bytes += to - from;
         decoder_decode(tensor, decoded->bytes, first, elements, decoded->values);
+        values = decoded->values;
     } else {
-        rc = decoder->read(scanner->plan->models[m], tensor, first, elements, decoded->values, err);
+        rc = decode_ahead(scanner, m, first, elements, ahead, &values, err);
         if (rc)
-            return unit_failed(scanner, tensor, m, tensor->extent.offset, rc, err);
+            return rc;
         yield->bytes += bytes;
     }
     if (!decoder->granule || !decoder->is_encoding) {
-        decoded->bytes = decoded->values;
+        decoded->bytes = values;
         decoded->byte_count = bytes;
     }
-    scanner->stored[m].base = decoded->values;
+    scanner->stored[m].base = values;
     scanner->stored[m].elements = elements;
     scanner->stored[m].is_encoded = decoder->is_encoding;
     if (tensor->storage->part_count) {
@@ -246,9 +266,9 @@ static bool is_encoded_alike(const struct scanner *scanner)
     return x->byte_count == y->byte_count && memcmp(x->bytes, y->bytes, x->byte_count) == 0;
 }
 
-/* The unit's elements of model m, as far as its tensor reaches. */
-static int unit_load(struct scanner *scanner, size_t m, uint64_t first, uint64_t elements, struct yield *yield,
-                     struct error *err)
+/* The unit's elements of model m, as far as its tensor reaches. ahead: how many the run has from there on. */
+static int unit_load(struct scanner *scanner, size_t m, uint64_t first, uint64_t elements, uint64_t ahead,
+                     struct yield *yield, struct error *err)
 {
     const struct tensor *tensor = scanner->layout.tensor[m];
     const uint64_t bits = dtype_traits(tensor->dtype)->bits, total = tensor->shape.elements;
@@ -262,7 +282,7 @@ static int unit_load(struct scanner *scanner, size_t m, uint64_t first, uint64_t
     if (elements > total - first)
         elements = total - first;
     if (tensor->storage)
-        return unit_decode(scanner, m, first, (size_t)elements, yield, err);
+        return unit_decode(scanner, m, first, (size_t)elements, ahead, yield, err);
     if (first + elements > (UINT64_MAX - 7) / bits)
         return unit_failed(scanner, tensor, m, tensor->extent.offset,
                            error_set(err, ERROR_FORMAT, "has more elements than any file can hold"), err);
@@ -438,20 +458,22 @@ static int measure_unit(struct scanner *scanner, struct yield *yield, struct gat
 {
     const struct layout *layout = &scanner->layout;
     uint64_t unit = yield->unit;
-    const uint32_t g = group_of_unit(layout, &unit);
+    const uint32_t g = layout_group_of_unit(layout, &unit);
     const struct layout_group *group = &layout->group[g];
-    struct box box;
+    struct box box, last;
 
     yield_begin(yield);
     if (group->is_bytes)
         return unit_of_bytes(scanner, g, unit, yield, err);
     grid_box(&group->grid, unit, &box);
+    grid_box(&group->grid, unit + yield->following, &last);
     yield->first = box_first(&group->grid, &box);
     for (size_t m = 0; m < layout->models; m++) {
         int rc = 0;
 
         if (layout->group_of[m] == g)
-            rc = unit_load(scanner, m, yield->first, box_elements(&box), yield, err);
+            rc = unit_load(scanner, m, yield->first, box_elements(&box),
+                           box_first(&group->grid, &last) + box_elements(&last) - yield->first, yield, err);
         if (rc)
             return rc;
     }

@@ -8,10 +8,12 @@
 #include "core/scan/window.h"
 #include "core/scan/yield.h"
 
-/* A unit of one side that a decoder read. */
+/* What a decoder read of one side: a unit, or those that are measured next with it. */
 struct decoded {
     uint8_t *values, *share;
     size_t capacity, share_capacity;
+    const struct tensor *tensor; /* whose elements [first, first + elements) are in values; NULL: nobody's */
+    uint64_t first, elements;
     const uint8_t *bytes; /* what stands for the unit where bytes are compared: values, or as the file has them */
     size_t byte_count;
 };

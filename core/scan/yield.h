@@ -18,6 +18,7 @@ struct side_yield {
 struct yield {
     size_t pair;
     uint64_t unit;            /* of the pair, over all its groups */
+    uint64_t following;       /* units of its group that the same thread measures next */
     uint64_t first;           /* flat index of its first element */
     uint64_t bytes;           /* read for it */
     struct side_yield *sides; /* [model] */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STORED = 4096, RANK = 4 };
+enum { STORED = 1 << 15, RANK = 4 };
 
 static uint8_t bytes[STORED * 8];
 
@@ -94,6 +94,8 @@ static const struct {
     {3, {2, 3, 4}, {12, 1, 3}},
     {4, {2, 3, 4, 5}, {1, 2, 6, 24}},
     {4, {3, 1, 5, 2}, {100, 9, 7, 3}},
+    {2, {70, 133}, {1, 75}}, /* more than a tile, whole squares and edges */
+    {3, {2, 139, 66}, {66 * 140, 1, 140}},
 };
 enum { VIEWS = sizeof(views) / sizeof(views[0]) };
 

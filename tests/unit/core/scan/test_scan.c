@@ -1,4 +1,5 @@
 /* The pass as a whole, over models in memory. */
+#include "core/decode/decoder.h"
 #include "tests/unit/core/scan/scan_runs.h"
 
 static const enum isa isas[] = {ISA_SCALAR, ISA_AVX2, ISA_AVX512};
@@ -68,6 +69,58 @@ START_TEST(results_are_the_same_bits_for_any_threads_instructions_and_sources)
     scan_result_free(expected);
     free(a);
     free(b);
+}
+END_TEST
+
+START_TEST(matrices_turned_over_have_the_figures_of_plain_ones_and_are_read_once)
+{
+    static const struct variety_row shapes[] = {{DTYPE_BF16, 2, {1500, 2100}}, {DTYPE_F64, 2, {1000, 1100}}};
+    const size_t bytes = 16 << 20;
+    uint8_t *a = allocate(bytes), *b = allocate(bytes), *turned = allocate(bytes);
+    struct test_model first, second, third;
+    struct strides strides[2];
+    struct storage storages[2];
+    uint64_t steps[2][2], offset = 3;
+    struct scan_result *expected;
+
+    fill_random(a, bytes, 1);
+    fill_random(b, bytes, 2);
+    test_model_init(&first, a, bytes, true);
+    test_model_init(&second, b, bytes, true);
+    for (size_t i = 0; i < 2; i++) {
+        const uint64_t rows = shapes[i].dims[0], columns = shapes[i].dims[1];
+        const size_t size = dtype_traits(shapes[i].dtype)->bits / 8;
+
+        test_model_add(&first, shapes[i].dtype, offset, 2, shapes[i].dims);
+        test_model_add(&second, shapes[i].dtype, offset, 2, shapes[i].dims);
+        for (uint64_t r = 0; r < rows; r++)
+            for (uint64_t c = 0; c < columns; c++)
+                memcpy(turned + offset + (c * rows + r) * size, b + offset + (r * columns + c) * size, size);
+        steps[i][0] = 1;
+        steps[i][1] = rows;
+        strides[i] = (struct strides){.steps = steps[i]};
+        storages[i] = (struct storage){.decoder = &decoder_strided, .parameters = &strides[i]};
+        offset += rows * columns * size;
+    }
+    expected = test_scan((struct test_model *[]){&first, &second}, 2, ALL_NEEDS, 0.5, 1, ISA_SCALAR);
+    for (size_t t = 0; t < 3; t++) {
+        struct scan_result *got;
+
+        test_model_init(&third, turned, bytes, t != 1);
+        for (size_t i = 0; i < 2; i++)
+            test_model_add(&third, shapes[i].dtype, first.tensors[i].extent.offset, 2, shapes[i].dims)->storage =
+                &storages[i];
+        got = test_scan((struct test_model *[]){&first, &third}, 2, ALL_NEEDS, 0.5, thread_counts[t], ISA_AUTO);
+        test_same_results(expected, got);
+        ck_assert_uint_le(third.source.largest, 4 << 20);
+        if (thread_counts[t] == 1) /* in looks of at most 4 MiB, halves of halves */
+            ck_assert_uint_le(third.source.reads, 2 + 4);
+        scan_result_free(got);
+    }
+    scan_result_free(expected);
+    free(a);
+    free(b);
+    free(turned);
 }
 END_TEST
 
@@ -449,6 +502,7 @@ int main(void)
 
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, results_are_the_same_bits_for_any_threads_instructions_and_sources);
+    tcase_add_test(tcase, matrices_turned_over_have_the_figures_of_plain_ones_and_are_read_once);
     tcase_add_test(tcase, side_records_do_not_depend_on_the_partner);
     tcase_add_test(tcase, equal_blocks_have_the_figures_of_measured_ones);
     tcase_add_test(tcase, common_rows_are_compared_where_only_the_leading_dimension_differs);

@@ -15,9 +15,11 @@ enum {
     COMMENT_MAX = 65535,
     ZIP64_LOCATOR_BYTES = 20,
     ZIP64_BYTES = 56 + ZIP64_LOCATOR_BYTES, /* its directory's end, and where that is */
+    ZIP64_EXTRA = 1,                        /* the field that holds what does not fit into four bytes */
+    ENTRY_BYTES = 46,
     LOCAL_HEADER_BYTES = 30,
-    LOCAL_FLAGS_AT = 6,
     ENCRYPTED = 1,
+    SIZES_FOLLOW = 8, /* the member's bytes: its own header does not have them */
     DEFLATED = 8
 };
 
@@ -119,31 +121,126 @@ static int malformed(struct stream *stream, struct error *err, const char *what)
     return stream->rc ? stream->rc : error_set(err, ERROR_FORMAT, "ZIP: %s", what);
 }
 
-/* minizip holds method, sizes and the name's length of the local header against the directory; the name is left, and
- * whether it is encrypted. *ret_start is where the header begins. */
-static int check_local_header(unzFile file, struct stream *stream, const struct zip_member *member, uint64_t *ret_start,
+static uint16_t le16(const uint8_t *bytes)
+{
+    return (uint16_t)(bytes[0] | bytes[1] << 8);
+}
+
+static uint32_t le32(const uint8_t *bytes)
+{
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+static uint64_t le64(const uint8_t *bytes)
+{
+    return le32(bytes) | (uint64_t)le32(bytes + 4) << 32;
+}
+
+/* An entry of the directory, or a member's own header. */
+struct entry {
+    uint16_t flags, method, name_bytes, extra_bytes;
+    uint32_t crc;
+    uint64_t stored_bytes, bytes;
+    uint64_t offset; /* of the member's own header; an entry's */
+};
+
+static bool read_bytes(struct stream *stream, uint64_t offset, void *out, size_t bytes)
+{
+    return stream_seek(NULL, stream, offset, ZLIB_FILEFUNC_SEEK_SET) == 0 &&
+           stream_read(NULL, stream, out, bytes) == bytes;
+}
+
+/* What does not fit into four bytes stands in a field of its own, in this order, and only that. */
+static bool read_wide(struct stream *stream, uint64_t at, struct entry *entry)
+{
+    uint64_t *const values[] = {&entry->bytes, &entry->stored_bytes, &entry->offset};
+    const uint64_t end = at + entry->extra_bytes;
+    uint64_t field_end = at;
+    bool is_found = false;
+
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t bytes[8];
+
+        if (*values[i] != UINT32_MAX)
+            continue;
+        while (!is_found) {
+            if (field_end + 4 > end || !read_bytes(stream, field_end, bytes, 4))
+                return false;
+            at = field_end + 4;
+            field_end = at + le16(bytes + 2);
+            is_found = le16(bytes) == ZIP64_EXTRA;
+        }
+        if (field_end > end || at + 8 > field_end || !read_bytes(stream, at, bytes, 8))
+            return false;
+        *values[i] = le64(bytes);
+        at += 8;
+    }
+    return true;
+}
+
+/* The entry at hand. Versions of minizip that are in use take ZIP64's sizes and offsets for what they stand in for. */
+static bool read_entry(unzFile file, struct stream *stream, struct entry *ret)
+{
+    uint8_t bytes[ENTRY_BYTES];
+    unz64_file_pos pos;
+
+    if (unzGetFilePos64(file, &pos) != UNZ_OK || !read_bytes(stream, pos.pos_in_zip_directory, bytes, sizeof(bytes)) ||
+        memcmp(bytes, "PK\x01\x02", 4) != 0)
+        return false;
+    *ret = (struct entry){.flags = le16(bytes + 8),
+                          .method = le16(bytes + 10),
+                          .crc = le32(bytes + 16),
+                          .stored_bytes = le32(bytes + 20),
+                          .bytes = le32(bytes + 24),
+                          .name_bytes = le16(bytes + 28),
+                          .extra_bytes = le16(bytes + 30),
+                          .offset = le32(bytes + 42)};
+    return read_wide(stream, pos.pos_in_zip_directory + ENTRY_BYTES + ret->name_bytes, ret);
+}
+
+/* Whether the member's own header says what its entry does, as far as it says anything. */
+static bool is_same(const struct entry *local, const struct entry *entry)
+{
+    const bool has_sizes = !(local->flags & SIZES_FOLLOW);
+
+    return local->method == entry->method && local->name_bytes == entry->name_bytes &&
+           (!has_sizes || (local->crc == entry->crc &&
+                           (local->stored_bytes == UINT32_MAX || local->stored_bytes == entry->stored_bytes) &&
+                           (local->bytes == UINT32_MAX || local->bytes == entry->bytes)));
+}
+
+/* Holds the member's own header against its entry, and tells where its bytes begin. */
+static int check_local_header(struct stream *stream, const struct entry *entry, struct zip_member *member,
                               struct error *err)
 {
-    char header[LOCAL_HEADER_BYTES + NAME_BYTES], directory[NAME_PRINTABLE_BYTES], local[NAME_PRINTABLE_BYTES];
-    const char *name = header + LOCAL_HEADER_BYTES;
-    const int extra = unzGetLocalExtrafield(file, NULL, 0);
-    const size_t bytes = LOCAL_HEADER_BYTES + member->name.bytes;
-    int rc;
+    char name[NAME_BYTES], directory[NAME_PRINTABLE_BYTES], own[NAME_PRINTABLE_BYTES];
+    uint8_t bytes[LOCAL_HEADER_BYTES];
+    struct entry local = {0};
+    bool is_read = entry->offset < stream->source->size && read_bytes(stream, entry->offset, bytes, sizeof(bytes)) &&
+                   memcmp(bytes, "PK\x03\x04", 4) == 0;
 
-    if (extra < 0 || member->offset < (uint64_t)extra + bytes)
-        return malformed(stream, err, "a member has no header of its own");
-    *ret_start = member->offset - (uint64_t)extra - bytes;
-    rc = source_read_at(stream->source, *ret_start, header, bytes, err);
-    if (rc)
-        return rc;
-    if (header[LOCAL_FLAGS_AT] & ENCRYPTED)
+    if (is_read)
+        local = (struct entry){.flags = le16(bytes + 6),
+                               .method = le16(bytes + 8),
+                               .crc = le32(bytes + 14),
+                               .stored_bytes = le32(bytes + 18),
+                               .bytes = le32(bytes + 22),
+                               .name_bytes = le16(bytes + 26),
+                               .extra_bytes = le16(bytes + 28)};
+    name_printable(member->name, directory);
+    if (!is_read || !is_same(&local, entry) ||
+        !read_bytes(stream, entry->offset + LOCAL_HEADER_BYTES, name, entry->name_bytes))
+        return stream->rc ? stream->rc
+                          : error_set(err, ERROR_FORMAT, "ZIP: the member %s and its entry in the directory disagree",
+                                      directory);
+    if (local.flags & ENCRYPTED)
         return error_set(err, ERROR_FORMAT, "ZIP: the member %s is encrypted by its own header, not by the directory's",
-                         name_printable(member->name, directory));
-    if (memcmp(name, member->name.text, member->name.bytes) == 0)
-        return 0;
-    return error_set(err, ERROR_FORMAT, "ZIP: the directory's member %s calls itself %s",
-                     name_printable(member->name, directory),
-                     name_printable((struct name){name, member->name.bytes}, local));
+                         directory);
+    if (memcmp(name, member->name.text, member->name.bytes) != 0)
+        return error_set(err, ERROR_FORMAT, "ZIP: the directory's member %s calls itself %s", directory,
+                         name_printable((struct name){name, member->name.bytes}, own));
+    member->offset = entry->offset + LOCAL_HEADER_BYTES + local.name_bytes + local.extra_bytes;
+    return 0;
 }
 
 static int read_member(unzFile file, struct stream *stream, struct arena *arena, struct zip_member *ret,
@@ -151,35 +248,30 @@ static int read_member(unzFile file, struct stream *stream, struct arena *arena,
 {
     char name[NAME_BYTES], printable[NAME_PRINTABLE_BYTES];
     struct zip_member member = {0};
-    unz_file_info64 info;
+    struct entry entry;
     char *copy;
-    int method = 0, rc;
+    int rc;
 
-    if (unzGetCurrentFileInfo64(file, &info, name, sizeof(name), NULL, 0, NULL, 0) != UNZ_OK)
+    if (unzGetCurrentFileInfo64(file, NULL, name, sizeof(name), NULL, 0, NULL, 0) != UNZ_OK ||
+        !read_entry(file, stream, &entry))
         return malformed(stream, err, "its directory is damaged");
-    if (info.size_filename == 0 || info.size_filename >= sizeof(name))
-        return error_set(err, ERROR_LIMIT, "ZIP: a member's name has %lu bytes", info.size_filename);
-    copy = arena_copy(arena, name, info.size_filename);
+    if (entry.name_bytes == 0 || entry.name_bytes >= sizeof(name))
+        return error_set(err, ERROR_LIMIT, "ZIP: a member's name has %u bytes", entry.name_bytes);
+    copy = arena_copy(arena, name, entry.name_bytes);
     if (!copy)
         return error_set(err, ERROR_NO_MEMORY, "out of memory for the members of a ZIP archive");
-    member.name = (struct name){copy, (uint32_t)info.size_filename};
-    member.stored_bytes = info.compressed_size;
-    member.bytes = info.uncompressed_size;
+    member.name = (struct name){copy, entry.name_bytes};
+    member.stored_bytes = entry.stored_bytes;
+    member.bytes = entry.bytes;
     name_printable(member.name, printable);
-    if (info.flag & ENCRYPTED)
+    if (entry.flags & ENCRYPTED)
         return error_set(err, ERROR_UNSUPPORTED, "ZIP: the member %s is encrypted", printable);
-    if (info.compression_method != 0 && info.compression_method != DEFLATED)
+    if (entry.method != 0 && entry.method != DEFLATED)
         return error_set(err, ERROR_UNSUPPORTED,
-                         "ZIP: the member %s is compressed by method %lu, not stored or deflated", printable,
-                         info.compression_method);
-    member.is_deflated = info.compression_method == DEFLATED;
-    if (unzOpenCurrentFile2(file, &method, NULL, 1) != UNZ_OK)
-        return stream->rc ? stream->rc
-                          : error_set(err, ERROR_FORMAT, "ZIP: the member %s and its entry in the directory disagree",
-                                      printable);
-    member.offset = unzGetCurrentFileZStreamPos64(file);
-    rc = check_local_header(file, stream, &member, ret_start, err);
-    unzCloseCurrentFile(file);
+                         "ZIP: the member %s is compressed by method %u, not stored or deflated", printable,
+                         entry.method);
+    member.is_deflated = entry.method == DEFLATED;
+    rc = check_local_header(stream, &entry, &member, err);
     if (rc)
         return rc;
     if (!member.is_deflated && member.bytes != member.stored_bytes)
@@ -189,6 +281,7 @@ static int read_member(unzFile file, struct stream *stream, struct arena *arena,
         return error_set(err, ERROR_FORMAT,
                          "ZIP: the member %s claims %" PRIu64 " bytes at offset %" PRIu64 ", the file ends at %" PRIu64,
                          printable, member.stored_bytes, member.offset, stream->source->size);
+    *ret_start = entry.offset;
     *ret = member;
     return 0;
 }
@@ -263,16 +356,6 @@ static int read_members(unzFile file, struct stream *stream, uint64_t count, str
             return error_set(err, ERROR_FORMAT, "ZIP: the member %s is there twice",
                              name_printable(zip->members[i].name, printable));
     return 0;
-}
-
-static uint32_t le32(const uint8_t *bytes)
-{
-    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-}
-
-static uint64_t le64(const uint8_t *bytes)
-{
-    return le32(bytes) | (uint64_t)le32(bytes + 4) << 32;
 }
 
 /* Where the directory says that it ends, its own end must begin: else the archive begins later than the file, which is

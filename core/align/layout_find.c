@@ -61,7 +61,7 @@ static bool has_kind(const struct layout_work *w, struct name alias)
 
     if (w->is_spelt) {
         alias = spelling_of(w->spelling, alias, text);
-        alias.bytes -= alias.bytes > 7 ? 7 : 0; /* ".weight" */
+        layout_own(&alias);
     }
     return name_index_find(w->source->kind_index, records, alias) != NAME_INDEX_NONE;
 }

@@ -154,6 +154,19 @@ int layout_add_members(struct layout_work *w, uint32_t target)
     return rc;
 }
 
+int layout_join_whole(struct layout_work *w, uint32_t target, uint32_t source, double error, const char *rule)
+{
+    const struct tensor *tensor = &w->target->model->tensors[target];
+
+    w->members[0] = (struct layout_member){
+        .source = source,
+        .last = tensor->shape.rank ? tensor->shape.dims[0] : 1,
+        .transformation = name_of("none"),
+        .link = {.rule = rule, .viewed = w->source->m, .evidence = LINK_CONFIRMED, .probe_error = error}};
+    w->member_count = 1;
+    return layout_add_members(w, target);
+}
+
 static bool is_any(struct name name, const char *const *known, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -17,14 +17,14 @@ static const struct spelling_row {
 } spelling_rows[] = {
     {ANYWHERE,
      "model|module|_orig_mod|state_dict|language_model|text_model|text_encoder|base_model|backbone|transformer|llm|"
-     "bert|roberta|distilbert|nomic_bert|xlm_roberta|electra|camembert|gpt_neox|new|gte",
+     "linear|radio_model|bert|roberta|distilbert|nomic_bert|xlm_roberta|electra|camembert|gpt_neox|new|gte",
      ""},
     {ANYWHERE,
      "encoder.layers.#|encoder.layer.#|encoder.blocks.#|encoder.block.#|layers.layers.#|layers.#|layer.#|blocks.#|"
      "block.#|h.#|resblocks.#",
      "layers"},
     {ANYWHERE, "vision_tower|vision_model|vision_encoder|visual|vision|vit|vpm", "vision"},
-    {ANYWHERE, "audio_tower|audio_model|audio_encoder", "audio"},
+    {ANYWHERE, "audio_tower|audio_model|audio_encoder|conformer", "audio"},
     {ANYWHERE, "attention.output.dense", "attn.o"},
     {ANYWHERE, "attention.output.LayerNorm", "attn.norm"},
     {ANYWHERE,
@@ -35,11 +35,19 @@ static const struct spelling_row {
     {ANYWHERE, "shared_experts|shared_expert|shared_mlp|share_expert", "mlp.shared_expert"},
     {ANYWHERE, "intermediate.dense", "mlp.fc1"},
     {ANYWHERE, "output.dense", "mlp.fc2"},
-    {ANYWHERE, "input_layernorm|attention_norm|attn_norm|ln_1|ln1|norm1|layer_norm1|layernorm_before", "norm_1"},
-    {ANYWHERE, "post_attention_layernorm|ffn_norm|ln_2|ln2|norm2|layer_norm2|layernorm_after|attn_ln", "norm_2"},
+    {ANYWHERE,
+     "input_layernorm|attention_norm|attn_norm|ln_1|ln1|norm1|layer_norm1|layernorm_before|"
+     "attention_layer_norm",
+     "norm_1"},
+    {ANYWHERE,
+     "post_attention_layernorm|ffn_norm|ln_2|ln2|norm2|layer_norm2|layernorm_after|attn_ln|"
+     "feedforward_layer_norm",
+     "norm_2"},
     {ANYWHERE, "post_mlp_layernorm|post_feedforward_layernorm|mlp_ln", "norm_3"},
     {ANYWHERE, "embed_tokens|tok_embeddings|word_embeddings|wte|embed_in", "embed"},
+    {ANYWHERE, "embeddings.LayerNorm|emb_ln", "embed.norm"},
     {ANYWHERE, "lm_head|output", "head"},
+    {ANYWHERE, "wqkv|Wqkv", "attn.qkv"},
     {ANYWHERE, "ln_f|norm_f|final_layernorm|final_layer_norm|final_norm", "norm"},
 
     {IN_ATTENTION, "self|attention|attn", ""},
@@ -57,7 +65,13 @@ static const struct spelling_row {
     {IN_ATTENTION, "q_norm|q_layernorm|query_layernorm|q_ln", "q_norm"},
     {IN_ATTENTION, "k_norm|k_layernorm|key_layernorm|k_ln", "k_norm"},
 
+    {IN_ATTENTION, "sinks|attn_sink|softmax_offset|learnable_sink_param", "sinks"},
+
     {IN_FEED_FORWARD, "mlp", ""},
+    {IN_FEED_FORWARD,
+     "gate.moe_statics.e_score_correction|moe_statics.e_score_correction|gate.e_score_correction|gate.expert|"
+     "experts.e_score_correction|router.e_score_correction|router.expert|e_score_correction|expert",
+     "e_score_correction"},
     {IN_FEED_FORWARD, "experts", "experts"},
     {IN_FEED_FORWARD, "shared_experts|shared_expert|shared_mlp|share_expert", "shared_expert"},
     {IN_FEED_FORWARD, "gate_proj|w1|wi_0", "gate_proj"},
@@ -70,7 +84,7 @@ static const struct spelling_row {
     {IN_FEED_FORWARD, "fc2|linear_fc2|linear2|lin2|dense_4h_to_h|c_proj|fc_out|output.dense", "fc2"},
     {IN_FEED_FORWARD, "router.layer|router|gate", "router"},
 };
-enum { SPELLING_ROWS = sizeof(spelling_rows) / sizeof(spelling_rows[0]), WORDS_MAX = 192 };
+enum { SPELLING_ROWS = sizeof(spelling_rows) / sizeof(spelling_rows[0]), WORDS_MAX = 512 };
 
 /* The words by place and first letter. */
 struct spelling {
@@ -78,9 +92,9 @@ struct spelling {
         struct name word;
         const char *means;
         bool is_before_number;
-        uint8_t next; /* with the same letter, WORDS_MAX: none */
+        uint16_t next; /* with the same letter, WORDS_MAX: none */
     } words[WORDS_MAX];
-    uint8_t first[PLACES][128];
+    uint16_t first[PLACES][128];
 };
 
 static struct spelling *spelling_new(void)
@@ -90,17 +104,18 @@ static struct spelling *spelling_new(void)
 
     if (!spelling)
         return NULL;
-    memset(spelling->first, WORDS_MAX, sizeof(spelling->first));
+    for (size_t i = 0; i < PLACES * 128; i++)
+        spelling->first[i / 128][i % 128] = WORDS_MAX;
     for (size_t i = 0; i < SPELLING_ROWS; i++) {
         struct name rest = name_of(spelling_rows[i].words), word;
 
         while (count < WORDS_MAX && pattern_next(&rest, "|", &word)) {
             struct spelling_word *into = &spelling->words[count];
-            uint8_t *at = &spelling->first[spelling_rows[i].place][word.text[0] & 127];
+            uint16_t *at = &spelling->first[spelling_rows[i].place][word.text[0] & 127];
 
             while (*at != WORDS_MAX)
                 at = &spelling->words[*at].next;
-            *at = (uint8_t)count++;
+            *at = (uint16_t)count++;
             into->is_before_number = word.text[word.bytes - 1] == '#';
             into->word = (struct name){word.text, word.bytes - 2 * into->is_before_number};
             into->means = spelling_rows[i].means;
@@ -123,7 +138,7 @@ static bool is_number(struct name rest)
 static const struct spelling_word *find_word(const struct spelling *spelling, enum spelling_place place,
                                              struct name rest)
 {
-    for (uint8_t at = spelling->first[place][rest.text[0] & 127]; at != WORDS_MAX; at = spelling->words[at].next) {
+    for (uint16_t at = spelling->first[place][rest.text[0] & 127]; at != WORDS_MAX; at = spelling->words[at].next) {
         const struct spelling_word *word = &spelling->words[at];
         const uint32_t bytes = word->word.bytes;
 
@@ -158,14 +173,14 @@ static bool is_last(const struct spelt *spelt, const char *text)
     return name_equal((struct name){spelt->out + spelt->last, spelt->bytes - spelt->last}, name_of(text));
 }
 
+/* "…in_proj_weight" */
 static bool take_end(struct name *name, const char *end)
 {
     const uint32_t bytes = (uint32_t)strlen(end);
 
-    if (name->bytes <= bytes + 1 || memcmp(name->text + name->bytes - bytes, end, bytes) != 0 ||
-        (name->text[name->bytes - bytes - 1] != '.' && name->text[name->bytes - bytes - 1] != '_'))
+    if (name->bytes <= bytes || memcmp(name->text + name->bytes - bytes, end, bytes) != 0)
         return false;
-    name->bytes -= bytes + 1;
+    name->bytes -= bytes;
     return true;
 }
 
@@ -173,14 +188,15 @@ struct name spelling_of(const struct spelling *spelling, struct name name, char 
 {
     struct spelt spelt = {.out = out};
     enum spelling_place place = ANYWHERE;
-    const char *own = "weight";
+    struct name own;
 
     if (name.bytes >= PATTERN_NAME_BYTES - 64)
         return name;
-    if (take_end(&name, "bias"))
-        own = "bias";
-    else
-        take_end(&name, "weight");
+    own = layout_own(&name);
+    if (own.bytes == 0)
+        own = name_of(take_end(&name, "_bias") || take_end(&name, ".beta") ? "bias" : "weight");
+    if (!take_end(&name, ".gamma"))
+        take_end(&name, "_weight");
     while (name.bytes > 0) {
         const struct spelling_word *word = find_word(spelling, place, name);
         const char *dot = memchr(name.text, '.', name.bytes);
@@ -203,7 +219,7 @@ struct name spelling_of(const struct spelling *spelling, struct name name, char 
         bytes += bytes < name.bytes; /* the dot */
         name = (struct name){name.text + bytes, name.bytes - bytes};
     }
-    put(&spelt, own, (uint32_t)strlen(own));
+    put(&spelt, own.text, own.bytes);
     return (struct name){out, spelt.bytes};
 }
 

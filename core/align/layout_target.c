@@ -119,10 +119,10 @@ static int probe_reading(struct layout_work *w, uint32_t target, const struct wa
     return rc ? rc : probe_tensors(w->target->model, &opposite, w->source->model, &viewed, &reading->error, w->err);
 }
 
-static bool is_there(const struct reading *readings, size_t count, uint32_t source, const char *text)
+static bool is_there(const struct reading *readings, size_t count, uint32_t source, uint64_t fingerprint)
 {
     for (size_t i = 0; i < count; i++)
-        if (readings[i].source == source && strcmp(readings[i].text, text) == 0)
+        if (readings[i].source == source && readings[i].fingerprint == fingerprint)
             return true;
     return false;
 }
@@ -136,16 +136,21 @@ static int add_readings(struct layout_work *w, uint32_t source, const struct nam
     for (size_t i = 0; i < count && *reading_count < READINGS_MAX; i++) {
         struct reading *reading = &readings[*reading_count];
         struct arrangement *a = &w->arrangement;
+        uint64_t fingerprint;
         struct error why;
 
         if (transformation_apply(transformations[i], &w->symbols, tensor, a, &why) || !arrangement_fits(a, wanted))
             continue;
         if (a->is_rows && a->last_row - a->first_row == tensor->shape.dims[0])
             continue; /* a part that is all */
-        if (is_there(readings, *reading_count, source, a->text))
+        fingerprint = arrangement_fingerprint(a);
+        if (is_there(readings, *reading_count, source, fingerprint))
             continue; /* by another name: as many heads as there are of keys */
-        *reading = (struct reading){
-            .source = source, .transformation = transformations[i], .error = NAN, .rows = a->rank ? a->dims[0] : 1};
+        *reading = (struct reading){.source = source,
+                                    .transformation = transformations[i],
+                                    .fingerprint = fingerprint,
+                                    .error = NAN,
+                                    .rows = a->rank ? a->dims[0] : 1};
         memcpy(reading->text, a->text, sizeof(reading->text));
         ++*reading_count;
     }

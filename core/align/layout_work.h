@@ -46,6 +46,7 @@ struct reading {
     uint32_t source;
     struct name transformation;
     char text[TRANSFORMATION_BYTES];
+    uint64_t fingerprint; /* of the arrangement */
     double error;
     uint64_t rows;
 };
@@ -101,7 +102,10 @@ struct layout_work {
     struct error *err;
 };
 
-/* A name in two: the layer's number as {n}, and the parameter's own name ("weight", "bias" or nothing). */
+/* Takes a parameter's own name off: "weight", "bias", a bound, or nothing. */
+struct name layout_own(struct name *name);
+
+/* A name in two: the layer's number as {n}, and the parameter's own name. */
 struct name layout_kind(struct name name, char out[PATTERN_NAME_BYTES], struct captures *captures,
                         struct name *ret_own);
 
@@ -128,8 +132,12 @@ void layout_find_by_rule(struct layout_work *w, const struct layout_rule *rule, 
 /* Finds sources for the target's tensor and joins them. */
 int layout_join_target(struct layout_work *w, uint32_t target);
 
-/* Joins the members to the target. */
+/* Joins the members to the target; one source, as it is, to the target. */
 int layout_add_members(struct layout_work *w, uint32_t target);
+int layout_join_whole(struct layout_work *w, uint32_t target, uint32_t source, double error, const char *rule);
+
+/* Joins what is left and alike by values. */
+int layout_add_alike(struct layout_work *w);
 
 /* Output heads that are their embedding. */
 int layout_add_tied(struct layout_work *w);

@@ -130,7 +130,7 @@ static int align_both(struct layout_work *w)
         rc = align_towards(w, b, a);
     if (rc == 0 && (a->is_gguf || !b->is_gguf))
         rc = align_towards(w, a, b);
-    return rc;
+    return rc == 0 && w->is_probed ? layout_add_alike(w) : rc;
 }
 
 static bool has_leftovers(const struct pairing *pairing)

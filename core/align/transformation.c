@@ -511,6 +511,49 @@ int transformation_apply(struct name text, const struct symbols *symbols, const 
     return 0;
 }
 
+static uint64_t mixed(uint64_t hash, uint64_t value)
+{
+    return (hash ^ value) * UINT64_C(0x9E3779B97F4A7C15) ^ hash >> 29;
+}
+
+uint64_t arrangement_fingerprint(const struct arrangement *a)
+{
+    uint64_t hash = mixed(a->piece_count > 0, a->arithmetic), first = 0, run = 0; /* a run of neighbours so far */
+
+    for (size_t i = 0; i < a->piece_count; i++) {
+        const struct view_piece *piece = &a->pieces[i];
+        uint64_t dims[VIEW_RANK_MAX], steps[VIEW_RANK_MAX];
+        uint32_t rank = 0;
+
+        for (uint32_t d = 0; d < piece->rank; d++) {
+            if (piece->dims[d] == 1)
+                continue;
+            if (rank && steps[rank - 1] == piece->steps[d] * piece->dims[d]) { /* two axes that are one */
+                dims[rank - 1] *= piece->dims[d];
+                steps[rank - 1] = piece->steps[d];
+            } else {
+                dims[rank] = piece->dims[d];
+                steps[rank++] = piece->steps[d];
+            }
+        }
+        if (rank == 0 || (rank == 1 && steps[0] == 1)) {
+            if (run && first + run == piece->first) {
+                run += piece->elements;
+                continue;
+            }
+            hash = mixed(mixed(hash, first), run);
+            first = piece->first;
+            run = piece->elements;
+            continue;
+        }
+        hash = mixed(mixed(mixed(hash, first), run), piece->first);
+        run = 0;
+        for (uint32_t d = 0; d < rank; d++)
+            hash = mixed(mixed(hash, dims[d]), steps[d]);
+    }
+    return mixed(mixed(hash, first), run);
+}
+
 int transformation_check(struct name text, struct error *err)
 {
     struct arrangement nothing = {0};

@@ -52,6 +52,9 @@ struct arrangement {
 int transformation_apply(struct name text, const struct symbols *symbols, const struct tensor *source,
                          struct arrangement *ret, struct error *err);
 
+/* Equal for arrangements that take the same elements in the same order, however they were said. */
+uint64_t arrangement_fingerprint(const struct arrangement *arrangement);
+
 /* Whether the text can be read at all, whatever the tensor. */
 int transformation_check(struct name text, struct error *err);
 

@@ -25,6 +25,7 @@ static const struct {
     {"experts-stacked", "experts-apart", 10, 0, 0, 0},
     {"qkv-apart", "qkv-fused", 3, 0, 0, 0},
     {"qkv-fused", "qkv-apart", 3, 0, 0, 0},
+    {"llama", "unknown-names", 0, 12, 0, 0},
     {"spelt-saved", "spelt-native", 0, 36, 0, 0},
     {"spelt-native", "spelt-saved", 0, 36, 0, 0},
 };

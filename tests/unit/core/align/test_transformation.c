@@ -174,6 +174,39 @@ START_TEST(symbols_have_values)
 }
 END_TEST
 
+static const struct {
+    const char *a, *b;
+    bool is_same;
+} arrangements[] = {
+    {"none", "regroup(1:4,2,2)", true},
+    {"none", "heads(2)", true},
+    {"transpose", "heads(1)|transpose", true},
+    {"none", "rowmap(0:3:1,3:8:1)", true},
+    {"none", "transpose", false},
+    {"none", "plus_one", false},
+    {"rows(0:4)", "rows(4:8)", false},
+    {"none", "rope_permute(2)", false},
+    {"rope_permute(2)", "rope_permute(4)", false},
+    {"rope_permute(2)", "rope_unpermute(2)", true}, /* of heads of four rows the one is the other */
+};
+
+START_TEST(fingerprints_are_of_what_is_taken)
+{
+    struct fixture f;
+    struct arrangement *a = calloc(1, sizeof(*a));
+    struct symbols symbols = {0};
+    uint64_t first;
+
+    setup_fixture(&f, "8x3");
+    ck_assert_int_eq(transformation_apply(name_of(arrangements[_i].a), &symbols, &f.tensor, a, NULL), 0);
+    first = arrangement_fingerprint(a);
+    ck_assert_int_eq(transformation_apply(name_of(arrangements[_i].b), &symbols, &f.tensor, a, NULL), 0);
+    ck_assert_int_eq(first == arrangement_fingerprint(a), arrangements[_i].is_same);
+    free(a);
+    source_close(f.file.source);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("transformation");
@@ -184,6 +217,7 @@ int main(void)
     tcase_add_test(tcase, every_step_yields_what_numpy_says);
     tcase_add_loop_test(tcase, what_does_not_fit_is_refused, 0, sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(tcase, symbols_have_values);
+    tcase_add_loop_test(tcase, fingerprints_are_of_what_is_taken, 0, sizeof(arrangements) / sizeof(arrangements[0]));
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -19,20 +19,30 @@ const struct format_docs gguf_docs = {
 };
 
 const struct format_docs torch_docs = {
-    .reads = "ZIP (stored or deflated members, ZIP64, either byte order), the container before 1.6 and the "
-             "tar of 0.1; state dicts, nested ones with their keys joined by dots, parameters, views "
-             "(strides, offsets, shared storages), whole modules and TorchScript without their classes (what "
-             "a frozen module has in constants.pkl as constants.0, …), weights and constants of "
-             "torch.export's archives, per-tensor and per-channel quantised tensors (8, 4 and 2 bits, 32), "
-             "shards with an index; of training checkpoints the optimizer's state under its parameters' names "
-             "where order and shapes leave no choice, and scalars (epoch, step, loss, learning rate) as "
-             "metadata",
+    .reads = "ZIP (stored or deflated members, ZIP64, either byte order), the container before 1.6 and the tar "
+             "of 0.1; state dicts, nested ones with their keys joined by dots, parameters, views (strides, "
+             "offsets, shared storages), whole modules and TorchScript without their classes (what a frozen "
+             "module has in constants.pkl as constants.0, …), weights and constants of torch.export's archives, "
+             "per-tensor and per-channel quantised tensors (8, 4 and 2 bits, 32), shards with an index; of "
+             "training checkpoints the optimizer's state under its parameters' names where order and shapes "
+             "leave no choice, and scalars (epoch, step, loss, learning rate; NumPy's too) as metadata; NumPy "
+             "arrays of numbers; sparse, nested and jagged tensors by their parts (w.crow_indices, "
+             "w.col_indices, w.values); of DeepSpeed's directories mp_rank_00_model_states.pt",
     .lists = "complex128, complex32, bits, conjugated and negated views",
     .refuses = "pickles that name an unsafe global or call anything that a checkpoint has no use for, by that "
-               "global's name; archives whose directory and members disagree; encrypted members. Sparse tensors "
-               "are listed as indices and values, meta tensors without values; a subclass that wraps tensors "
-               "is listed by its attributes; other subclasses with data of their own and NumPy arrays within a "
-               "pickle are left out with a warning",
+               "global's name; archives whose directory and members disagree; encrypted members. Meta tensors "
+               "are listed without values; a subclass that wraps tensors is listed by its attributes, a DTensor "
+               "as what of it lies on the rank that wrote the file, with a warning; other subclasses with data "
+               "of their own and NumPy arrays of Python objects are left out with a warning",
+};
+
+const struct format_docs torch_distributed_docs = {
+    .reads = "the directory, or its .metadata: tensors whose chunks are whole rows, as FSDP cuts them, put together; "
+             "numbers and texts as metadata",
+    .lists = "as PyTorch's; tensors in other chunks, one by one (w[0,128]), with a warning",
+    .refuses =
+        "compressed chunks, tensors of which a chunk is missing; as PyTorch's. Objects that hold tensors are left "
+        "out with a warning",
 };
 
 const struct format_docs numpy_docs = {

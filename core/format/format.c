@@ -13,9 +13,23 @@
 #include "core/model/packed.h"
 
 const struct format *const formats[] = {
-    &safetensors_format, &gguf_format,     &keras_format,  &torch_zip_format, &torch_legacy_format, &torch_tar_format,
-    &npy_format,         &npz_format,      &onnx_format,   &flax_format,      &tensorflow_format,   &matlab_hdf5_format,
-    &hdf5_format,        &matlab_5_format, &tflite_format, &matlab_4_format,
+    &safetensors_format,
+    &gguf_format,
+    &keras_format,
+    &torch_zip_format,
+    &torch_legacy_format,
+    &torch_tar_format,
+    &torch_distributed_format,
+    &npy_format,
+    &npz_format,
+    &onnx_format,
+    &flax_format,
+    &tensorflow_format,
+    &matlab_hdf5_format,
+    &hdf5_format,
+    &matlab_5_format,
+    &tflite_format,
+    &matlab_4_format,
 };
 const size_t format_count = sizeof(formats) / sizeof(formats[0]);
 

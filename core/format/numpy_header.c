@@ -121,6 +121,14 @@ static const struct {
     {'f', 4, DTYPE_F32},  {'f', 8, DTYPE_F64}, {'c', 8, DTYPE_C64},
 };
 
+enum dtype numpy_dtype(char kind, uint64_t item_bytes)
+{
+    for (size_t i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); i++)
+        if (dtypes[i].kind == kind && dtypes[i].bytes == item_bytes)
+            return dtypes[i].dtype;
+    return DTYPE_UNKNOWN;
+}
+
 /* "<f4": byte order, kind, bytes of an item (of a character, for U). */
 static bool set_dtype(struct literal *l, struct numpy_header *header, struct name descr)
 {
@@ -139,9 +147,8 @@ static bool set_dtype(struct literal *l, struct numpy_header *header, struct nam
     while (at < end && *at >= '0' && *at <= '9' && bytes < UINT32_MAX)
         bytes = bytes * 10 + (uint64_t)(*at++ - '0');
     header->item_bytes = kind == 'U' ? 4 * bytes : bytes;
-    for (size_t i = 0; at == end && i < sizeof(dtypes) / sizeof(dtypes[0]); i++)
-        if (dtypes[i].kind == kind && dtypes[i].bytes == bytes)
-            header->dtype = dtypes[i].dtype;
+    if (at == end)
+        header->dtype = numpy_dtype(kind, bytes);
     return true;
 }
 

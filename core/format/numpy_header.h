@@ -15,6 +15,9 @@ struct numpy_header {
     uint64_t data_at;   /* in the source */
 };
 
+/* DTYPE_UNKNOWN: none of ours. */
+enum dtype numpy_dtype(char kind, uint64_t item_bytes);
+
 /* Reads magic, version and header at reader's place. ERROR_FORMAT, ERROR_UNSUPPORTED, ERROR_LIMIT, ERROR_NO_MEMORY are
  * left in reader->rc. */
 bool numpy_header_read(struct byte_reader *reader, struct arena *arena, struct numpy_header *ret_header);

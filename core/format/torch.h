@@ -22,6 +22,9 @@ struct torch {
     char path[4096]; /* of the node at hand */
     size_t path_bytes, depth;
     uint64_t steps;
+    uint8_t *arrays; /* NumPy's, one behind the other; NULL: none */
+    size_t arrays_bytes, arrays_room;
+    uint32_t arrays_file;     /* the model's file that they become */
     size_t optimizers;        /* whose numbers were named */
     size_t left_out, objects; /* values that were not read, objects of classes that are not known */
     struct name class;        /* of the first such object */
@@ -56,6 +59,17 @@ int torch_tell(struct torch *torch);
 
 /* The tensor that a call rebuilds, named name. *ret_is_tensor is false for every other call. */
 int torch_tensor(struct torch *torch, const struct node *call, struct name name, bool *ret_is_tensor);
+
+int torch_add_tensor(struct torch *torch, const struct tensor *tensor);
+
+/* The NumPy array that a call makes, as a tensor named name; *ret_is_read is false for every other call, and for arrays
+ * of Python objects. The file that holds them all is made once all has been walked. */
+int torch_numpy_array(struct torch *torch, const struct node *call, struct name name, bool *ret_is_read);
+bool torch_numpy_is_array(const struct node *call);
+int torch_numpy_finish(struct torch *torch);
+
+/* A NumPy number as one of Python's. */
+bool torch_numpy_scalar(const struct node *call, struct node *ret);
 
 /* What can be told of a call that rebuilds a tensor, before it does. false: it is none. */
 struct torch_outline {

@@ -323,7 +323,7 @@ static int place(struct rebuilt *r)
     return set_form(r);
 }
 
-static int add_tensor(struct torch *torch, const struct tensor *tensor)
+int torch_add_tensor(struct torch *torch, const struct tensor *tensor)
 {
     struct model *model = torch->model;
 
@@ -535,5 +535,5 @@ int torch_tensor(struct torch *torch, const struct node *call, struct name name,
         *ret_is_tensor = false;
         return 0;
     }
-    return rc ? rc : add_tensor(torch, &r.tensor);
+    return rc ? rc : torch_add_tensor(torch, &r.tensor);
 }

@@ -268,36 +268,6 @@ static int walk_object(struct torch *torch, const struct node *object)
     return rc;
 }
 
-/* numpy.core.multiarray.scalar(numpy.dtype("f8", …), b"…") */
-static bool numpy_scalar(const struct node *call, struct node *ret)
-{
-    const struct node *dtype = call->args->count == 2 ? call->args->items[0] : NULL;
-    const struct node *bytes = call->args->count == 2 ? call->args->items[1] : NULL, *type;
-    float single;
-    int32_t word;
-
-    if (!dtype || dtype->kind != NODE_CALL || dtype->args->count == 0 || bytes->kind != NODE_BYTES)
-        return false;
-    type = dtype->args->items[0];
-    *ret = (struct node){.kind = NODE_FLOAT};
-    if (node_is_text(type, "f8") && bytes->text.bytes == 8) {
-        memcpy(&ret->real, bytes->text.text, 8);
-    } else if (node_is_text(type, "f4") && bytes->text.bytes == 4) {
-        memcpy(&single, bytes->text.text, 4);
-        ret->real = (double)single;
-    } else if (node_is_text(type, "i8") && bytes->text.bytes == 8) {
-        ret->kind = NODE_INT;
-        memcpy(&ret->integer, bytes->text.text, 8);
-    } else if (node_is_text(type, "i4") && bytes->text.bytes == 4) {
-        ret->kind = NODE_INT;
-        memcpy(&word, bytes->text.text, 4);
-        ret->integer = word;
-    } else {
-        return false;
-    }
-    return true;
-}
-
 /* Calls that make a tensor which is not read, or which is one in parts. */
 static bool makes_tensor(const struct node *callee)
 {
@@ -305,6 +275,7 @@ static bool makes_tensor(const struct node *callee)
         "torch._utils._rebuild_wrapper_subclass",
         "torch._utils._rebuild_device_tensor_from_numpy",
         "torch._utils._rebuild_device_tensor_from_cpu_tensor",
+        "torch._utils._rebuild_sparse_tensor",
         "torch._utils._rebuild_sparse_csr_tensor",
         "torch.storage._load_from_bytes",
         "torch._tensor._rebuild_from_type_v2",
@@ -322,28 +293,127 @@ static bool makes_tensor(const struct node *callee)
     return false;
 }
 
-/* A tensor of a class of its own that wraps others: _rebuild_from_type_v2(_rebuild_wrapper_subclass, class, …,
- * {attribute: value}). What it holds lies below its name, its class as metadata "_type". */
-static bool is_wrapper(const struct node *call)
+/* What a call's arguments say of a tensor that is made of others: they lie below its name. */
+static const struct parts {
+    const char *maker, *layout; /* layout: of the first argument, what it begins with; the parts are a tuple then */
+    const char *names[4];
+} made_of[] = {
+    {"torch._utils._rebuild_sparse_tensor", "torch.sparse_coo", {"indices", "values"}},
+    {"torch._utils._rebuild_sparse_tensor", "torch.sparse_csr", {"crow_indices", "col_indices", "values"}},
+    {"torch._utils._rebuild_sparse_tensor", "torch.sparse_bsr", {"crow_indices", "col_indices", "values"}},
+    {"torch._utils._rebuild_sparse_tensor", "torch.sparse_csc", {"ccol_indices", "row_indices", "values"}},
+    {"torch._utils._rebuild_sparse_tensor", "torch.sparse_bsc", {"ccol_indices", "row_indices", "values"}},
+    {"torch._utils._rebuild_sparse_csr_tensor", "torch.sparse_csr", {"crow_indices", "col_indices", "values"}},
+    {"torch._utils._rebuild_nested_tensor", NULL, {"values", "sizes", "strides", "offsets"}},
+};
+
+/* torch.serialization._get_layout("torch.sparse_csr"), or an object of its own. */
+static bool is_layout(const struct node *node, const char *layout)
 {
-    return node_is_global(call->callee, "torch._tensor._rebuild_from_type_v2") && call->args->count == 4 &&
-           node_is_global(call->args->items[0], "torch._utils._rebuild_wrapper_subclass") &&
-           call->args->items[1]->kind == NODE_GLOBAL && call->args->items[3]->kind == NODE_DICT;
+    if (node->kind == NODE_CALL && node->args->count == 1)
+        node = node->args->items[0];
+    return node_is_text(node, layout) || node_is_global(node, layout);
 }
 
-static int walk_wrapper(struct torch *torch, const struct node *call)
+static const struct parts *find_parts(const struct node *call, const struct node **ret_from)
+{
+    const struct node *args = call->args;
+
+    for (size_t i = 0; i < sizeof(made_of) / sizeof(made_of[0]); i++) {
+        if (!node_is_global(call->callee, made_of[i].maker))
+            continue;
+        *ret_from = made_of[i].layout && args->count >= 2 ? args->items[1] : args;
+        if (!made_of[i].layout ||
+            (args->count >= 2 && args->items[1]->kind == NODE_TUPLE && is_layout(args->items[0], made_of[i].layout)))
+            return &made_of[i];
+    }
+    return NULL;
+}
+
+static int walk_parts(struct torch *torch, const struct parts *parts, const struct node *from)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; rc == 0 && i < 4 && i < from->count && parts->names[i]; i++)
+        rc = walk_member(torch, name_of(parts->names[i]), from->items[i]);
+    return rc;
+}
+
+/* A tensor of a class of its own that wraps others: _rebuild_from_type_v2(_rebuild_wrapper_subclass, class, …,
+ * {attribute: value}), or (…, {slot: value}) of one with slots. NULL: it is none. */
+static const struct node *wrapped(const struct node *call)
+{
+    const struct node *args = call->args, *state;
+
+    if (!node_is_global(call->callee, "torch._tensor._rebuild_from_type_v2") || args->count != 4 ||
+        !node_is_global(args->items[0], "torch._utils._rebuild_wrapper_subclass") ||
+        args->items[1]->kind != NODE_GLOBAL)
+        return NULL;
+    state = args->items[3];
+    if (state->kind == NODE_TUPLE && state->count == 2)
+        state = state->items[1];
+    return state->kind == NODE_DICT ? state : NULL;
+}
+
+/* A nested tensor of the jagged layout: _rebuild_from_type_v2(_rebuild_njt, class, ({argument: value},), …). */
+static const struct node *jagged(const struct node *call)
+{
+    const struct node *args = call->args;
+
+    if (!node_is_global(call->callee, "torch._tensor._rebuild_from_type_v2") || args->count != 4 ||
+        !node_is_global(args->items[0], "torch.nested._internal.nested_tensor._rebuild_njt") ||
+        args->items[2]->kind != NODE_TUPLE || args->items[2]->count != 1 || args->items[2]->items[0]->kind != NODE_DICT)
+        return NULL;
+    return args->items[2]->items[0];
+}
+
+static int walk_jagged(struct torch *torch, const struct node *arguments)
+{
+    static const char *const names[] = {"values", "offsets", "lengths"};
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < sizeof(names) / sizeof(names[0]); i++) {
+        struct node *part = node_member(arguments, names[i]);
+
+        if (part)
+            rc = walk_member(torch, name_of(names[i]), part);
+    }
+    return rc;
+}
+
+/* A DTensor is what of it lies on one rank. */
+static int walk_local(struct torch *torch, struct node *local)
+{
+    char printable[NAME_PRINTABLE_BYTES];
+    struct name name;
+    int rc = take_path(torch, &name);
+
+    if (rc == 0 && model_warn(torch->model, "local-tensor", name,
+                              "%s is a DTensor: what of it lies on the rank that wrote the file was read",
+                              name_printable(name, printable)) != 0)
+        return no_memory(torch);
+    return rc ? rc : walk(torch, local);
+}
+
+static int walk_wrapped(struct torch *torch, const struct node *call, const struct node *state)
 {
     const size_t path_bytes = torch->path_bytes;
-    int rc = enter(torch, name_of("_type"));
+    struct node *local = node_member(state, "_local_tensor");
+    int rc;
 
+    if (local)
+        return walk_local(torch, local);
+    rc = enter(torch, name_of("_type"));
     if (rc == 0)
         rc = add_metadata(torch, call->args->items[1]->text);
     torch->path_bytes = path_bytes;
-    return rc ? rc : walk_pairs(torch, call->args->items[3]);
+    return rc ? rc : walk_pairs(torch, state);
 }
 
 static int walk_call(struct torch *torch, struct node *call)
 {
+    const struct parts *parts;
+    const struct node *from;
     struct node scalar;
     bool is_tensor;
     struct name name;
@@ -357,20 +427,29 @@ static int walk_call(struct torch *torch, struct node *call)
         if (rc || is_tensor)
             return rc;
     }
-    if (is_wrapper(call))
-        return walk_wrapper(torch, call);
+    parts = find_parts(call, &from);
+    if (parts)
+        return walk_parts(torch, parts, from);
+    from = jagged(call);
+    if (from)
+        return walk_jagged(torch, from);
+    from = wrapped(call);
+    if (from)
+        return walk_wrapped(torch, call, from);
+    rc = take_path(torch, &name);
+    if (rc == 0)
+        rc = torch_numpy_array(torch, call, name, &is_tensor);
+    if (rc || is_tensor)
+        return rc;
+    if (torch_numpy_is_array(call))
+        return leave_out(torch, "it is", name_of("an array of Python objects"));
     if (makes_tensor(call->callee))
         return leave_out(torch, "it is made by", call->callee->text);
-    if (numpy_scalar(call, &scalar))
+    if (torch_numpy_scalar(call, &scalar))
         return add_scalar(torch, &scalar);
-    if (node_is_global(call->callee, "torch._utils._rebuild_sparse_tensor") && call->args->count >= 2 &&
-        call->args->items[1]->kind == NODE_TUPLE && call->args->items[1]->count >= 2) {
-        const struct node *parts = call->args->items[1];
-
-        rc = walk_member(torch, name_of("indices"), parts->items[0]);
-        return rc ? rc : walk_member(torch, name_of("values"), parts->items[1]);
-    }
-    if (node_is_global(call->callee, "torch.jit._pickle.build_tensorlist") && call->args->count > 0)
+    if ((node_is_global(call->callee, "torch.jit._pickle.build_tensorlist") ||
+         node_is_global(call->callee, "torch.jit._pickle.restore_type_tag")) &&
+        call->args->count > 0)
         return walk(torch, call->args->items[0]);
     return walk_object(torch, call);
 }

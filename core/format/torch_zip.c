@@ -44,6 +44,8 @@ int torch_finish(struct torch *torch, int rc, struct model **ret_model)
 
     if (rc == 0)
         rc = torch_tell(torch);
+    if (rc == 0)
+        rc = torch_numpy_finish(torch);
     if (rc == 0 && model_keep_arena(model, &torch->arena) != 0)
         rc = error_set(torch->err, ERROR_NO_MEMORY, "out of memory for the model");
     if (rc && rc != ERROR_READ && rc != ERROR_CHANGED) { /* the source has named itself */
@@ -55,6 +57,7 @@ int torch_finish(struct torch *torch, int rc, struct model **ret_model)
     arena_done(&torch->nodes);
     zip_done(&torch->storages);
     free(torch->file_of);
+    free(torch->arrays);
     if (rc) {
         if (model && model->file_count > 0)
             model->files[0].source = NULL; /* taken on success only */

@@ -33,7 +33,7 @@ static const struct kind {
      {"pytorch_model", "diffusion_pytorch_model", "adapter_model", "model"},
      true},
     {"gguf", ".gguf", NULL, {"model"}, false},
-    {"PyTorch", ".pt", NULL, {"model"}, false},
+    {"PyTorch", ".pt", NULL, {"model", "mp_rank_00_model_states"}, false}, /* the second: DeepSpeed's */
     {"PyTorch", ".pth", NULL, {"model"}, false},
     {"PyTorch", ".ckpt", NULL, {"model"}, false},
     {"Flax", ".msgpack", ".msgpack.index.json", {"flax_model", "model", "params"}, false},
@@ -51,6 +51,8 @@ struct listing {
     struct list weights[KINDS], indexes[KINDS];
     char *foreign;       /* a weight file of another format, for the message */
     bool is_saved_model; /* of TensorFlow: its variables lie a directory below */
+    bool is_distributed; /* of torch.distributed.checkpoint: there is a .metadata */
+    bool is_deepspeed;   /* its file says which directory below is the latest */
 };
 
 static void list_done(struct list *list)
@@ -137,6 +139,7 @@ static int sort_in(struct listing *listing, const char *name, const struct limit
         if (kinds[k].index && has_suffix(name, kinds[k].index))
             return list_add(&listing->indexes[k], name, limits, err);
     }
+    listing->is_deepspeed |= strcmp(name, "latest") == 0;
     listing->is_saved_model |= strcmp(name, "saved_model.pb") == 0;
     if (is_foreign(name) && (!listing->foreign || strcmp(name, listing->foreign) < 0)) {
         char *copy = strdup(name);
@@ -174,6 +177,7 @@ static int read_listing(int dir_fd, const struct limits *limits, struct listing 
                 rc = error_set(err, ERROR_READ, "the directory cannot be read: %s", strerrordesc_np(errno));
             break;
         }
+        listing->is_distributed |= strcmp(entry->d_name, ".metadata") == 0;
         if (entry->d_name[0] != '.' && entry->d_type != DT_DIR)
             rc = sort_in(listing, entry->d_name, limits, err);
     }
@@ -289,12 +293,12 @@ static int take(struct directory_choice *choice, struct list *list, size_t first
     return 0;
 }
 
-static int choose_variables(struct directory_choice *choice, struct error *err)
+static int choose_file(const char *name, struct directory_choice *choice, struct error *err)
 {
     choice->files = calloc(1, sizeof(*choice->files));
     if (!choice->files)
         return no_memory(err);
-    choice->files[0] = strdup("variables/variables.index");
+    choice->files[0] = strdup(name);
     choice->file_count = 1;
     return choice->files[0] ? 0 : no_memory(err);
 }
@@ -360,7 +364,18 @@ int directory_choose(int dir_fd, const struct limits *limits, struct directory_c
         rc = listing.indexes[k].count > 0 ? choose_index(&listing.indexes[k], &kinds[k], &choice, err)
                                           : choose_weights(&listing.weights[k], &kinds[k], &choice, err);
     else if (listing.is_saved_model)
-        rc = choose_variables(&choice, err);
+        rc = choose_file("variables/variables.index", &choice, err);
+    else if (listing.is_distributed)
+        rc = choose_file(".metadata", &choice, err);
+    else if (listing.foreign && has_suffix(listing.foreign, ".distcp"))
+        rc = error_set(err, ERROR_NO_MODEL,
+                       "no model lies in this directory: %s is of a distributed checkpoint, whose .metadata, which is "
+                       "written last, is missing",
+                       name_printable(name_of(listing.foreign), printable));
+    else if (listing.is_deepspeed)
+        rc = error_set(err, ERROR_NO_MODEL,
+                       "no model lies in this directory: its file latest names the directory below that does, as "
+                       "DeepSpeed lays checkpoints out");
     else if (listing.foreign)
         rc = error_set(
             err, ERROR_NO_MODEL,

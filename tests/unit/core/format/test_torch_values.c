@@ -1,0 +1,245 @@
+/* What PyTorch's files hold beside plain tensors, and checkpoints of several processes (fixtures/twins/
+ * make_torch_values.py, make_torch_distributed.py), beside the values that torch and NumPy give. */
+#include "core/format/format.h"
+
+#include "tests/unit/core/format/twins.h"
+#include "tests/unit/core/io/scratch.h"
+
+#define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
+#define TWINS        FIXTURES "/twins/"
+
+START_TEST(what_is_no_plain_tensor_is_read_by_its_parts)
+{
+    static const struct {
+        const char *file, *prefix;
+        size_t tensors, checked; /* text has no twin */
+    } rows[] = {{"arrays.pt", "", 13, 12},
+                {"arrays-5.pt", "", 13, 12},
+                {"arrays-legacy.pt", "", 13, 12},
+                {"parts.pt", "parts.", 18, 18},
+                {"attributes.pt", "attributes.", 3, 3}};
+    struct model *twin = open_path(TWINS "torch-values.safetensors"), *model;
+    size_t checked = 0;
+    char text[512];
+
+    snprintf(text, sizeof(text), TWINS "%s", rows[_i].file);
+    model = open_path(text);
+    ck_assert_uint_eq(model->tensor_count, rows[_i].tensors);
+    for (size_t t = 0; t < model->tensor_count; t++) {
+        const struct tensor *a = &model->tensors[t], *b;
+        size_t bytes_a, bytes_b;
+        uint8_t *x, *y;
+
+        snprintf(text, sizeof(text), "%s%.*s", rows[_i].prefix, (int)a->name.bytes, a->name.text);
+        b = model_find(twin, name_of(text));
+        if (!b)
+            continue;
+        ck_assert_msg(a->dtype == b->dtype && shape_equal(&a->shape, &b->shape), "%s", text);
+        x = elements_of(model, a, &bytes_a);
+        y = elements_of(twin, b, &bytes_b);
+        ck_assert_msg(bytes_a == bytes_b && memcmp(x, y, bytes_a) == 0, "%s has other values", text);
+        free(x);
+        free(y);
+        checked++;
+    }
+    ck_assert_uint_eq(checked, rows[_i].checked);
+    model_close(model);
+    model_close(twin);
+}
+END_TEST
+
+static bool has_metadata(const struct model *model, const char *key, const char *value)
+{
+    for (size_t i = 0; i < model->metadata_count; i++)
+        if (name_equal(model->metadata[i].key, name_of(key)))
+            return name_equal(model->metadata[i].value, name_of(value));
+    return false;
+}
+
+START_TEST(numbers_are_metadata)
+{
+    static const struct {
+        const char *file, *key, *value;
+    } rows[] = {
+        {"arrays.pt", "scalars.f8", "0.1"},     {"arrays.pt", "scalars.f4", "-0.5"},
+        {"arrays.pt", "scalars.f2", "1.5"},     {"arrays.pt", "scalars.i1", "-3"},
+        {"arrays.pt", "scalars.u2", "65535"},   {"arrays.pt", "scalars.i8", "-7"},
+        {"arrays.pt", "scalars.b1", "true"},    {"arrays.pt", "scalars.big", "3"},
+        {"arrays-5.pt", "scalars.f8", "0.1"},   {"distributed", "step", "12"},
+        {"distributed", "settings.lr", "0.25"}, {"distributed", "settings.name", "tiny"},
+    };
+    char path[512];
+    struct model *model;
+
+    snprintf(path, sizeof(path), TWINS "%s", rows[_i].file);
+    model = open_path(path);
+    ck_assert_msg(has_metadata(model, rows[_i].key, rows[_i].value), "%s", rows[_i].key);
+    model_close(model);
+}
+END_TEST
+
+static bool is_warned(const struct model *model, const char *says)
+{
+    for (size_t i = 0; i < model->warning_count; i++)
+        if (strstr(model->warnings[i].message, says))
+            return true;
+    return false;
+}
+
+START_TEST(what_is_not_read_whole_is_told_of)
+{
+    static const struct {
+        const char *file, *says;
+    } rows[] = {{"arrays.pt", "objects was left out: it is an array of Python objects"},
+                {"parts.pt", "placed is a DTensor: what of it lies on the rank that wrote the file was read"},
+                {"distributed", "model.columns lies in 2 chunks that are not whole rows"}};
+    char path[512];
+    struct model *model;
+
+    snprintf(path, sizeof(path), TWINS "%s", rows[_i].file);
+    model = open_path(path);
+    ck_assert_msg(is_warned(model, rows[_i].says), "%s", rows[_i].says);
+    model_close(model);
+}
+END_TEST
+
+START_TEST(a_distributed_checkpoint_is_put_together)
+{
+    struct model *twin = open_path(TWINS "torch-distributed.safetensors");
+    struct model *model = open_path(_i ? TWINS "distributed/.metadata" : TWINS "distributed");
+
+    ck_assert_str_eq(model->format->name, "torch-distributed");
+    ck_assert_uint_eq(model_count_files(model), 3);
+    ck_assert_uint_eq(check_twins(model, twin), twin->tensor_count);
+    model_close(model);
+    model_close(twin);
+}
+END_TEST
+
+/* A fixture's bytes in scratch, with one place changed. */
+static void copy_changed(const char *fixture, const char *name, const char *from, const char *to, size_t bytes)
+{
+    static uint8_t content[1 << 16];
+    char path[512];
+    uint8_t *place;
+    size_t count;
+    FILE *file;
+
+    snprintf(path, sizeof(path), TWINS "%s", fixture);
+    file = fopen(path, "rb");
+    ck_assert_ptr_nonnull(file);
+    count = fread(content, 1, sizeof(content), file);
+    fclose(file);
+    place = bytes ? memmem(content, count, from, bytes) : NULL;
+    ck_assert_msg(bytes == 0 || place, "the file has not what is to be changed");
+    if (place)
+        memcpy(place, to, bytes);
+    file = fopen(in_scratch(name), "wb");
+    ck_assert(file && fwrite(content, 1, count, file) == count && fclose(file) == 0);
+}
+
+static int open_scratch(const char *name, struct error *err)
+{
+    struct place place = {.dir_fd = AT_FDCWD, .path = in_scratch(name), .uri = "m"};
+    struct model *model = NULL;
+    int rc;
+
+    *err = (struct error){0};
+    rc = model_open(&place, &limits_default, &model, err);
+    model_close(model);
+    return rc;
+}
+
+#define CHANGE(from, to) from, to, sizeof(from) - 1
+START_TEST(arrays_that_lie_are_refused)
+{
+    /* Of arrays-legacy.pt: the first array is f32, 2 by 3. */
+    static const struct {
+        const char *from, *to;
+        size_t bytes;
+        const char *says;
+    } rows[] = {
+        {CHANGE("K\x02K\x03\x86", "K\x02K\x04\x86"), "arrays.f32: its bytes are not those of its shape"},
+        {CHANGE("X\x02\0\0\0f4", "X\x02\0\0\0f8"), "arrays.f32: its bytes are not those of its shape"},
+        {CHANGE("X\x02\0\0\0f4", "X\x02\0\0\0f2"), "arrays.f32: its bytes are not those of its shape"},
+    };
+    struct error err;
+
+    copy_changed("arrays-legacy.pt", "x.pt", rows[_i].from, rows[_i].to, rows[_i].bytes);
+    ck_assert_int_ne(open_scratch("x.pt", &err), 0);
+    ck_assert_msg(strstr(err.text, rows[_i].says), "%s", err.text);
+}
+END_TEST
+
+START_TEST(a_distributed_checkpoint_that_lies_is_refused)
+{
+    static const struct {
+        const char *from, *to;
+        size_t bytes;
+        int code;
+        const char *says;
+    } rows[] = {
+        {CHANGE("__0_0.distcp", "/_0_0.distcp"), ERROR_FORMAT, "the file of a chunk leads out of the directory"},
+        {CHANGE("__0_0.distcp", "../_0.distcp"), ERROR_FORMAT, "the file of a chunk leads out of the directory"},
+        {CHANGE("__0_0.distcp", "__9_0.distcp"), ERROR_NOT_FOUND, "its data: "},
+        {CHANGE("storage_data", "storage_dado"), ERROR_FORMAT, "no state_dict_metadata and storage_data"},
+        {CHANGE("relative_path", "relative_pith"), ERROR_FORMAT, "do not say where each chunk lies"},
+        {CHANGE("\x8c\x06"
+                "chunks",
+                "\x8c\x06"
+                "chinks"),
+         ERROR_FORMAT, "not all of its chunks are stored"},
+        {CHANGE("\x8c\x06length", "\x8c\x06lengdh"), ERROR_FORMAT, "do not say where each chunk lies"},
+        {CHANGE("\x8c\x03"
+                "fqn\x94",
+                "\x8c\x03"
+                "fqm\x94"),
+         ERROR_FORMAT, "do not say where each chunk lies"},
+    };
+    struct error err;
+    int rc;
+
+    copy_changed("distributed/.metadata", ".metadata", rows[_i].from, rows[_i].to, rows[_i].bytes);
+    copy_changed("distributed/__0_0.distcp", "__0_0.distcp", NULL, NULL, 0);
+    copy_changed("distributed/__1_0.distcp", "__1_0.distcp", NULL, NULL, 0);
+    rc = open_scratch("", &err);
+    ck_assert_msg(rc == rows[_i].code && strstr(err.text, rows[_i].says), "%d: %s", rc, err.text);
+}
+END_TEST
+
+START_TEST(a_directory_says_what_it_misses)
+{
+    static const struct {
+        const char *file, *says;
+    } rows[] = {{"__0_0.distcp", "whose .metadata, which is written last, is missing"},
+                {"latest", "its file latest names the directory below that does, as DeepSpeed"}};
+    struct error err;
+
+    copy_changed("distributed/__0_0.distcp", rows[_i].file, NULL, NULL, 0);
+    ck_assert_int_eq(open_scratch("", &err), ERROR_NO_MODEL);
+    ck_assert_msg(strstr(err.text, rows[_i].says), "%s", err.text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("torch_values");
+    TCase *tcase = tcase_create("torch_values");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tcase, scratch_setup, scratch_teardown);
+    tcase_add_loop_test(tcase, what_is_no_plain_tensor_is_read_by_its_parts, 0, 5);
+    tcase_add_loop_test(tcase, numbers_are_metadata, 0, 12);
+    tcase_add_loop_test(tcase, what_is_not_read_whole_is_told_of, 0, 3);
+    tcase_add_loop_test(tcase, a_distributed_checkpoint_is_put_together, 0, 2);
+    tcase_add_loop_test(tcase, arrays_that_lie_are_refused, 0, 3);
+    tcase_add_loop_test(tcase, a_distributed_checkpoint_that_lies_is_refused, 0, 8);
+    tcase_add_loop_test(tcase, a_directory_says_what_it_misses, 0, 2);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/model/directory.h"
 #include "core/model/model.h"
 #include "core/name.h"
 #include "core/utf8.h"
@@ -142,15 +143,16 @@ int roots_find(const struct roots *roots, const char *path, struct place *ret, s
 
 int roots_check_model(const struct roots *roots, const char *path, struct error *err)
 {
-    struct place place;
+    struct place place, opened;
     int fd, is_directory, rc;
 
     rc = roots_find(roots, path, &place, err);
     if (rc)
         return rc;
-    rc = place_open(&place, &fd, &is_directory, err);
+    rc = directory_open_place(&place, &opened, &fd, &is_directory, err);
     if (rc)
         return rc;
+    directory_place_done(&opened, &place);
     if (is_directory)
         rc = directory_promises_model(fd, err);
     else if (faccessat(fd, "", R_OK, AT_EMPTY_PATH | AT_EACCESS) != 0 && errno == EACCES)

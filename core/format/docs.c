@@ -69,10 +69,11 @@ const struct format_docs flax_docs = {
 };
 
 const struct format_docs tensorflow_docs = {
-    .reads = "the .index of a tensor bundle with its .data shards beside it, a directory of one, a "
-             "SavedModel's directory; the one table of the first version, before 2016; either byte order; "
-             "partitioned variables put together along their first dimension; names with dots for slashes and "
-             "without /.ATTRIBUTES/VARIABLE_VALUE",
+    .reads = "the .index of a tensor bundle with its .data shards beside it, by its name or by the prefix that "
+             "TensorFlow's functions take (model.ckpt-100), a directory of one or of several with the file "
+             "checkpoint, which names the latest; a SavedModel's directory; the one table of the first version, "
+             "before 2016; either byte order; partitioned variables put together along their first dimension; "
+             "names with dots for slashes and without /.ATTRIBUTES/VARIABLE_VALUE",
     .lists = "complex128, 2-bit integers, texts",
     .refuses = "tables whose checksums do not fit, blocks compressed otherwise than by Snappy, bytes beyond a "
                "shard's end. Slices along other dimensions are listed one by one with a warning",

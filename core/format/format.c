@@ -207,16 +207,18 @@ static int open_file(const struct opener *opener, struct model **ret_model, stru
 
 int model_open(const struct place *place, const struct limits *limits, struct model **ret_model, struct error *err)
 {
-    struct opener opener = {.place = place, .limits = limits};
+    struct place opened;
+    struct opener opener = {.place = &opened, .limits = limits};
     char uri[NAME_PRINTABLE_BYTES];
     struct model *model = NULL;
     int fd, is_directory;
-    int rc = place_open(place, &fd, &is_directory, err);
+    int rc = directory_open_place(place, &opened, &fd, &is_directory, err);
 
     if (rc)
         return rc;
     rc = is_directory ? sharded_open_directory(&opener, fd, &model, err) : open_file(&opener, &model, err);
     close(fd);
+    directory_place_done(&opened, place);
     if (rc)
         return rc;
     rc = packed_recognise(model, err);

@@ -15,7 +15,7 @@
 #include "core/model/model.h"
 #include "core/name.h"
 
-enum { USUAL_NAMES = 4 };
+enum { USUAL_NAMES = 4, STATE_BYTES = 4096 };
 
 /* The kinds of weight files, the first that a directory holds is taken: who converts a model leaves the older form
  * beside the newer one. */
@@ -25,19 +25,21 @@ static const struct kind {
     const char *index;   /* NULL: there is none */
     const char *usual[USUAL_NAMES];
     bool is_usual_only; /* files of that suffix under other names are no weights */
+    const char *state;  /* a file that says which of several is the latest; NULL: there is none */
 } kinds[] = {
-    {"safetensors", ".safetensors", ".safetensors.index.json", {"model", "diffusion_pytorch_model"}, false},
+    {"safetensors", ".safetensors", ".safetensors.index.json", {"model", "diffusion_pytorch_model"}, false, NULL},
     {"PyTorch",
      ".bin",
      ".bin.index.json",
      {"pytorch_model", "diffusion_pytorch_model", "adapter_model", "model"},
-     true},
-    {"gguf", ".gguf", NULL, {"model"}, false},
-    {"PyTorch", ".pt", NULL, {"model", "mp_rank_00_model_states"}, false}, /* the second: DeepSpeed's */
-    {"PyTorch", ".pth", NULL, {"model"}, false},
-    {"PyTorch", ".ckpt", NULL, {"model"}, false},
-    {"Flax", ".msgpack", ".msgpack.index.json", {"flax_model", "model", "params"}, false},
-    {"TensorFlow", ".index", NULL, {"variables", "model.ckpt"}, false},
+     true,
+     NULL},
+    {"gguf", ".gguf", NULL, {"model"}, false, NULL},
+    {"PyTorch", ".pt", NULL, {"model", "mp_rank_00_model_states"}, false, NULL}, /* the second: DeepSpeed's */
+    {"PyTorch", ".pth", NULL, {"model"}, false, NULL},
+    {"PyTorch", ".ckpt", NULL, {"model"}, false, NULL},
+    {"Flax", ".msgpack", ".msgpack.index.json", {"flax_model", "model", "params"}, false, NULL},
+    {"TensorFlow", ".index", NULL, {"variables", "model.ckpt"}, false, "checkpoint"},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
@@ -303,6 +305,49 @@ static int choose_file(const char *name, struct directory_choice *choice, struct
     return choice->files[0] ? 0 : no_memory(err);
 }
 
+/* TensorFlow's "checkpoint": model_checkpoint_path: "ckpt-2", and more lines. Empty: it does not say. */
+static void read_state(int dir_fd, const char *file, char ret_name[STATE_BYTES])
+{
+    static const char key[] = "model_checkpoint_path: \"";
+    int fd = openat(dir_fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    char text[STATE_BYTES], *start, *end, *slash;
+    ssize_t bytes;
+
+    ret_name[0] = '\0';
+    if (fd < 0)
+        return;
+    bytes = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (bytes <= 0)
+        return;
+    text[bytes] = '\0';
+    if (strncmp(text, key, sizeof(key) - 1) != 0)
+        return;
+    start = text + sizeof(key) - 1;
+    end = strchr(start, '"');
+    if (!end)
+        return;
+    *end = '\0';
+    slash = strrchr(start, '/'); /* the directory was another, or is this one */
+    snprintf(ret_name, STATE_BYTES, "%s", slash ? slash + 1 : start);
+}
+
+/* The one of several weights that the kind's state names; count when there is none. */
+static size_t find_latest(int dir_fd, const struct list *weights, const struct kind *kind)
+{
+    char name[STATE_BYTES];
+    size_t bytes;
+
+    if (!kind->state)
+        return weights->count;
+    read_state(dir_fd, kind->state, name);
+    bytes = strlen(name);
+    for (size_t i = 0; bytes > 0 && i < weights->count; i++)
+        if (strncmp(weights->names[i], name, bytes) == 0 && strcmp(weights->names[i] + bytes, kind->weights) == 0)
+            return i;
+    return weights->count;
+}
+
 static int choose_index(struct list *indexes, const struct kind *kind, struct directory_choice *choice,
                         struct error *err)
 {
@@ -319,7 +364,7 @@ static int choose_index(struct list *indexes, const struct kind *kind, struct di
     return take(choice, indexes, at, 1, err);
 }
 
-static int choose_weights(struct list *weights, const struct kind *kind, struct directory_choice *choice,
+static int choose_weights(int dir_fd, struct list *weights, const struct kind *kind, struct directory_choice *choice,
                           struct error *err)
 {
     size_t count = weights->count, usual;
@@ -332,7 +377,9 @@ static int choose_weights(struct list *weights, const struct kind *kind, struct 
         rc = check_shards(weights, kind, &is_set, err);
         return rc ? rc : take(choice, weights, 0, 1, err);
     }
-    usual = find_usual(weights, kind, kind->weights);
+    usual = find_latest(dir_fd, weights, kind);
+    if (usual == count)
+        usual = find_usual(weights, kind, kind->weights);
     if (usual < count) {
         if (asprintf(&choice->passed_over, "holds %zu %s files and no index; only %s was read", count, kind->format,
                      weights->names[usual]) < 0)
@@ -362,7 +409,7 @@ int directory_choose(int dir_fd, const struct limits *limits, struct directory_c
         k++;
     if (k < KINDS)
         rc = listing.indexes[k].count > 0 ? choose_index(&listing.indexes[k], &kinds[k], &choice, err)
-                                          : choose_weights(&listing.weights[k], &kinds[k], &choice, err);
+                                          : choose_weights(dir_fd, &listing.weights[k], &kinds[k], &choice, err);
     else if (listing.is_saved_model)
         rc = choose_file("variables/variables.index", &choice, err);
     else if (listing.is_distributed)
@@ -402,6 +449,43 @@ void directory_choice_done(struct directory_choice *choice)
     free(choice->files);
     free(choice->passed_over);
     *choice = (struct directory_choice){0};
+}
+
+int directory_open_place(const struct place *place, struct place *ret_place, int *ret_fd, int *ret_is_directory,
+                         struct error *err)
+{
+    char *path = NULL, *uri = NULL;
+    struct place index = *place;
+    int rc = place_open(place, ret_fd, ret_is_directory, err);
+
+    if (rc != ERROR_NOT_FOUND) {
+        *ret_place = *place;
+        return rc;
+    }
+    if (asprintf(&path, "%s.index", place->path) < 0)
+        return no_memory(err);
+    if (asprintf(&uri, "%s.index", place->uri) < 0) {
+        free(path);
+        return no_memory(err);
+    }
+    index.path = path;
+    index.uri = uri;
+    if (place_open(&index, ret_fd, ret_is_directory, NULL) != 0) {
+        directory_place_done(&index, place);
+        return rc;
+    }
+    if (err)
+        *err = (struct error){0};
+    *ret_place = index;
+    return 0;
+}
+
+void directory_place_done(struct place *opened, const struct place *place)
+{
+    if (opened->path == place->path)
+        return;
+    free((char *)opened->path);
+    free((char *)opened->uri);
 }
 
 int directory_promises_model(int dir_fd, struct error *err)

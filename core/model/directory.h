@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "core/error.h"
+#include "core/io/source.h"
 #include "core/limits.h"
 
 struct directory_choice {
@@ -19,5 +20,11 @@ struct directory_choice {
  * directory. ERROR_NO_MODEL, ERROR_LIMIT, ERROR_READ, ERROR_NO_MEMORY. */
 int directory_choose(int dir_fd, const struct limits *limits, struct directory_choice *ret_choice, struct error *err);
 void directory_choice_done(struct directory_choice *choice);
+
+/* Opens place as place_open does, or where nothing lies there, the .index of the TensorFlow checkpoint whose prefix it
+ * is ("model.ckpt-100"). *ret_place is the one that was opened, to be given to directory_place_done with place. */
+int directory_open_place(const struct place *place, struct place *ret_place, int *ret_fd, int *ret_is_directory,
+                         struct error *err);
+void directory_place_done(struct place *opened, const struct place *place);
 
 #endif

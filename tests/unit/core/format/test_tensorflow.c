@@ -6,6 +6,7 @@
 
 #include "tests/unit/core/format/made_table.h"
 #include "tests/unit/core/format/twins.h"
+#include "tests/unit/core/io/scratch.h"
 
 #define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
 #define TWINS        FIXTURES "/twins/"
@@ -43,7 +44,7 @@ START_TEST(checkpoints_hold_what_their_twin_holds)
     static const struct {
         const char *file;
         size_t files;
-    } rows[] = {{TWINS "plain.index", 2}, {TWINS "sliced.index", 3}, {TWINS "snappy.index", 2}};
+    } rows[] = {{TWINS "plain.index", 2}, {TWINS "sliced.index", 3}, {TWINS "snappy.index", 2}, {TWINS "snappy", 2}};
     struct model *twin = open_path(TWINS "tensorflow.safetensors"), *model = open_path(rows[_i].file);
 
     ck_assert_str_eq(model->format->name, "tensorflow");
@@ -52,6 +53,54 @@ START_TEST(checkpoints_hold_what_their_twin_holds)
     ck_assert_uint_eq(model->warning_count, 0);
     model_close(model);
     model_close(twin);
+}
+END_TEST
+
+/* A directory as TensorFlow's own writers leave it: which of several checkpoints is the latest, "checkpoint" says. */
+START_TEST(the_latest_of_several_checkpoints_is_read)
+{
+    static const struct {
+        const char *state;
+        const char *uri, *says;
+    } rows[] = {
+        {"model_checkpoint_path: \"b-2\"\nall_model_checkpoint_paths: \"b-2\"\n", "b-2.index",
+         "only b-2.index was read"},
+        {"model_checkpoint_path: \"/elsewhere/a-10\"\n", "a-10.index", "only a-10.index was read"},
+        {"model_checkpoint_path: \"c-3\"\n", NULL, "name one"},
+        {"model_checkpoint_path: \"a-10", NULL, "name one"},
+        {"", NULL, "name one"},
+    };
+    static const char *const names[] = {"a-10", "b-2"}, *const ends[] = {".index", ".data-00000-of-00001"};
+    struct place place = {.dir_fd = AT_FDCWD, .path = scratch, .uri = "m"};
+    static uint8_t bytes[1 << 14];
+    struct model *model = NULL;
+    struct error err = {0};
+
+    scratch_setup();
+    for (int i = 0; i < 4; i++) {
+        char name[64], path[512];
+        size_t count;
+        FILE *file;
+
+        snprintf(path, sizeof(path), TWINS "plain%s", ends[i % 2]);
+        file = fopen(path, "rb");
+        ck_assert_ptr_nonnull(file);
+        count = fread(bytes, 1, sizeof(bytes), file);
+        fclose(file);
+        snprintf(name, sizeof(name), "%s%s", names[i / 2], ends[i % 2]);
+        scratch_write(name, bytes, count);
+    }
+    scratch_text("checkpoint", rows[_i].state);
+    if (rows[_i].uri) {
+        ck_assert_msg(model_open(&place, &limits_default, &model, &err) == 0, "%s", err.text);
+        ck_assert_msg(strstr(model->files[0].source->uri, rows[_i].uri), "%s", model->files[0].source->uri);
+        ck_assert_msg(strstr(model->warnings[0].message, rows[_i].says), "%s", model->warnings[0].message);
+        model_close(model);
+    } else {
+        ck_assert_int_eq(model_open(&place, &limits_default, &model, &err), ERROR_NO_MODEL);
+        ck_assert_msg(strstr(err.text, rows[_i].says), "%s", err.text);
+    }
+    scratch_teardown();
 }
 END_TEST
 
@@ -250,7 +299,8 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tcase, 60);
-    tcase_add_loop_test(tcase, checkpoints_hold_what_their_twin_holds, 0, 3);
+    tcase_add_loop_test(tcase, checkpoints_hold_what_their_twin_holds, 0, 4);
+    tcase_add_loop_test(tcase, the_latest_of_several_checkpoints_is_read, 0, 5);
     tcase_add_test(tcase, slices_along_other_dimensions_are_listed);
     tcase_add_test(tcase, the_first_version_holds_its_variables_itself);
     tcase_add_test(tcase, a_first_version_that_is_cut_or_changed_anywhere_does_no_harm);

@@ -96,6 +96,8 @@ static int refuse(const struct source *source, const struct head *head, struct e
                  "a safetensors file begins with the length of its header in 8 bytes, then '{', but ");
     else if (strstr(source->uri, ".data-0") && strstr(source->uri, "-of-"))
         snprintf(shape, sizeof(shape), "a TensorFlow checkpoint is opened by its .index; ");
+    else if (strstr(source->uri, "saved_model.pb"))
+        snprintf(shape, sizeof(shape), "of a SavedModel the directory is opened, for its variables; ");
     return error_set(err, source->size <= 8 ? ERROR_FORMAT : ERROR_UNSUPPORTED,
                      "%s: no known format recognises the content (tried %s): %sthis file of %" PRIu64
                      " bytes begins with%s",

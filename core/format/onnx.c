@@ -36,6 +36,12 @@ static int model_field_type(uint64_t number)
     }
 }
 
+/* The names of producer, its version and the domain. In a SavedModel of TensorFlow the first of them is the graph. */
+static bool is_short_text(uint64_t number)
+{
+    return number >= 2 && number <= 4;
+}
+
 /* The wire format has no magic. A model begins with its ir_version, and then all fields are ones that a model has, up
  * to its graph or to where the head ends. */
 static bool onnx_probe(const struct head *head)
@@ -66,7 +72,7 @@ static bool onnx_probe(const struct head *head)
         if (value > head->file_bytes)
             return false;
         if (value >= head->first_bytes - at)
-            return fields > 0;
+            return fields > 0 && !is_short_text(tag >> 3);
         at += (size_t)value;
     }
     return at == head->file_bytes;
@@ -144,7 +150,8 @@ static bool walk_sparse(struct onnx *onnx, uint64_t at, uint64_t end, struct nam
     return onnx->reader.rc == 0;
 }
 
-/* AttributeProto of a node called `node`: its tensor is the node's where it is a constant's value. */
+/* AttributeProto of a node called `node`: its tensor is the node's where it is a constant's value. What the tensor
+ * calls itself is nobody's reference, and often the same for several. */
 static bool walk_attribute(struct onnx *onnx, const struct wire_field *attribute, struct name prefix, struct name node,
                            unsigned depth)
 {
@@ -166,14 +173,14 @@ static bool walk_attribute(struct onnx *onnx, const struct wire_field *attribute
         if (field.type != WIRE_BYTES)
             continue;
         if (field.number == 5) { /* t */
-            is_fine = onnx_tensor(onnx, field.at, field.end, (struct name){0}, full);
+            is_fine = onnx_tensor_called(onnx, field.at, field.end, full);
         } else if (field.number == 10) { /* tensors */
             char text[32];
             struct name numbered;
 
             snprintf(text, sizeof(text), ".%u", number++);
             is_fine = onnx_join(onnx, full, name_of(text), &numbered) &&
-                      onnx_tensor(onnx, field.at, field.end, (struct name){0}, numbered);
+                      onnx_tensor_called(onnx, field.at, field.end, numbered);
         } else if (field.number == 6 || field.number == 11) { /* g, graphs */
             is_fine = walk_graph(onnx, field.at, field.end, graph, depth + 1);
         } else if (field.number == 22 || field.number == 23) { /* sparse_tensor, sparse_tensors */

@@ -18,8 +18,10 @@ struct onnx {
     size_t file_room, tensor_room, metadata_room;
 };
 
-/* The TensorProto at [at, end), named `name` where it has no name of its own. */
-bool onnx_tensor(struct onnx *onnx, uint64_t at, uint64_t end, struct name prefix, struct name name);
+/* The TensorProto at [at, end): prefix and the name it has of its own, or else the fallback. */
+bool onnx_tensor(struct onnx *onnx, uint64_t at, uint64_t end, struct name prefix, struct name fallback);
+/* The same, by another name than its own. */
+bool onnx_tensor_called(struct onnx *onnx, uint64_t at, uint64_t end, struct name name);
 
 bool onnx_no_memory(struct onnx *onnx);
 

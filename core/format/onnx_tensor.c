@@ -358,7 +358,8 @@ static bool set_kind(struct onnx *onnx, struct said *said)
     return true;
 }
 
-bool onnx_tensor(struct onnx *onnx, uint64_t at, uint64_t end, struct name prefix, struct name name)
+static bool add_tensor(struct onnx *onnx, uint64_t at, uint64_t end, struct name prefix, struct name name,
+                       bool is_named)
 {
     struct model *model = onnx->model;
     struct said said = {0};
@@ -367,7 +368,8 @@ bool onnx_tensor(struct onnx *onnx, uint64_t at, uint64_t end, struct name prefi
     uint64_t *dims;
     uint32_t file = 0;
 
-    if (!read_said(onnx, at, end, &said) || !onnx_join(onnx, prefix, said.name.bytes ? said.name : name, &tensor.name))
+    if (!read_said(onnx, at, end, &said) ||
+        !onnx_join(onnx, prefix, said.name.bytes && !is_named ? said.name : name, &tensor.name))
         return false;
     name_printable(tensor.name, said.printable);
     if (!set_kind(onnx, &said))
@@ -409,4 +411,14 @@ bool onnx_tensor(struct onnx *onnx, uint64_t at, uint64_t end, struct name prefi
         return false;
     model->tensors[model->tensor_count++] = tensor;
     return true;
+}
+
+bool onnx_tensor(struct onnx *onnx, uint64_t at, uint64_t end, struct name prefix, struct name fallback)
+{
+    return add_tensor(onnx, at, end, prefix, fallback, false);
+}
+
+bool onnx_tensor_called(struct onnx *onnx, uint64_t at, uint64_t end, struct name name)
+{
+    return add_tensor(onnx, at, end, (struct name){0}, name, true);
 }

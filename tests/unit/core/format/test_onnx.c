@@ -12,7 +12,7 @@ START_TEST(files_hold_what_onnx_reads)
     static const struct {
         const char *file;
         size_t tensors, files;
-    } rows[] = {{"raw.onnx", 21, 1}, {"typed.onnx", 18, 1}, {"external.onnx", 18, 2}};
+    } rows[] = {{"raw.onnx", 25, 1}, {"typed.onnx", 18, 1}, {"external.onnx", 18, 2}};
     struct model *twin = open_path(TWINS "onnx.safetensors"), *model;
     char path[512];
 
@@ -145,7 +145,7 @@ START_TEST(a_file_cut_anywhere_is_no_other_model)
 
         ck_assert_msg(rc == 0 || rc == ERROR_FORMAT || rc == ERROR_UNSUPPORTED, "%zu bytes: %d %s", cut, rc, err.text);
     }
-    ck_assert_uint_eq(tensors_of_whole, 21);
+    ck_assert_uint_eq(tensors_of_whole, 25);
 }
 END_TEST
 
@@ -175,6 +175,16 @@ START_TEST(external_data_that_are_missing_or_short_are_told)
 }
 END_TEST
 
+START_TEST(a_saved_model_of_tensorflow_is_none)
+{
+    static uint8_t bytes[3 + 2 + 5000] = {0x08, 1, 0x12, 0x88, 0x27, 0x0a, 0xc8, 0x24}; /* one MetaGraphDef */
+    struct error err;
+
+    ck_assert_int_eq(open_bytes(bytes, sizeof(bytes), &err), ERROR_UNSUPPORTED);
+    ck_assert_msg(strstr(err.text, "no known format"), "%s", err.text);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("onnx");
@@ -182,6 +192,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
+    tcase_add_test(tcase, a_saved_model_of_tensorflow_is_none);
     tcase_add_checked_fixture(tcase, scratch_setup, scratch_teardown);
     tcase_add_loop_test(tcase, files_hold_what_onnx_reads, 0, 3);
     tcase_add_loop_test(tcase, a_tensor_is_read_or_refused_in_words, 0, COUNT(tensors));

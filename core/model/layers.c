@@ -44,204 +44,234 @@ static const char *const type_names[MODULE_TYPE_COUNT] = {
     [OTHER] = "other",
 };
 
+/* A byte of a pattern, or of a lower-case name, as one bit of a set. */
+#define BIT(c)                                                                                                         \
+    (UINT64_C(1) << ((c) >= 'a' && (c) <= 'z'   ? (c) - 'a'                                                            \
+                     : (c) >= '0' && (c) <= '9' ? 26                                                                   \
+                     : (c) == '*'               ? 27                                                                   \
+                     : (c) == '?'               ? 28                                                                   \
+                     : (c) == '#'               ? 29                                                                   \
+                                                : 30))
+enum { END_SHIFT = 32 };
+
+/* What the last components of a path are held against. */
+struct pattern {
+    const char *text;    /* lower case */
+    uint8_t bytes, last; /* where its last component starts */
+    uint64_t bits;       /* of that one's first byte, and above END_SHIFT of its last: they tell nearly all apart */
+};
+#define PATH(before, component)                                                                                        \
+    {                                                                                                                  \
+        before component, sizeof(before component) - 1, sizeof(before) - 1,                                            \
+            BIT(component[0]) | BIT(component[sizeof(component) - 2]) << END_SHIFT                                     \
+    }
+#define PATTERN(component) PATH("", component)
+#define ANYWHERE                                                                                                       \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
+#define OUTERMOST PATTERN("^") /* nothing may stand before, but for a wrapper's name */
+
 /* The parameter's own name decides before its module does: a bias is a bias wherever it stands. */
 static const struct parameter_row {
-    const char *pattern; /* lower case */
+    struct pattern pattern;
     enum module_type type;
 } parameter_rows[] = {
-    {"bias", BIAS},         {"*_bias", BIAS}, /* e_score_correction_bias, q_bias, in_proj_bias */
-    {"bias_*", BIAS},                         /* bias_ih_l0 */
-    {"running_mean", NORM}, {"running_var", NORM}, {"num_batches_tracked", NORM}, {"gamma", NORM}, {"beta", BIAS},
+    {PATTERN("bias"), BIAS},         {PATTERN("*_bias"), BIAS}, /* e_score_correction_bias, q_bias, in_proj_bias */
+    {PATTERN("bias_*"), BIAS},                                  /* bias_ih_l0 */
+    {PATTERN("running_mean"), NORM}, {PATTERN("running_var"), NORM}, {PATTERN("num_batches_tracked"), NORM},
+    {PATTERN("gamma"), NORM},        {PATTERN("beta"), BIAS},
 };
 
-/* With its length and its last byte, which alone tells most rows apart. */
-#define PATTERN(text) text, sizeof(text) - 1, text[sizeof(text) - 2]
-
 static const struct module_row {
-    const char *pattern; /* lower case; the last components of the module's path */
-    unsigned pattern_bytes;
-    char end;
-    const char *within; /* a component before those must match this; NULL: none need */
+    struct pattern tail;   /* of the last components of the module's path */
+    struct pattern within; /* a component before those must match this */
     enum module_type type;
 } module_rows[] = {
     /* Mixtures of experts. Everything below "experts" is an expert's, whatever its name. */
-    {PATTERN("*"), "experts", EXPERT},
-    {PATTERN("*"), "shared_expert", EXPERT},
-    {PATTERN("*"), "shared_experts", EXPERT},
-    {PATTERN("*"), "expert_*", EXPERT},
-    {PATTERN("ffn_gate_inp"), NULL, ROUTER}, /* GGUF */
-    {PATTERN("ffn_gate_inp_shexp"), NULL, ROUTER},
-    {PATTERN("ffn_*_exps"), NULL, EXPERT},
-    {PATTERN("ffn_*_shexp"), NULL, EXPERT},
-    {PATTERN("*"), "router", ROUTER},
-    {PATTERN("router"), NULL, ROUTER},
-    {PATTERN("gate"), "mlp", ROUTER},
-    {PATTERN("gate"), "*moe*", ROUTER},
-    {PATTERN("gate"), "feed_forward", ROUTER},
-    {PATTERN("gate"), "ffn", ROUTER},
-    {PATTERN("shared_expert_gate"), NULL, ROUTER},
-    {PATTERN("input_linear"), "*moe*", EXPERT}, /* Granite */
-    {PATTERN("output_linear"), "*moe*", EXPERT},
-    {PATTERN("ffn_gate.*"), NULL, EXPERT}, /* early GGUF: one tensor an expert */
-    {PATTERN("ffn_up.*"), NULL, EXPERT},
-    {PATTERN("ffn_down.*"), NULL, EXPERT},
+    {PATTERN("*"), PATTERN("experts"), EXPERT},
+    {PATTERN("*"), PATTERN("shared_expert"), EXPERT},
+    {PATTERN("*"), PATTERN("shared_experts"), EXPERT},
+    {PATTERN("*"), PATTERN("expert_*"), EXPERT},
+    {PATTERN("ffn_gate_inp"), ANYWHERE, ROUTER}, /* GGUF */
+    {PATTERN("ffn_gate_inp_shexp"), ANYWHERE, ROUTER},
+    {PATTERN("ffn_*_exps"), ANYWHERE, EXPERT},
+    {PATTERN("ffn_*_shexp"), ANYWHERE, EXPERT},
+    {PATTERN("*"), PATTERN("router"), ROUTER},
+    {PATTERN("router"), ANYWHERE, ROUTER},
+    {PATTERN("gate"), PATTERN("mlp"), ROUTER},
+    {PATTERN("gate"), PATTERN("*moe*"), ROUTER},
+    {PATTERN("gate"), PATTERN("feed_forward"), ROUTER},
+    {PATTERN("gate"), PATTERN("ffn"), ROUTER},
+    {PATTERN("shared_expert_gate"), ANYWHERE, ROUTER},
+    {PATTERN("input_linear"), PATTERN("*moe*"), EXPERT}, /* Granite */
+    {PATTERN("output_linear"), PATTERN("*moe*"), EXPERT},
+    {PATH("ffn_gate.", "*"), ANYWHERE, EXPERT}, /* early GGUF: one tensor an expert */
+    {PATH("ffn_up.", "*"), ANYWHERE, EXPERT},
+    {PATH("ffn_down.", "*"), ANYWHERE, EXPERT},
 
     /* Norms */
-    {PATTERN("*norm*"), NULL, NORM},
-    {PATTERN("*norm*.#"), NULL, NORM},
-    {PATTERN("*_ln"), NULL, NORM},
-    {PATTERN("ln"), NULL, NORM},
-    {PATTERN("ln_*"), NULL, NORM},
-    {PATTERN("bn"), NULL, NORM},
-    {PATTERN("bn#"), NULL, NORM},
-    {PATTERN("ln#"), NULL, NORM},
-    {PATTERN("gn#"), NULL, NORM},
-    {PATTERN("downsample.1"), NULL, NORM}, /* ResNet: 0 is the convolution */
+    {PATTERN("*norm*"), ANYWHERE, NORM},
+    {PATH("*norm*.", "#"), ANYWHERE, NORM},
+    {PATTERN("*_ln"), ANYWHERE, NORM},
+    {PATTERN("ln"), ANYWHERE, NORM},
+    {PATTERN("ln_*"), ANYWHERE, NORM},
+    {PATTERN("bn"), ANYWHERE, NORM},
+    {PATTERN("bn#"), ANYWHERE, NORM},
+    {PATTERN("ln#"), ANYWHERE, NORM},
+    {PATTERN("gn#"), ANYWHERE, NORM},
+    {PATH("downsample.", "1"), ANYWHERE, NORM}, /* ResNet: 0 is the convolution */
 
     /* Embeddings, and heads whose names would pass for one */
-    {PATTERN("embed_out"), NULL, HEAD}, /* GPT-NeoX */
-    {PATTERN("time_embedding*"), NULL, OTHER},
-    {PATTERN("*"), "time_embedding*", OTHER},
-    {PATTERN("rotary_emb*"), NULL, OTHER},
-    {PATTERN("*"), "rotary_emb*", OTHER},
-    {PATTERN("*embed*"), NULL, EMBEDDING},
-    {PATTERN("*_embd"), NULL, EMBEDDING}, /* GGUF */
-    {PATTERN("token_types"), NULL, EMBEDDING},
-    {PATTERN("wte"), NULL, EMBEDDING},
-    {PATTERN("wpe"), NULL, EMBEDDING},
-    {PATTERN("shared"), NULL, EMBEDDING}, /* T5 */
-    {PATTERN("relative_attention_bias"), NULL, EMBEDDING},
-    {PATTERN("cls_token"), NULL, EMBEDDING},
-    {PATTERN("mask_token"), NULL, EMBEDDING},
-    {PATTERN("distillation_token"), NULL, EMBEDDING},
-    {PATTERN("proj*"), "*patch_embed*", EMBEDDING},
+    {PATTERN("embed_out"), ANYWHERE, HEAD}, /* GPT-NeoX */
+    {PATTERN("time_embedding*"), ANYWHERE, OTHER},
+    {PATTERN("*"), PATTERN("time_embedding*"), OTHER},
+    {PATTERN("rotary_emb*"), ANYWHERE, OTHER},
+    {PATTERN("*"), PATTERN("rotary_emb*"), OTHER},
+    {PATTERN("*embed*"), ANYWHERE, EMBEDDING},
+    {PATTERN("*_embd"), ANYWHERE, EMBEDDING}, /* GGUF */
+    {PATTERN("token_types"), ANYWHERE, EMBEDDING},
+    {PATTERN("wte"), ANYWHERE, EMBEDDING},
+    {PATTERN("wpe"), ANYWHERE, EMBEDDING},
+    {PATTERN("shared"), ANYWHERE, EMBEDDING}, /* T5 */
+    {PATTERN("relative_attention_bias"), ANYWHERE, EMBEDDING},
+    {PATTERN("cls_token"), ANYWHERE, EMBEDDING},
+    {PATTERN("mask_token"), ANYWHERE, EMBEDDING},
+    {PATTERN("distillation_token"), ANYWHERE, EMBEDDING},
+    {PATTERN("proj*"), PATTERN("*patch_embed*"), EMBEDDING},
 
     /* Feed-forward parts that stand below something called attention (diffusers) */
-    {PATTERN("ff*.net.0.proj"), NULL, MLP_UP},
-    {PATTERN("ff*.net.2"), NULL, MLP_DOWN},
+    {PATH("ff*.net.0.", "proj"), ANYWHERE, MLP_UP},
+    {PATH("ff*.net.", "2"), ANYWHERE, MLP_DOWN},
 
     /* Attention */
-    {PATTERN("qkv*"), NULL, ATTENTION_QKV},
-    {PATTERN("to_qkv"), NULL, ATTENTION_QKV},
-    {PATTERN("wqkv"), NULL, ATTENTION_QKV},
-    {PATTERN("attn_qkv"), NULL, ATTENTION_QKV},
-    {PATTERN("query_key_value"), NULL, ATTENTION_QKV},
-    {PATTERN("c_attn"), NULL, ATTENTION_QKV},
-    {PATTERN("in_proj*"), "*att*", ATTENTION_QKV},
-    {PATTERN("kv_a_proj_with_mqa"), NULL, ATTENTION_QKV}, /* DeepSeek: keys and values in one */
-    {PATTERN("kv_b_proj"), NULL, ATTENTION_QKV},
-    {PATTERN("attn_kv_*"), NULL, ATTENTION_QKV},
-    {PATTERN("q_proj"), NULL, ATTENTION_Q},
-    {PATTERN("q_?_proj"), NULL, ATTENTION_Q},
-    {PATTERN("to_q"), NULL, ATTENTION_Q},
-    {PATTERN("add_q_proj"), NULL, ATTENTION_Q},
-    {PATTERN("attn_q"), NULL, ATTENTION_Q},
-    {PATTERN("attn_q_?"), NULL, ATTENTION_Q},
-    {PATTERN("wq*"), NULL, ATTENTION_Q},
-    {PATTERN("q_lin"), NULL, ATTENTION_Q},
-    {PATTERN("query"), "*att*", ATTENTION_Q},
-    {PATTERN("query_proj"), "*att*", ATTENTION_Q},
-    {PATTERN("q"), "*att*", ATTENTION_Q},
-    {PATTERN("k_proj"), NULL, ATTENTION_K},
-    {PATTERN("to_k"), NULL, ATTENTION_K},
-    {PATTERN("add_k_proj"), NULL, ATTENTION_K},
-    {PATTERN("attn_k"), NULL, ATTENTION_K},
-    {PATTERN("attn_k_?"), NULL, ATTENTION_K},
-    {PATTERN("wk"), NULL, ATTENTION_K},
-    {PATTERN("k_lin"), NULL, ATTENTION_K},
-    {PATTERN("key"), "*att*", ATTENTION_K},
-    {PATTERN("key_proj"), "*att*", ATTENTION_K},
-    {PATTERN("k"), "*att*", ATTENTION_K},
-    {PATTERN("v_proj"), NULL, ATTENTION_V},
-    {PATTERN("to_v"), NULL, ATTENTION_V},
-    {PATTERN("add_v_proj"), NULL, ATTENTION_V},
-    {PATTERN("attn_v"), NULL, ATTENTION_V},
-    {PATTERN("attn_v_?"), NULL, ATTENTION_V},
-    {PATTERN("wv"), NULL, ATTENTION_V},
-    {PATTERN("v_lin"), NULL, ATTENTION_V},
-    {PATTERN("value"), "*att*", ATTENTION_V},
-    {PATTERN("value_proj"), "*att*", ATTENTION_V},
-    {PATTERN("v"), "*att*", ATTENTION_V},
-    {PATTERN("o_proj"), NULL, ATTENTION_OUTPUT},
-    {PATTERN("to_out"), NULL, ATTENTION_OUTPUT},
-    {PATTERN("to_out.0"), NULL, ATTENTION_OUTPUT},
-    {PATTERN("to_add_out"), NULL, ATTENTION_OUTPUT},
-    {PATTERN("attn_out*"), NULL, ATTENTION_OUTPUT},
-    {PATTERN("out_lin"), NULL, ATTENTION_OUTPUT},
-    {PATTERN("wo"), "*att*", ATTENTION_OUTPUT},
-    {PATTERN("o"), "*att*", ATTENTION_OUTPUT},
-    {PATTERN("out_proj"), "*att*", ATTENTION_OUTPUT},
-    {PATTERN("c_proj"), "*att*", ATTENTION_OUTPUT},
-    {PATTERN("proj"), "*att*", ATTENTION_OUTPUT},
-    {PATTERN("projection"), "*att*", ATTENTION_OUTPUT},
-    {PATTERN("output"), "*att*", ATTENTION_OUTPUT},
-    {PATTERN("proj_attn"), NULL, ATTENTION_OUTPUT},
-    {PATTERN("dense"), "*att*", ATTENTION_OUTPUT}, /* BERT's attention.output.dense, Falcon's self_attention.dense */
+    {PATTERN("qkv*"), ANYWHERE, ATTENTION_QKV},
+    {PATTERN("to_qkv"), ANYWHERE, ATTENTION_QKV},
+    {PATTERN("wqkv"), ANYWHERE, ATTENTION_QKV},
+    {PATTERN("attn_qkv"), ANYWHERE, ATTENTION_QKV},
+    {PATTERN("query_key_value"), ANYWHERE, ATTENTION_QKV},
+    {PATTERN("c_attn"), ANYWHERE, ATTENTION_QKV},
+    {PATTERN("in_proj*"), PATTERN("*att*"), ATTENTION_QKV},
+    {PATTERN("kv_a_proj_with_mqa"), ANYWHERE, ATTENTION_QKV}, /* DeepSeek: keys and values in one */
+    {PATTERN("kv_b_proj"), ANYWHERE, ATTENTION_QKV},
+    {PATTERN("attn_kv_*"), ANYWHERE, ATTENTION_QKV},
+    {PATTERN("q_proj"), ANYWHERE, ATTENTION_Q},
+    {PATTERN("q_?_proj"), ANYWHERE, ATTENTION_Q},
+    {PATTERN("to_q"), ANYWHERE, ATTENTION_Q},
+    {PATTERN("add_q_proj"), ANYWHERE, ATTENTION_Q},
+    {PATTERN("attn_q"), ANYWHERE, ATTENTION_Q},
+    {PATTERN("attn_q_?"), ANYWHERE, ATTENTION_Q},
+    {PATTERN("wq*"), ANYWHERE, ATTENTION_Q},
+    {PATTERN("q_lin"), ANYWHERE, ATTENTION_Q},
+    {PATTERN("query"), PATTERN("*att*"), ATTENTION_Q},
+    {PATTERN("query_proj"), PATTERN("*att*"), ATTENTION_Q},
+    {PATTERN("q"), PATTERN("*att*"), ATTENTION_Q},
+    {PATTERN("k_proj"), ANYWHERE, ATTENTION_K},
+    {PATTERN("to_k"), ANYWHERE, ATTENTION_K},
+    {PATTERN("add_k_proj"), ANYWHERE, ATTENTION_K},
+    {PATTERN("attn_k"), ANYWHERE, ATTENTION_K},
+    {PATTERN("attn_k_?"), ANYWHERE, ATTENTION_K},
+    {PATTERN("wk"), ANYWHERE, ATTENTION_K},
+    {PATTERN("k_lin"), ANYWHERE, ATTENTION_K},
+    {PATTERN("key"), PATTERN("*att*"), ATTENTION_K},
+    {PATTERN("key_proj"), PATTERN("*att*"), ATTENTION_K},
+    {PATTERN("k"), PATTERN("*att*"), ATTENTION_K},
+    {PATTERN("v_proj"), ANYWHERE, ATTENTION_V},
+    {PATTERN("to_v"), ANYWHERE, ATTENTION_V},
+    {PATTERN("add_v_proj"), ANYWHERE, ATTENTION_V},
+    {PATTERN("attn_v"), ANYWHERE, ATTENTION_V},
+    {PATTERN("attn_v_?"), ANYWHERE, ATTENTION_V},
+    {PATTERN("wv"), ANYWHERE, ATTENTION_V},
+    {PATTERN("v_lin"), ANYWHERE, ATTENTION_V},
+    {PATTERN("value"), PATTERN("*att*"), ATTENTION_V},
+    {PATTERN("value_proj"), PATTERN("*att*"), ATTENTION_V},
+    {PATTERN("v"), PATTERN("*att*"), ATTENTION_V},
+    {PATTERN("o_proj"), ANYWHERE, ATTENTION_OUTPUT},
+    {PATTERN("to_out"), ANYWHERE, ATTENTION_OUTPUT},
+    {PATH("to_out.", "0"), ANYWHERE, ATTENTION_OUTPUT},
+    {PATTERN("to_add_out"), ANYWHERE, ATTENTION_OUTPUT},
+    {PATTERN("attn_out*"), ANYWHERE, ATTENTION_OUTPUT},
+    {PATTERN("out_lin"), ANYWHERE, ATTENTION_OUTPUT},
+    {PATTERN("wo"), PATTERN("*att*"), ATTENTION_OUTPUT},
+    {PATTERN("o"), PATTERN("*att*"), ATTENTION_OUTPUT},
+    {PATTERN("out_proj"), PATTERN("*att*"), ATTENTION_OUTPUT},
+    {PATTERN("c_proj"), PATTERN("*att*"), ATTENTION_OUTPUT},
+    {PATTERN("proj"), PATTERN("*att*"), ATTENTION_OUTPUT},
+    {PATTERN("projection"), PATTERN("*att*"), ATTENTION_OUTPUT},
+    {PATTERN("output"), PATTERN("*att*"), ATTENTION_OUTPUT},
+    {PATTERN("proj_attn"), ANYWHERE, ATTENTION_OUTPUT},
+    {PATTERN("dense"), PATTERN("*att*"),
+     ATTENTION_OUTPUT}, /* BERT's attention.output.dense, Falcon's self_attention.dense */
 
     /* Feed-forward; a fused gate and up counts as the gate */
-    {PATTERN("gate_proj"), NULL, MLP_GATE},
-    {PATTERN("gate_up_proj"), NULL, MLP_GATE},
-    {PATTERN("ffn_gate"), NULL, MLP_GATE},
-    {PATTERN("wi_0"), NULL, MLP_GATE},
-    {PATTERN("w1"), NULL, MLP_GATE},
-    {PATTERN("up_proj"), NULL, MLP_UP},
-    {PATTERN("ffn_up"), NULL, MLP_UP},
-    {PATTERN("wi"), NULL, MLP_UP},
-    {PATTERN("wi_1"), NULL, MLP_UP},
-    {PATTERN("w3"), NULL, MLP_UP},
-    {PATTERN("c_fc"), NULL, MLP_UP},
-    {PATTERN("fc_in"), NULL, MLP_UP},
-    {PATTERN("dense_h_to_4h"), NULL, MLP_UP},
-    {PATTERN("intermediate.dense"), NULL, MLP_UP},
-    {PATTERN("intermediate_dense"), NULL, MLP_UP},
-    {PATTERN("lin1"), "ffn", MLP_UP},
-    {PATTERN("lin1"), "mlp", MLP_UP},
-    {PATTERN("ffn"), "*#*", MLP_UP}, /* ALBERT: ffn, ffn_output */
-    {PATTERN("proj_mlp"), NULL, MLP_UP},
-    {PATTERN("fc1"), "*#*", MLP_UP}, /* within a numbered layer; a bare fc1 is anybody's */
-    {PATTERN("linear1"), "*#*", MLP_UP},
-    {PATTERN("down_proj"), NULL, MLP_DOWN},
-    {PATTERN("ffn_down"), NULL, MLP_DOWN},
-    {PATTERN("wo"), NULL, MLP_DOWN}, /* T5's DenseReluDense.wo */
-    {PATTERN("w2"), NULL, MLP_DOWN},
-    {PATTERN("mlp.c_proj"), NULL, MLP_DOWN},
-    {PATTERN("fc_out"), NULL, MLP_DOWN},
-    {PATTERN("dense_4h_to_h"), NULL, MLP_DOWN},
-    {PATTERN("output.dense"), NULL, MLP_DOWN},
-    {PATTERN("output_dense"), NULL, MLP_DOWN},
-    {PATTERN("lin2"), "ffn", MLP_DOWN},
-    {PATTERN("lin2"), "mlp", MLP_DOWN},
-    {PATTERN("ffn_output"), NULL, MLP_DOWN},
-    {PATTERN("fc2"), "*#*", MLP_DOWN},
-    {PATTERN("linear2"), "*#*", MLP_DOWN},
+    {PATTERN("gate_proj"), ANYWHERE, MLP_GATE},
+    {PATTERN("gate_up_proj"), ANYWHERE, MLP_GATE},
+    {PATTERN("ffn_gate"), ANYWHERE, MLP_GATE},
+    {PATTERN("wi_0"), ANYWHERE, MLP_GATE},
+    {PATTERN("w1"), ANYWHERE, MLP_GATE},
+    {PATTERN("up_proj"), ANYWHERE, MLP_UP},
+    {PATTERN("ffn_up"), ANYWHERE, MLP_UP},
+    {PATTERN("wi"), ANYWHERE, MLP_UP},
+    {PATTERN("wi_1"), ANYWHERE, MLP_UP},
+    {PATTERN("w3"), ANYWHERE, MLP_UP},
+    {PATTERN("c_fc"), ANYWHERE, MLP_UP},
+    {PATTERN("fc_in"), ANYWHERE, MLP_UP},
+    {PATTERN("dense_h_to_4h"), ANYWHERE, MLP_UP},
+    {PATH("intermediate.", "dense"), ANYWHERE, MLP_UP},
+    {PATTERN("intermediate_dense"), ANYWHERE, MLP_UP},
+    {PATTERN("lin1"), PATTERN("ffn"), MLP_UP},
+    {PATTERN("lin1"), PATTERN("mlp"), MLP_UP},
+    {PATTERN("ffn"), PATTERN("*#*"), MLP_UP}, /* ALBERT: ffn, ffn_output */
+    {PATTERN("proj_mlp"), ANYWHERE, MLP_UP},
+    {PATTERN("fc1"), PATTERN("*#*"), MLP_UP}, /* within a numbered layer; a bare fc1 is anybody's */
+    {PATTERN("linear1"), PATTERN("*#*"), MLP_UP},
+    {PATTERN("down_proj"), ANYWHERE, MLP_DOWN},
+    {PATTERN("ffn_down"), ANYWHERE, MLP_DOWN},
+    {PATTERN("wo"), ANYWHERE, MLP_DOWN}, /* T5's DenseReluDense.wo */
+    {PATTERN("w2"), ANYWHERE, MLP_DOWN},
+    {PATH("mlp.", "c_proj"), ANYWHERE, MLP_DOWN},
+    {PATTERN("fc_out"), ANYWHERE, MLP_DOWN},
+    {PATTERN("dense_4h_to_h"), ANYWHERE, MLP_DOWN},
+    {PATH("output.", "dense"), ANYWHERE, MLP_DOWN},
+    {PATTERN("output_dense"), ANYWHERE, MLP_DOWN},
+    {PATTERN("lin2"), PATTERN("ffn"), MLP_DOWN},
+    {PATTERN("lin2"), PATTERN("mlp"), MLP_DOWN},
+    {PATTERN("ffn_output"), ANYWHERE, MLP_DOWN},
+    {PATTERN("fc2"), PATTERN("*#*"), MLP_DOWN},
+    {PATTERN("linear2"), PATTERN("*#*"), MLP_DOWN},
 
     /* Heads */
-    {PATTERN("*head"), NULL, HEAD},
-    {PATTERN("*"), "*head", HEAD},
-    {PATTERN("*"), "*_heads", HEAD},
-    {PATTERN("output"), "^", HEAD}, /* GGUF, and LLaMA's own names */
-    {PATTERN("score"), NULL, HEAD},
-    {PATTERN("fc"), "^", HEAD}, /* ResNet */
-    {PATTERN("classifier"), NULL, HEAD},
-    {PATTERN("*"), "classifier", HEAD},
-    {PATTERN("*_classifier"), NULL, HEAD},
-    {PATTERN("qa_outputs"), NULL, HEAD},
-    {PATTERN("cls"), NULL, HEAD},
-    {PATTERN("*"), "cls", HEAD}, /* BERT's cls.predictions */
+    {PATTERN("*head"), ANYWHERE, HEAD},
+    {PATTERN("*"), PATTERN("*head"), HEAD},
+    {PATTERN("*"), PATTERN("*_heads"), HEAD},
+    {PATTERN("output"), OUTERMOST, HEAD}, /* GGUF, and LLaMA's own names */
+    {PATTERN("score"), ANYWHERE, HEAD},
+    {PATTERN("fc"), OUTERMOST, HEAD}, /* ResNet */
+    {PATTERN("classifier"), ANYWHERE, HEAD},
+    {PATTERN("*"), PATTERN("classifier"), HEAD},
+    {PATTERN("*_classifier"), ANYWHERE, HEAD},
+    {PATTERN("qa_outputs"), ANYWHERE, HEAD},
+    {PATTERN("cls"), ANYWHERE, HEAD},
+    {PATTERN("*"), PATTERN("cls"), HEAD}, /* BERT's cls.predictions */
 
     /* Convolutions */
-    {PATTERN("conv*"), NULL, CONVOLUTION},
-    {PATTERN("*_conv"), NULL, CONVOLUTION},
-    {PATTERN("*conv#*"), NULL, CONVOLUTION},
-    {PATTERN("conv*.#"), NULL, CONVOLUTION},
-    {PATTERN("conv*.parametrizations.weight"), NULL, CONVOLUTION}, /* weight norm */
-    {PATTERN("downsample.0"), NULL, CONVOLUTION},
+    {PATTERN("conv*"), ANYWHERE, CONVOLUTION},
+    {PATTERN("*_conv"), ANYWHERE, CONVOLUTION},
+    {PATTERN("*conv#*"), ANYWHERE, CONVOLUTION},
+    {PATH("conv*.", "#"), ANYWHERE, CONVOLUTION},
+    {PATH("conv*.parametrizations.", "weight"), ANYWHERE, CONVOLUTION}, /* weight norm */
+    {PATH("downsample.", "0"), ANYWHERE, CONVOLUTION},
 };
 
 enum { COMPONENTS_MAX = 16 }; /* the last ones of a name; the rest say nothing about a module */
 
+struct component {
+    struct name name;
+    uint64_t bits; /* of what patterns that match may begin with, and end in */
+};
+
 struct components {
-    struct name part[COMPONENTS_MAX];
+    struct component part[COMPONENTS_MAX];
     unsigned count;
     bool has_all; /* part[0] is the name's first component */
 };
@@ -308,36 +338,49 @@ struct name module_of(struct name name)
     return (struct name){name.text + from, last - 1 - from};
 }
 
-static struct components split(struct name name)
-{
-    struct components all = {.count = 0};
-    struct name part[COMPONENTS_MAX];
-    uint32_t end = name.bytes;
-
-    all.has_all = true;
-    while (all.count < COMPONENTS_MAX) {
-        uint32_t start = last_component((struct name){name.text, end});
-
-        part[all.count++] = (struct name){name.text + start, end - start};
-        if (start == 0)
-            break;
-        end = start - 1;
-        all.has_all = all.count < COMPONENTS_MAX;
-    }
-    for (unsigned i = 0; i < all.count; i++)
-        all.part[i] = part[all.count - 1 - i];
-    return all;
-}
-
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Whether what ends in end may match a pattern that ends in pattern_end. */
-static bool may_end_in(char pattern_end, char end)
+/* What may stand for the byte in a pattern. */
+static uint64_t bits_of(char byte)
 {
-    return pattern_end == end || pattern_end == '*' || pattern_end == '?' || (pattern_end == '#' && is_digit(end));
+    const char c = lower(byte);
+
+    return BIT(c) | BIT('*') | BIT('?') | (is_digit(c) ? BIT('#') : 0);
+}
+
+static struct component component_of(const char *text, uint32_t bytes)
+{
+    struct component part = {.name = {text, bytes}, .bits = BIT('*') | BIT('*') << END_SHIFT};
+
+    if (bytes > 0)
+        part.bits = bits_of(text[0]) | bits_of(text[bytes - 1]) << END_SHIFT;
+    return part;
+}
+
+static void split(struct name name, struct components *ret)
+{
+    uint32_t end = name.bytes;
+
+    ret->count = 0;
+    ret->has_all = true;
+    while (ret->count < COMPONENTS_MAX) {
+        uint32_t start = last_component((struct name){name.text, end});
+
+        ret->part[ret->count++] = component_of(name.text + start, end - start);
+        if (start == 0)
+            break;
+        end = start - 1;
+        ret->has_all = ret->count < COMPONENTS_MAX;
+    }
+    for (unsigned i = 0; i < ret->count / 2; i++) {
+        const struct component kept = ret->part[i];
+
+        ret->part[i] = ret->part[ret->count - 1 - i];
+        ret->part[ret->count - 1 - i] = kept;
+    }
 }
 
 /* '*': any run, '?': any byte, '#': a digit. Backtracks to the last star only, so the work is at most |pattern| ×
@@ -367,40 +410,57 @@ static bool matches(const char *pattern, size_t pattern_bytes, struct name text)
     return p == pattern_bytes;
 }
 
-/* Whether the last of the first count components match the row's pattern; *ret_left is how many stand before those. */
-static bool matches_tail(const struct module_row *row, const struct components *all, unsigned count, unsigned *ret_left)
+static inline bool may_match(const struct pattern *pattern, const struct component *part)
 {
-    const char *pattern = row->pattern;
-    size_t end = row->pattern_bytes;
-
-    for (;;) {
-        size_t start = end;
-
-        if (count == 0)
-            return false;
-        while (start > 0 && pattern[start - 1] != '.')
-            start--;
-        count--;
-        if (!matches(pattern + start, end - start, all->part[count]))
-            return false;
-        if (start == 0)
-            break;
-        end = start - 1;
-    }
-    *ret_left = count;
-    return true;
+    return (pattern->bits & part->bits) == pattern->bits;
 }
 
-/* "^": nothing may stand before, but for a wrapper's name. */
-static bool is_within(const char *within, const struct components *all, unsigned left)
+/* A pattern of one component. */
+static inline bool component_matches(const struct pattern *pattern, const struct component *part)
 {
-    if (!within)
+    return may_match(pattern, part) && matches(pattern->text, pattern->bytes, part->name);
+}
+
+static inline bool is_star(const char *pattern, size_t bytes)
+{
+    return bytes == 1 && pattern[0] == '*';
+}
+
+/* Whether the last of the first count components match the pattern; *ret_left is how many stand before those. */
+static bool matches_tail(const struct pattern *tail, const struct components *all, unsigned count, unsigned *ret_left)
+{
+    size_t start = tail->last, end = tail->bytes;
+
+    while (count > 0 && (is_star(tail->text + start, end - start) ||
+                         matches(tail->text + start, end - start, all->part[count - 1].name))) {
+        count--;
+        *ret_left = count;
+        if (start == 0)
+            return true;
+        end = start - 1;
+        start = end;
+        while (start > 0 && tail->text[start - 1] != '.')
+            start--;
+    }
+    return false;
+}
+
+static bool is_outermost(const struct components *all, unsigned left)
+{
+    static const struct pattern wrappers[] = {PATTERN("model"), PATTERN("module")};
+
+    return all->has_all && (left == 0 || (left == 1 && (component_matches(&wrappers[0], &all->part[0]) ||
+                                                        component_matches(&wrappers[1], &all->part[0]))));
+}
+
+static bool is_within(const struct pattern *within, const struct components *all, unsigned left)
+{
+    if (!within->text)
         return true;
-    if (strcmp(within, "^") == 0)
-        return all->has_all &&
-               (left == 0 || (left == 1 && (matches("model", 5, all->part[0]) || matches("module", 6, all->part[0]))));
+    if (within->text[0] == '^')
+        return is_outermost(all, left);
     for (unsigned i = 0; i < left; i++)
-        if (matches(within, strlen(within), all->part[i]))
+        if (component_matches(within, &all->part[i]))
             return true;
     return false;
 }
@@ -408,18 +468,14 @@ static bool is_within(const char *within, const struct components *all, unsigned
 /* By the first count components; OTHER when no row knows them. */
 static enum module_type type_by_module(const struct components *all, unsigned count)
 {
-    struct name last;
-    char end;
-
     if (count == 0)
         return OTHER;
-    last = all->part[count - 1];
-    end = last.bytes ? lower(last.text[last.bytes - 1]) : '\0';
     for (size_t i = 0; i < sizeof(module_rows) / sizeof(module_rows[0]); i++) {
         const struct module_row *row = &module_rows[i];
         unsigned left;
 
-        if (may_end_in(row->end, end) && matches_tail(row, all, count, &left) && is_within(row->within, all, left))
+        if (may_match(&row->tail, &all->part[count - 1]) && matches_tail(&row->tail, all, count, &left) &&
+            is_within(&row->within, all, left))
             return row->type;
     }
     return OTHER;
@@ -427,12 +483,12 @@ static enum module_type type_by_module(const struct components *all, unsigned co
 
 unsigned module_type_index(struct name name)
 {
-    struct components all = split(name);
-    struct name parameter = all.part[all.count - 1];
+    struct components all;
     enum module_type type;
 
+    split(name, &all);
     for (size_t i = 0; i < sizeof(parameter_rows) / sizeof(parameter_rows[0]); i++)
-        if (matches(parameter_rows[i].pattern, strlen(parameter_rows[i].pattern), parameter))
+        if (component_matches(&parameter_rows[i].pattern, &all.part[all.count - 1]))
             return parameter_rows[i].type;
     type = type_by_module(&all, all.count - 1);
     return type == OTHER ? type_by_module(&all, all.count) : type;

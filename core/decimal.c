@@ -78,30 +78,76 @@ static uint64_t shortest(uint64_t fraction, uint32_t biased, int32_t *ret_expone
     return s + (at > middle || (at == middle && (s & 1)));
 }
 
-/* Two digits a step. */
+/* The eight decimal digits of a value below 10^8, the first in the lowest byte: halves, quarters, and then digits are
+ * divided side by side in one word. */
+static uint64_t eight_digits(uint32_t value)
+{
+    uint64_t x = value / 10000 | (uint64_t)(value % 10000) << 32, over;
+
+    over = (x * 10486 >> 20) & UINT64_C(0x7f0000007f);
+    x = over | (x - over * 100) << 16;
+    over = (x * 103 >> 10) & UINT64_C(0x000f000f000f000f);
+    x = over | (x - over * 10) << 8;
+    return x | UINT64_C(0x3030303030303030);
+}
+
+/* Writes the count digits of a value below 10^8, and something behind them: always eight bytes. */
+static void group_write(uint64_t value, size_t count, char *out)
+{
+    const uint64_t digits = eight_digits((uint32_t)value) >> (8 - count) * 8;
+
+    memcpy(out, &digits, sizeof(digits));
+}
+
+enum { DIGITS_ROOM = 24, GROUP = 100000000 };
+
+/* Writes the digits and, up to DIGITS_ROOM bytes, anything behind them; returns how many they are. */
+static size_t digits_write(uint64_t value, char *out)
+{
+    static const uint64_t powers_of_10[] = {0,
+                                            10,
+                                            100,
+                                            1000,
+                                            10000,
+                                            100000,
+                                            1000000,
+                                            10000000,
+                                            100000000,
+                                            1000000000,
+                                            10000000000,
+                                            100000000000,
+                                            1000000000000,
+                                            10000000000000,
+                                            100000000000000,
+                                            1000000000000000,
+                                            10000000000000000,
+                                            100000000000000000,
+                                            1000000000000000000,
+                                            UINT64_C(10000000000000000000)};
+    const unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1), about = bits * 1233 >> 12;
+    const size_t count = about + (value >= powers_of_10[about]);
+
+    if (count <= 8) {
+        group_write(value, count, out);
+    } else if (count <= 16) {
+        group_write(value / GROUP, count - 8, out);
+        group_write(value % GROUP, 8, out + count - 8);
+    } else {
+        const uint64_t upper = value / GROUP;
+
+        group_write(upper / GROUP, count - 16, out);
+        group_write(upper % GROUP, 8, out + count - 16);
+        group_write(value % GROUP, 8, out + count - 8);
+    }
+    return count;
+}
+
 size_t decimal_write_u64(uint64_t value, char out[DECIMAL_BYTES])
 {
-    static const char pairs[] =
-        "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445"
-        "46474849505152535455565758596061626364656667686970717273747576777879808182838485868788899091"
-        "9293949596979899";
-    char digits[20];
-    size_t at = sizeof(digits);
+    const size_t count = digits_write(value, out);
 
-    while (value >= 100) {
-        at -= 2;
-        memcpy(digits + at, pairs + value % 100 * 2, 2);
-        value /= 100;
-    }
-    if (value >= 10) {
-        at -= 2;
-        memcpy(digits + at, pairs + value * 2, 2);
-    } else {
-        digits[--at] = (char)('0' + value);
-    }
-    memcpy(out, digits + at, sizeof(digits) - at);
-    out[sizeof(digits) - at] = '\0';
-    return sizeof(digits) - at;
+    out[count] = '\0';
+    return count;
 }
 
 /* e and a sign, and two digits at least. */
@@ -119,12 +165,27 @@ static size_t exponent_write(int32_t exponent, char *out)
     return used + count;
 }
 
+/* d.ddde±x */
+static size_t scientific_write(const char *digits, size_t count, int32_t exponent, char *out)
+{
+    size_t used = 1;
+
+    out[0] = digits[0];
+    if (count > 1) {
+        out[1] = '.';
+        memcpy(out + 2, digits + 1, DIGITS_ROOM);
+        used = count + 1;
+    }
+    return used + exponent_write(exponent, out + used);
+}
+
+/* Copies are of whole words, whatever the number of digits: out has room for what is then written over. */
 size_t decimal_write(double value, char out[DECIMAL_BYTES])
 {
-    uint64_t bits, digits;
+    uint64_t bits, whole;
     int32_t exponent, point;
     size_t count, used = 0;
-    char text[DECIMAL_BYTES];
+    char digits[2 * DIGITS_ROOM];
 
     memcpy(&bits, &value, sizeof(bits));
     if ((bits << 1) == 0) {
@@ -133,39 +194,29 @@ size_t decimal_write(double value, char out[DECIMAL_BYTES])
     }
     if (bits >> 63)
         out[used++] = '-';
-    digits = shortest(bits & ((UINT64_C(1) << 52) - 1), (uint32_t)(bits >> 52) & 0x7ff, &exponent);
-    while (digits % 10 == 0) {
-        digits /= 10;
+    whole = shortest(bits & ((UINT64_C(1) << 52) - 1), (uint32_t)(bits >> 52) & 0x7ff, &exponent);
+    while (whole % 10 == 0) {
+        whole /= 10;
         exponent++;
     }
-    count = decimal_write_u64(digits, text);
+    count = digits_write(whole, digits);
     point = (int32_t)count + exponent; /* the decimal point stands after this many digits */
-    if (point > 17 || point < -4) {
-        out[used++] = text[0];
-        if (count > 1) {
-            out[used++] = '.';
-            memcpy(out + used, text + 1, count - 1);
-            used += count - 1;
-        }
-        return used + exponent_write(point - 1, out + used);
-    }
+    if (point > 17 || point < -4)
+        return used + scientific_write(digits, count, point - 1, out + used);
     if (point <= 0) {
-        out[used++] = '0';
-        out[used++] = '.';
-        memset(out + used, '0', (size_t)-point);
-        used += (size_t)-point;
-        memcpy(out + used, text, count);
+        memcpy(out + used, "0.0000", 6);
+        used += (size_t)(2 - point);
+        memcpy(out + used, digits, DIGITS_ROOM);
         used += count;
     } else if ((size_t)point >= count) {
-        memcpy(out + used, text, count);
-        used += count;
-        memset(out + used, '0', (size_t)point - count);
-        used += (size_t)point - count;
+        memcpy(out + used, digits, DIGITS_ROOM);
+        memset(out + used + count, '0', (size_t)point - count);
+        used += (size_t)point;
     } else {
-        memcpy(out + used, text, (size_t)point);
+        memcpy(out + used, digits, DIGITS_ROOM);
         used += (size_t)point;
         out[used++] = '.';
-        memcpy(out + used, text + point, count - (size_t)point);
+        memcpy(out + used, digits + point, DIGITS_ROOM);
         used += count - (size_t)point;
     }
     out[used] = '\0';

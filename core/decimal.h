@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DECIMAL_BYTES = 32 };
+enum { DECIMAL_BYTES = 48 }; /* no figure is longer than 24; the rest is written over as it goes */
 
 /* Writes finite value (−0 as 0) and a terminating NUL; returns the length. Plain digits for 1e-5 ≤ |x| < 1e17, else
  * d.ddde±x. Whole numbers are written without a point. After R. Giulietti, "The Schubfach way to render doubles". */

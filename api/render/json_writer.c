@@ -39,10 +39,29 @@ static void before_item(struct json_writer *json)
     output_take(json->output, put_before(json, output_room(json->output, BEFORE_BYTES)));
 }
 
+/* Whether none of eight bytes is to be escaped: below 0x20, 0x7f and above, a quote or a backslash. A byte that is less
+ * than n, or equal to it, borrows from its highest bit; what it may borrow from the next one is flagged already. */
+static bool is_plain(uint64_t eight)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), quotes = eight ^ ones * '"', slashes = eight ^ ones * '\\';
+
+    return !(((eight - ones * 0x20) | (eight + ones) | eight | (quotes - ones) | (slashes - ones)) & ones * 0x80);
+}
+
 /* Copies text in which nothing is to be escaped, as nearly all is; false where something is. */
 static bool copy_plain(char *to, const char *text, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++) {
+    size_t i = 0;
+
+    for (; i + sizeof(uint64_t) <= bytes; i += sizeof(uint64_t)) {
+        uint64_t eight;
+
+        memcpy(&eight, text + i, sizeof(eight));
+        if (!is_plain(eight))
+            return false;
+        memcpy(to + i, &eight, sizeof(eight));
+    }
+    for (; i < bytes; i++) {
         const unsigned char c = (unsigned char)text[i];
 
         if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
@@ -75,11 +94,13 @@ static void put_string(struct json_writer *json, const char *text, size_t bytes,
 static void json_begin(struct writer *w, enum writer_scope scope)
 {
     struct json_writer *json = (struct json_writer *)w;
+    char *to = put_before(json, output_room(json->output, BEFORE_BYTES + 1));
 
-    before_item(json);
+    output_take(json->output, to);
     if (json->depth == 2)
         json->record_offset = json->output->written;
-    output_write(json->output, scope == WRITER_OBJECT ? "{" : "[", 1);
+    *to++ = scope == WRITER_OBJECT ? '{' : '[';
+    output_take(json->output, to);
     if (json->depth < JSON_WRITER_DEPTH) {
         json->stack[json->depth].scope = scope;
         json->stack[json->depth].has_items = false;
@@ -90,13 +111,15 @@ static void json_begin(struct writer *w, enum writer_scope scope)
 static void json_end(struct writer *w)
 {
     struct json_writer *json = (struct json_writer *)w;
+    char *to = output_room(json->output, 3);
 
     json->depth--;
     if (json->depth < json->line_depth && json->stack[json->depth].has_items)
-        output_write(json->output, "\n", 1);
-    output_write(json->output, json->stack[json->depth].scope == WRITER_OBJECT ? "}" : "]", 1);
+        *to++ = '\n';
+    *to++ = json->stack[json->depth].scope == WRITER_OBJECT ? '}' : ']';
     if (json->depth == 0)
-        output_write(json->output, "\n", 1);
+        *to++ = '\n';
+    output_take(json->output, to);
     if (json->depth == 2 && json->is_in_tensors && json->record)
         json->record(json->record_context, json->record_offset, json->output->written - json->record_offset);
 }
@@ -106,8 +129,8 @@ static void json_key(struct writer *w, const char *key, size_t bytes)
     struct json_writer *json = (struct json_writer *)w;
 
     put_string(json, key, bytes, ':');
-    json->key_bytes = bytes < sizeof(json->key) ? bytes : 0;
-    memcpy(json->key, key, json->key_bytes);
+    json->key = key;
+    json->key_bytes = bytes;
     json->is_after_key = true;
     if (json->depth == 1)
         json->is_in_tensors = bytes == 7 && memcmp(key, "tensors", 7) == 0;
@@ -155,12 +178,12 @@ static void json_flag(struct writer *w, bool value)
 static void json_null(struct writer *w, const char *reason)
 {
     struct json_writer *json = (struct json_writer *)w;
-    bool has_key = json->is_after_key && json->key_bytes;
+    const bool is_told = reason && json->is_after_key && json->key_bytes > 0 && json->key_bytes < JSON_WRITER_KEY_BYTES;
     char key[JSON_WRITER_KEY_BYTES + 8];
 
     before_item(json);
     output_text(json->output, "null");
-    if (!has_key || !reason)
+    if (!is_told)
         return;
     memcpy(key, json->key, json->key_bytes);
     memcpy(key + json->key_bytes, "_reason", 7);

@@ -17,7 +17,7 @@ struct json_writer {
         enum writer_scope scope;
         bool has_items;
     } stack[JSON_WRITER_DEPTH];
-    char key[JSON_WRITER_KEY_BYTES]; /* the last one, for its reason */
+    const char *key; /* the last one, for its reason */
     size_t key_bytes;
     bool is_after_key;
     /* Optional: told the place of every element of the document's array "tensors". */

@@ -28,7 +28,7 @@ static void write_all(struct output *output, const char *data, size_t bytes)
     }
 }
 
-static void flush(struct output *output)
+void output_flush(struct output *output)
 {
     write_all(output, output->buffer, output->used);
     output->used = 0;
@@ -38,28 +38,13 @@ void output_write(struct output *output, const void *data, size_t bytes)
 {
     output->written += bytes;
     if (bytes > sizeof(output->buffer) - output->used)
-        flush(output);
+        output_flush(output);
     if (bytes > sizeof(output->buffer)) {
         write_all(output, data, bytes);
         return;
     }
     memcpy(output->buffer + output->used, data, bytes);
     output->used += bytes;
-}
-
-char *output_room(struct output *output, size_t bytes)
-{
-    if (bytes > sizeof(output->buffer) - output->used)
-        flush(output);
-    return output->buffer + output->used;
-}
-
-void output_take(struct output *output, const char *end)
-{
-    const size_t used = (size_t)(end - output->buffer);
-
-    output->written += used - output->used;
-    output->used = used;
 }
 
 void output_text(struct output *output, const char *text)
@@ -69,7 +54,7 @@ void output_text(struct output *output, const char *text)
 
 int output_finish(struct output *output, struct error *err)
 {
-    flush(output);
+    output_flush(output);
     if (!output->error)
         return 0;
     if (output->error == ENOMEM)

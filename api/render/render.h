@@ -21,8 +21,20 @@ void output_write(struct output *output, const void *data, size_t bytes);
 void output_text(struct output *output, const char *text);
 /* Room for that many bytes (no more than the buffer has), to be filled and then taken up to end: what is laid out in
  * many small steps is laid out there. */
-char *output_room(struct output *output, size_t bytes);
-void output_take(struct output *output, const char *end);
+void output_flush(struct output *output);
+static inline char *output_room(struct output *output, size_t bytes)
+{
+    if (bytes > sizeof(output->buffer) - output->used)
+        output_flush(output);
+    return output->buffer + output->used;
+}
+static inline void output_take(struct output *output, const char *end)
+{
+    const size_t used = (size_t)(end - output->buffer);
+
+    output->written += used - output->used;
+    output->used = used;
+}
 /* Flushes; ERROR_NO_SPACE or ERROR_WRITE when any write failed, ERROR_NO_MEMORY. */
 int output_finish(struct output *output, struct error *err);
 

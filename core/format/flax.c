@@ -17,7 +17,7 @@ enum {
     DEPTH_MAX = 200,
     VALUES_A_TENSOR = 16, /* that are looked at, for each tensor that a model may have */
     METADATA_TEXT_MAX = 16384,
-    NUMBER_BYTES = 32,
+    NUMBER_BYTES = 48,
     LEFT_OUT_TOLD = 20,
     LISTED_MAX = 16,
     EXTENSION_ARRAY = 1,

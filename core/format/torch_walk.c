@@ -18,7 +18,7 @@ enum {
     TEXT_MAX = 16384,
     LEFT_OUT_TOLD = 20,
     LOOKED_AT_A_STEP = 16,
-    SCALAR_BYTES = 32,
+    SCALAR_BYTES = 48,
 };
 
 static int walk(struct torch *torch, struct node *node);

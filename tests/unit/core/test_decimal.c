@@ -89,6 +89,32 @@ START_TEST(whole_numbers_look_as_printf_has_them)
 }
 END_TEST
 
+/* Where a digit is added; a figure of as many digits stands with its point behind each of them. */
+START_TEST(every_count_of_digits_looks_as_printf_has_it)
+{
+    uint64_t power = 1;
+
+    for (unsigned digits = 1; digits <= 19; digits++, power *= 10) {
+        char text[DECIMAL_BYTES], expected[DECIMAL_BYTES];
+
+        for (uint64_t value = power - 1; value != power + 2; value++) {
+            snprintf(expected, sizeof(expected), "%" PRIu64, value);
+            ck_assert_uint_eq(decimal_write_u64(value, text), strlen(expected));
+            ck_assert_str_eq(text, expected);
+        }
+        for (int point = 1; digits >= 2 && digits <= 15 && point <= 19; point++) {
+            double value;
+
+            snprintf(text, sizeof(text), "%" PRIu64 "e-%d", power + power / 10 * 2 + 1, point); /* no 0 at its end */
+            value = strtod(text, NULL);
+            snprintf(expected, sizeof(expected), "%.*f", point, value);
+            decimal_write(value, text);
+            ck_assert_msg(strchr(text, 'e') || strcmp(text, expected) == 0, "%s instead of %s", text, expected);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("decimal");
@@ -99,6 +125,7 @@ int main(void)
     tcase_set_timeout(tcase, 60); /* sanitizers are slow */
     tcase_add_loop_test(tcase, known_values_look_as_expected, 0, sizeof(cases) / sizeof(cases[0]));
     tcase_add_test(tcase, whole_numbers_look_as_printf_has_them);
+    tcase_add_test(tcase, every_count_of_digits_looks_as_printf_has_it);
     tcase_add_test(tcase, random_values_read_back_and_are_no_longer_than_seventeen_digits);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

@@ -81,6 +81,31 @@ START_TEST(strings_are_escaped_and_always_valid)
 }
 END_TEST
 
+/* What the writer copies eight bytes at a time comes out as json_write_string has it, byte by byte. */
+START_TEST(every_byte_at_every_place_of_a_string_is_written_as_it_must_be)
+{
+    static struct output expected;
+    char text[20];
+    size_t unlike = 0;
+
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (size_t at = 0; at < sizeof(text); at++) {
+            struct json_writer json;
+
+            output_init(&output, -1);
+            output_init(&expected, -1);
+            memset(text, 'x', sizeof(text));
+            text[at] = (char)byte;
+            json_writer_init(&json, &output, 0);
+            json.writer.ops->text(&json.writer, text, sizeof(text));
+            json_write_string(&expected, text, sizeof(text));
+            unlike += output.used != expected.used || memcmp(output.buffer, expected.buffer, output.used) != 0;
+        }
+    }
+    ck_assert_uint_eq(unlike, 0);
+}
+END_TEST
+
 static struct model *open_fixture(const char *path)
 {
     struct place place = {.dir_fd = AT_FDCWD, .path = path, .uri = path};
@@ -168,6 +193,7 @@ int main(void)
 
     tcase_add_test(tcase, a_figure_that_has_no_value_is_null_with_its_reason);
     tcase_add_loop_test(tcase, strings_are_escaped_and_always_valid, 0, sizeof(strings) / sizeof(strings[0]));
+    tcase_add_test(tcase, every_byte_at_every_place_of_a_string_is_written_as_it_must_be);
     tcase_add_test(tcase, the_index_points_at_each_record_of_the_listing);
     tcase_add_test(tcase, a_full_disk_is_reported_once_at_the_end);
     suite_add_tcase(suite, tcase);

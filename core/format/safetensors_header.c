@@ -373,6 +373,7 @@ static int order_names(struct parser *parser)
     struct safetensors_header *header = &parser->header;
     struct tensor *sorted = NULL;
     uint32_t *order = NULL;
+    bool is_in_order = true;
     int rc = order_tensors(header->tensors, header->tensor_count, &order, parser->err);
 
     if (rc)
@@ -380,6 +381,7 @@ static int order_names(struct parser *parser)
     for (size_t i = 1; i < header->tensor_count; i++) {
         const struct tensor *tensor = &header->tensors[order[i]];
 
+        is_in_order = is_in_order && order[i - 1] < order[i];
         if (name_equal(header->tensors[order[i - 1]].name, tensor->name)) {
             rc = tensor_error(parser, tensor, "its name appears twice");
             goto out;
@@ -387,6 +389,8 @@ static int order_names(struct parser *parser)
     }
     rc = check_coverage(parser);
     if (rc)
+        goto out;
+    if (is_in_order && header->tensor_count > 0)
         goto out;
     sorted = reallocarray(NULL, header->tensor_count + 1, sizeof(*sorted));
     if (!sorted) {

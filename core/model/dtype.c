@@ -38,7 +38,8 @@ const struct dtype_traits *dtype_traits(enum dtype dtype)
 enum dtype dtype_by_name(struct name name)
 {
     for (unsigned i = DTYPE_UNKNOWN + 1; i < DTYPE_COUNT; i++)
-        if (strlen(traits[i].name) == name.bytes && memcmp(traits[i].name, name.text, name.bytes) == 0)
+        if (name.bytes > 0 && traits[i].name[0] == name.text[0] && strlen(traits[i].name) == name.bytes &&
+            memcmp(traits[i].name, name.text, name.bytes) == 0)
             return (enum dtype)i;
     return DTYPE_UNKNOWN;
 }

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/model/name_index.h"
 #include "core/model/order.h"
 
 void model_close(struct model *model)
@@ -27,7 +26,6 @@ void model_close(struct model *model)
         source_close(model->side_files[i].source);
         free(model->side_files[i].text);
     }
-    name_index_free(model->names);
     free(model->uri);
     free(model->files);
     free(model->tensors);
@@ -49,19 +47,22 @@ size_t model_count_files(const struct model *model)
     return count;
 }
 
-static struct name_records tensor_names(const struct model *model)
-{
-    return (struct name_records){&model->tensors->name, sizeof(*model->tensors)};
-}
-
 const struct tensor *model_find(const struct model *model, struct name name)
 {
-    uint32_t at;
+    size_t from = 0, to = model->tensor_count; /* it lies in [from, to) if anywhere */
 
-    if (model->tensor_count == 0)
-        return NULL;
-    at = name_index_find(model->names, tensor_names(model), name);
-    return at == NAME_INDEX_NONE ? NULL : &model->tensors[at];
+    while (from < to) {
+        const size_t middle = from + (to - from) / 2;
+        const int order = name_compare_natural(name, model->tensors[middle].name);
+
+        if (order == 0)
+            return &model->tensors[middle];
+        if (order < 0)
+            to = middle;
+        else
+            from = middle + 1;
+    }
+    return NULL;
 }
 
 int model_check_unchanged(struct model *model, struct error *err)
@@ -176,13 +177,6 @@ int model_finish(struct model *model, struct error *err)
     for (size_t i = 1; i < model->tensor_count; i++)
         if (name_equal(model->tensors[i - 1].name, model->tensors[i].name))
             return duplicate(model, &model->tensors[i - 1], &model->tensors[i], err);
-
-    name_index_free(model->names);
-    model->names = name_index_new(model->tensor_count);
-    if (!model->names)
-        return error_set(err, ERROR_NO_MEMORY, "out of memory for the index of %zu tensors", model->tensor_count);
-    for (size_t i = 0; i < model->tensor_count; i++)
-        name_index_add(model->names, tensor_names(model), (uint32_t)i);
 
     if (model->metadata_count > 0)
         qsort(model->metadata, model->metadata_count, sizeof(*model->metadata), metadata_compare);

@@ -11,7 +11,6 @@
 #include "core/model/tensor.h"
 
 struct format;
-struct name_index;
 
 struct model_file {
     struct source *source;
@@ -64,8 +63,7 @@ struct model {
     size_t file_count;
     struct tensor *tensors; /* canonical order: natural order of names */
     size_t tensor_count;
-    uint64_t *dims; /* every tensor's dims, one array per model or per shard; see chunks */
-    struct name_index *names;
+    uint64_t *dims;                  /* every tensor's dims, one array per model or per shard; see chunks */
     struct metadata_entry *metadata; /* sorted by key */
     size_t metadata_count;
     char *config; /* config.json as it lies beside the weights, or NULL */
@@ -104,8 +102,8 @@ int model_keep(struct model *model, void *chunk);
 /* The same for all that was taken from an arena, which is empty then. */
 int model_keep_arena(struct model *model, struct arena *arena);
 
-/* For formats: puts tensors and metadata into order, refuses names that appear twice, builds the index and the totals.
- * Called once, after the last tensor; a format's open leaves that to model_open. */
+/* For formats: puts tensors and metadata into order, refuses names that appear twice, builds the totals. Called once,
+ * after the last tensor; a format's open leaves that to model_open. */
 int model_finish(struct model *model, struct error *err);
 
 /* Whether the directory's names promise a model (no file is opened): what can be told at submission. */

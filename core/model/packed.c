@@ -418,7 +418,8 @@ static bool ends_so(struct name name, const char *suffix)
     const size_t bytes = strlen(suffix);
     size_t rest;
 
-    if (name.bytes < bytes || memcmp(name.text + name.bytes - bytes, suffix, bytes) != 0)
+    if (name.bytes < bytes || name.text[name.bytes - 1] != suffix[bytes - 1] ||
+        memcmp(name.text + name.bytes - bytes, suffix, bytes) != 0)
         return false;
     rest = name.bytes - bytes;
     return suffix[0] == '.' || suffix[0] == '_' ? rest > 0 : rest == 0 || name.text[rest - 1] == '.';

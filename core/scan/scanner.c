@@ -407,6 +407,27 @@ static int unit_survey(struct scanner *scanner, struct yield *yield, struct gath
     return channel_part_begin(ret->part, ret->channels, err);
 }
 
+/* Whether both sides are the same few bytes. Of many it would be another pass over them, which measure_pair makes on
+ * its way. */
+static bool is_small_and_equal(const struct stored *a, const struct stored *b)
+{
+    const unsigned bits = dtype_traits(a->dtype)->bits;
+    const uint64_t from = a->first * bits / 8, to = ((a->first + a->elements) * bits + 7) / 8;
+
+    return a->dtype == b->dtype && a->first == b->first && a->elements == b->elements && a->elements <= SHIFT_TERMS &&
+           memcmp(a->base + from, b->base + from, to - from) == 0;
+}
+
+/* One side is measured for both: the records that measure_pair would have made. */
+static void measure_equal(struct measure *m, const struct opposite *pair, struct side_record *ret_a,
+                          struct side_record *ret_b, struct delta_record *ret_delta)
+{
+    measure_side(m, pair->a, pair->survey_a, ret_a);
+    *ret_b = *ret_a;
+    survey_copy(m, pair->survey_b, pair->survey_a, pair->b);
+    delta_record_of_equal(ret_delta, ret_a);
+}
+
 /* The unit's sides and its delta, once they are loaded. */
 static int unit_measure(struct scanner *scanner, const struct layout_group *group, uint32_t g, struct yield *yield,
                         struct gather *gather, struct error *err)
@@ -440,7 +461,8 @@ static int unit_measure(struct scanner *scanner, const struct layout_group *grou
             pair.flips = &yield->flips;
         if (layout->is_row_fit && group->grid.columns <= group->grid.unit_columns)
             pair.row_elements = group->grid.columns;
-        measure_pair(scanner->measure, &pair, &yield->sides[0].record, &yield->sides[last].record, &yield->delta);
+        (is_small_and_equal(pair.a, pair.b) ? measure_equal : measure_pair)(
+            scanner->measure, &pair, &yield->sides[0].record, &yield->sides[last].record, &yield->delta);
         yield->delta.is_bytes_equal = yield->delta.is_bytes_equal && is_encoded_alike(scanner);
         yield->has_delta = true;
         unit_quantiles(scanner, 0, yield->pair, gather);

@@ -3,6 +3,9 @@
 #include <math.h>
 
 #include "core/scan/measure.h"
+#include "core/scan/vectors.h"
+
+_Static_assert((int)SHIFT_LANES == (int)LANES, "the lanes of the kernels");
 
 void shift_init(struct shift *shift)
 {
@@ -22,34 +25,37 @@ static void shift_one(struct shift *shift, double term)
     shift->max = term > shift->max ? term : shift->max;
 }
 
-/* All lanes at a time where they begin at the first, which a compiler makes vectors of. */
+/* All lanes at a time where they begin at the first. */
 void shift_feed(struct shift *shift, const double *terms, size_t count)
 {
-    double min[SHIFT_LANES], max[SHIFT_LANES];
+    f64v lane[F64_PARTS], squares[F64_PARTS], min, max;
     size_t i = 0;
 
     if (count > SHIFT_TERMS - shift->terms)
         count = SHIFT_TERMS - shift->terms;
     for (; i < count && shift->terms % SHIFT_LANES; i++)
         shift_one(shift, terms[i]);
-    for (int lane = 0; lane < SHIFT_LANES; lane++) {
-        min[lane] = shift->min;
-        max[lane] = shift->max;
-    }
+    memcpy(lane, shift->lane, sizeof(lane));
+    memcpy(squares, shift->squares, sizeof(squares));
+    min = (f64v){0} + shift->min;
+    max = (f64v){0} + shift->max;
     for (; i + SHIFT_LANES <= count; i += SHIFT_LANES) {
-        for (int lane = 0; lane < SHIFT_LANES; lane++)
-            shift->lane[lane] += terms[i + (size_t)lane];
-        for (int lane = 0; lane < SHIFT_LANES; lane++)
-            shift->squares[lane] += terms[i + (size_t)lane] * terms[i + (size_t)lane];
-        for (int lane = 0; lane < SHIFT_LANES; lane++)
-            min[lane] = terms[i + (size_t)lane] < min[lane] ? terms[i + (size_t)lane] : min[lane];
-        for (int lane = 0; lane < SHIFT_LANES; lane++)
-            max[lane] = terms[i + (size_t)lane] > max[lane] ? terms[i + (size_t)lane] : max[lane];
+        for (size_t part = 0; part < F64_PARTS; part++) {
+            f64v term;
+
+            memcpy(&term, terms + i + part * F64_WIDTH, sizeof(term));
+            lane[part] += term;
+            squares[part] += term * term;
+            min = f64v_min(term, min);
+            max = f64v_max(term, max);
+        }
         shift->terms += SHIFT_LANES;
     }
-    for (int lane = 0; lane < SHIFT_LANES; lane++) {
-        shift->min = min[lane] < shift->min ? min[lane] : shift->min;
-        shift->max = max[lane] > shift->max ? max[lane] : shift->max;
+    memcpy(shift->lane, lane, sizeof(lane));
+    memcpy(shift->squares, squares, sizeof(squares));
+    for (int j = 0; j < F64_WIDTH; j++) {
+        shift->min = min[j] < shift->min ? min[j] : shift->min;
+        shift->max = max[j] > shift->max ? max[j] : shift->max;
     }
     for (; i < count; i++)
         shift_one(shift, terms[i]);

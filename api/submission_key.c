@@ -1,11 +1,10 @@
 #include "api/submission_key.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/structured.h"
-#include "core/error.h"
+#include "core/libcrypto.h"
 
 bool submission_key_read(const char *field, char ret_key[KEY_BYTES_MAX + 1])
 {
@@ -28,26 +27,33 @@ bool submission_key_read(const char *field, char ret_key[KEY_BYTES_MAX + 1])
 }
 
 /* Each text with its NUL, so that no two lists of texts run together the same. */
-static bool add(EVP_MD_CTX *digest, const char *text)
+static bool add(const struct libcrypto *crypto, EVP_MD_CTX *digest, const char *text)
 {
-    return EVP_DigestUpdate(digest, text ? text : "", (text ? strlen(text) : 0) + 1) == 1;
+    return crypto->EVP_DigestUpdate(digest, text ? text : "", (text ? strlen(text) : 0) + 1) == 1;
 }
 
 int submission_digest(const struct job_request *request, const struct submission_part *parts, size_t count,
                       char ret_hex[SHA256_HEX_BYTES])
 {
-    char *text = job_request_text(request);
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    struct libcrypto crypto;
+    EVP_MD_CTX *digest;
     unsigned char bytes[EVP_MAX_MD_SIZE];
-    bool is_good = text && digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 && add(digest, text) &&
-                   add(digest, request->labels) && add(digest, request->callback_url);
+    bool is_good;
+    char *text;
 
+    if (libcrypto_load(&crypto, NULL))
+        return ERROR_NO_MEMORY; /* it was there when the service started */
+    text = job_request_text(request);
+    digest = crypto.EVP_MD_CTX_new();
+    is_good = text && digest && crypto.EVP_DigestInit_ex(digest, crypto.EVP_sha256(), NULL) == 1 &&
+              add(&crypto, digest, text) && add(&crypto, digest, request->labels) &&
+              add(&crypto, digest, request->callback_url);
     for (size_t i = 0; is_good && i < count; i++)
-        is_good = add(digest, parts[i].name) && add(digest, parts[i].sha256);
-    is_good = is_good && EVP_DigestFinal_ex(digest, bytes, NULL) == 1;
+        is_good = add(&crypto, digest, parts[i].name) && add(&crypto, digest, parts[i].sha256);
+    is_good = is_good && crypto.EVP_DigestFinal_ex(digest, bytes, NULL) == 1;
     if (is_good)
         sha256_spell(bytes, ret_hex);
-    EVP_MD_CTX_free(digest);
+    crypto.EVP_MD_CTX_free(digest);
     free(text);
     return is_good ? 0 : ERROR_NO_MEMORY;
 }

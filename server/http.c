@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/libcrypto.h"
 #include "server/http/front.h"
 
 enum {
@@ -116,6 +117,7 @@ static int open_epolls(struct http *http, struct error *err)
 int http_start(const struct http_config *config, struct backend *backend, struct http **ret_http, struct error *err)
 {
     struct http *http = calloc(1, sizeof(*http));
+    struct libcrypto crypto;
     int rc;
 
     if (!http)
@@ -125,6 +127,8 @@ int http_start(const struct http_config *config, struct backend *backend, struct
     if (rc)
         goto out;
     rc = libmicrohttpd_load(err);
+    if (rc == 0)
+        rc = libcrypto_load(&crypto, err); /* whether it is there */
     if (rc)
         goto out;
     rc = streams_open(http, err);

@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/libcrypto.h"
 #include "server/log.h"
 #include "server/must.h"
 
@@ -23,6 +22,11 @@ struct keyring {
     pthread_rwlock_t lock;
     struct key_list keys; /* guarded by lock */
 };
+
+static void hash(const void *text, size_t bytes, unsigned char ret[KEY_DIGEST_BYTES])
+{
+    libcrypto()->EVP_Digest(text, bytes, ret, NULL, libcrypto()->EVP_sha256(), NULL);
+}
 
 void key_list_done(struct key_list *list)
 {
@@ -258,10 +262,10 @@ static bool identify(struct access *access, const char *key, size_t bytes, struc
     unsigned char digest[KEY_DIGEST_BYTES];
     const struct key *found = NULL;
 
-    SHA256((const unsigned char *)key, bytes, digest);
+    hash(key, bytes, digest);
     must(pthread_rwlock_rdlock(&keyring->lock));
     for (size_t i = 0; i < keyring->keys.count; i++)
-        if (CRYPTO_memcmp(digest, keyring->keys.items[i].digest, KEY_DIGEST_BYTES) == 0)
+        if (libcrypto()->CRYPTO_memcmp(digest, keyring->keys.items[i].digest, KEY_DIGEST_BYTES) == 0)
             found = &keyring->keys.items[i];
     if (found)
         *ret = found->caller;
@@ -339,7 +343,7 @@ int key_make(char ret_key[KEY_TEXT_BYTES], char ret_digest[2 * KEY_DIGEST_BYTES 
     for (size_t i = 0; i < sizeof(random); i++)
         ret_key[used++] = alphabet[random[i] & 63];
     ret_key[used] = '\0';
-    SHA256((const unsigned char *)ret_key, used, digest);
+    hash(ret_key, used, digest);
     for (size_t i = 0; i < KEY_DIGEST_BYTES; i++)
         snprintf(ret_digest + 2 * i, 3, "%02x", digest[i]);
     return 0;

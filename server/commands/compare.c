@@ -225,6 +225,7 @@ static void wall_in(const struct arguments *a, const char *name)
         fprintf(stderr, "%s: --no-sandbox: nothing confines what reads the models\n", name);
         return;
     }
+    command_prepare_hashing(named, count, a->request.options.digest);
     missing = command_wall_in(named, count, destinations, DESTINATIONS, on_stopped);
     if (missing && a->is_verbose)
         fprintf(stderr, "%s: the sandbox is not whole: %s\n", name, missing);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/libcrypto.h"
 #include "server/jobs/sandbox.h"
 
 /* Leak checks and coverage counts are made at the end, by means that the walls deny. */
@@ -78,6 +79,34 @@ static void add_model(struct places *places, const char *path)
     if (directory >= 0)
         add_links(places, directory);
     add(places, directory, LANDLOCK_READ);
+}
+
+/* Long arrays of GGUF files are told by their digest; a directory may hold such files, and what is no file cannot be
+ * looked at twice. */
+static bool may_be_gguf(const char *path)
+{
+    char start[4] = "";
+    struct stat st;
+    bool is_other;
+    int fd;
+
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return true;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    is_other = fd >= 0 && pread(fd, start, sizeof(start), 0) == sizeof(start) && memcmp(start, "GGUF", 4) != 0;
+    if (fd >= 0)
+        close(fd);
+    return !is_other;
+}
+
+void command_prepare_hashing(const char *const *models, size_t model_count, bool is_digested)
+{
+    struct libcrypto crypto;
+
+    for (size_t i = 0; !is_digested && i < model_count; i++)
+        is_digested = may_be_gguf(models[i]);
+    if (is_digested)
+        libcrypto_load(&crypto, NULL); /* what then needs it says what is missing */
 }
 
 const char *command_wall_in(const char *const *models, size_t model_count, const struct destination *destinations,

@@ -9,6 +9,10 @@
 
 enum { COMMAND_PLACES_MAX = 16384 };
 
+/* Loads what hashing needs, as behind the walls no library can be, if these models or a digest that is asked for may
+ * need it: before command_wall_in. */
+void command_prepare_hashing(const char *const *models, size_t model_count, bool is_digested);
+
 /* Walls the process in, with what the kernel offers: the models and what lies beside them may be read, the destinations
  * written. stopped runs in the handler of SIGSYS, before the process dies. Returns NULL, or what is missing of the
  * walls (static text). */

@@ -20,6 +20,7 @@
 #include "server/clock.h"
 #include "server/jobs/channel.h"
 #include "server/jobs/sandbox.h"
+#include "server/libcrypto.h"
 #include "server/must.h"
 #include "server/privileges.h"
 
@@ -256,6 +257,7 @@ static int start(struct worker *worker, struct json_object *message, struct wall
     if (!worker->threads)
         worker->threads = 1;
     worker->cache_bytes = message_u64(message, "cache_bytes");
+    libcrypto(); /* is loaded while files can be opened */
     return rc ? rc : wall_in(worker, message, ret_walls, err);
 }
 

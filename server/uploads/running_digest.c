@@ -2,23 +2,25 @@
 
 #include <string.h>
 
+#include "server/libcrypto.h"
+
 enum { BLOCK_BYTES = 64 };
 
 void running_digest_init(struct running_digest *digest)
 {
-    SHA256_Init(&digest->context);
+    libcrypto()->SHA256_Init(&digest->context);
     digest->bytes = 0;
 }
 
 void running_digest_add(struct running_digest *digest, const void *data, size_t bytes)
 {
-    SHA256_Update(&digest->context, data, bytes);
+    libcrypto()->SHA256_Update(&digest->context, data, bytes);
     digest->bytes += bytes;
 }
 
 void running_digest_end(struct running_digest *digest, unsigned char out[32])
 {
-    SHA256_Final(out, &digest->context);
+    libcrypto()->SHA256_Final(out, &digest->context);
 }
 
 static void put(unsigned char *out, uint64_t value, int bytes)

@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/structured.h"
+#include "server/libcrypto.h"
 
 int webhook_secret_parse(const char *text, struct webhook_secret *ret, struct error *err)
 {
@@ -59,12 +58,12 @@ int webhook_sign(const struct webhook_secret *secret, const char *id, int64_t ti
         return error_set(err, ERROR_NO_MEMORY, "no memory for a webhook");
     used = (size_t)snprintf(text, strlen(id) + 24, "%s.%" PRId64 ".", id, timestamp_s);
     memcpy(text + used, body, body_bytes);
-    is_good = HMAC(EVP_sha256(), secret->bytes, (int)secret->count, (const unsigned char *)text, used + body_bytes, mac,
-                   &mac_bytes) != NULL;
+    is_good = libcrypto()->HMAC(libcrypto()->EVP_sha256(), secret->bytes, (int)secret->count,
+                                (const unsigned char *)text, used + body_bytes, mac, &mac_bytes) != NULL;
     free(text);
     if (!is_good)
         return error_set(err, ERROR_INTERNAL, "HMAC failed");
     memcpy(ret_signature, "v1,", 3);
-    EVP_EncodeBlock((unsigned char *)ret_signature + 3, mac, sizeof(mac));
+    libcrypto()->EVP_EncodeBlock((unsigned char *)ret_signature + 3, mac, sizeof(mac));
     return 0;
 }

@@ -1,6 +1,8 @@
-/* 64-bit integers. They do not fit a double, so everything goes through long doubles of at least 64 bits: K is an
- * integer, x − K and Δ are exact, equality and the extremes are those of the integers. Slow, and rare. */
+/* 64-bit integers do not fit a double. One side, and two of one type, are measured as integers: K is one, x − K and Δ
+ * are exact, and so are their sums, the extremes and what is counted; only what is squared is a double first. A side
+ * beside one of another type goes through long doubles of at least 64 bits: slow, and rare. */
 #include <math.h>
+#include <string.h>
 
 #include "core/scan/decode_wide.h"
 #include "core/scan/measure.h"
@@ -17,71 +19,140 @@ static struct sum sum_of_long(long double value)
     return (struct sum){.high = high, .low = (double)(value - (long double)high)};
 }
 
-static long double wide_shift(struct measure *m, const struct stored *x)
+__extension__ typedef __int128 int128;
+__extension__ typedef unsigned __int128 uint128;
+
+static struct sum sum_of_integer(int128 value)
 {
-    size_t n = x->elements < SHIFT_TERMS ? x->elements : SHIFT_TERMS;
-    long double total = 0, min = INFINITY, max = -INFINITY, k;
+    const double high = (double)value;
 
-    for (size_t at = 0; at < n; at += BLOCK_ELEMENTS) {
-        size_t block = block_at(n, at);
+    return (struct sum){.high = high, .low = (double)(value - (int128)high)};
+}
 
-        decode_long(x->dtype, x->base, x->first + at, block, m->a_long);
-        for (size_t i = 0; i < block; i++) {
-            total += m->a_long[i];
-            min = fminl(min, m->a_long[i]);
-            max = fmaxl(max, m->a_long[i]);
-        }
-    }
-    k = roundl(total / (long double)n);
-    return k < min ? min : k > max ? max : k;
+/* Flipping these bits puts values of the type into the order of unsigned numbers. */
+static uint64_t order_bits(enum dtype dtype)
+{
+    return dtype == DTYPE_I64 ? UINT64_C(1) << 63 : 0;
+}
+
+static uint64_t item(const struct stored *x, size_t at)
+{
+    uint64_t bits;
+
+    memcpy(&bits, x->base + (x->first + at) * sizeof(bits), sizeof(bits));
+    return bits;
+}
+
+static double item_value(uint64_t bits, bool is_signed)
+{
+    return is_signed ? (double)(int64_t)bits : (double)bits;
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+/* The mean of the first items, in their order. */
+static uint64_t integer_shift(const struct stored *x, uint64_t order)
+{
+    const size_t n = x->elements < SHIFT_TERMS ? x->elements : SHIFT_TERMS;
+    uint128 total = 0;
+
+    for (size_t i = 0; i < n; i++)
+        total += item(x, i) ^ order;
+    return (uint64_t)(total / n);
 }
 
 void measure_side_wide(struct measure *m, const struct stored *x, struct side_record *ret)
 {
-    long double k, shifted = 0, shifted_squares = 0, squares = 0, min = INFINITY, max = -INFINITY, step;
+    const bool is_signed = x->dtype == DTYPE_I64;
+    const uint64_t order = order_bits(x->dtype);
     const long double n = (long double)x->elements;
+    uint64_t k, min = UINT64_MAX, max = 0;
+    uint128 total = 0;
+    struct sum shifted_squares = {0};
+    long double mean, step;
 
+    (void)m;
     side_record_init(ret, x->dtype);
     ret->elements = ret->finite = x->elements;
     if (!x->elements)
         return;
-    k = wide_shift(m, x);
+    k = integer_shift(x, order);
     for (size_t at = 0; at < x->elements; at += BLOCK_ELEMENTS) {
-        size_t block = block_at(x->elements, at);
-        long double s1 = 0, s2 = 0, s = 0;
+        const size_t end = at + block_at(x->elements, at);
+        double from_k = 0, squares = 0;
 
-        decode_long(x->dtype, x->base, x->first + at, block, m->a_long);
-        for (size_t i = 0; i < block; i++) {
-            long double value = m->a_long[i], d = value - k;
+        for (size_t i = at; i < end; i++) {
+            const uint64_t bits = item(x, i), place = bits ^ order;
+            const double d = (double)distance(place, k), value = item_value(bits, is_signed);
 
-            s1 += d;
-            s2 += d * d;
-            s += value * value;
-            if (value < min)
-                min = value;
-            if (value > max)
-                max = value;
-            ret->zeros += value == 0;
+            total += place;
+            from_k += d * d;
+            squares += value * value;
+            min = place < min ? place : min;
+            max = place > max ? place : max;
+            ret->zeros += bits == 0;
         }
-        shifted += s1;
-        shifted_squares += s2;
-        squares += s;
+        sum_add(&shifted_squares, from_k);
+        sum_add(&ret->squares, squares);
     }
-    step = shifted / n;
-    ret->mean = (double)(k + step);
-    ret->mean_low = (double)((k - (long double)ret->mean) + step);
-    ret->m2 = (double)(shifted_squares - shifted * step);
+    step = (long double)((int128)total - (int128)((uint128)k * x->elements)) / n;
+    mean = is_signed ? (long double)(int64_t)(k ^ order) : (long double)k;
+    ret->mean = (double)(mean + step);
+    ret->mean_low = (double)((mean - (long double)ret->mean) + step);
+    ret->m2 = (double)((long double)shifted_squares.high + shifted_squares.low - step * step * n);
     if (!(ret->m2 > 0))
         ret->m2 = 0;
-    ret->squares = sum_of_long(squares);
-    if (x->dtype == DTYPE_I64) {
-        ret->min.i64 = (int64_t)min;
-        ret->max.i64 = (int64_t)max;
-    } else {
-        ret->min.u64 = (uint64_t)min;
-        ret->max.u64 = (uint64_t)max;
+    ret->min.u64 = min ^ order; /* or .i64: the same bits */
+    ret->max.u64 = max ^ order;
+    ret->abs_max = fmax(fabs(item_value(ret->min.u64, is_signed)), fabs(item_value(ret->max.u64, is_signed)));
+}
+
+/* Sides of one type. No square leaves the range of a double, so none is scaled. */
+static void delta_of_integers(const struct measure *m, const struct stored *a, const struct stored *b, size_t common,
+                              struct delta_record *ret)
+{
+    const bool is_signed = a->dtype == DTYPE_I64;
+    const uint64_t order = order_bits(a->dtype), sign = order; /* no sign where there is no order to mend */
+    const uint64_t threshold = m->epsilon < 0x1p64 ? (uint64_t)m->epsilon : UINT64_MAX;
+    uint128 total_a = 0, total_b = 0, total = 0;
+    uint64_t max_abs = 0;
+
+    for (size_t at = 0; at < common; at += BLOCK_ELEMENTS) {
+        const size_t end = at + block_at(common, at);
+        double dd = 0, aa = 0, bb = 0, ab = 0;
+
+        for (size_t i = at; i < end; i++) {
+            const uint64_t bits_a = item(a, i), bits_b = item(b, i);
+            const uint64_t magnitude = distance(bits_a ^ order, bits_b ^ order);
+            const double va = item_value(bits_a, is_signed), vb = item_value(bits_b, is_signed), d = (double)magnitude;
+
+            total_a += bits_a ^ order;
+            total_b += bits_b ^ order;
+            total += magnitude;
+            dd += d * d;
+            aa += va * va;
+            bb += vb * vb;
+            ab += va * vb;
+            ret->changed += magnitude != 0;
+            ret->beyond_epsilon += magnitude > threshold;
+            ret->sign_flips += ((bits_a ^ bits_b) & sign) && bits_a && bits_b;
+            if (magnitude > max_abs) {
+                max_abs = magnitude;
+                ret->max_abs_at = i;
+            }
+        }
+        sum_add(&ret->delta_squares, dd);
+        sum_add(&ret->aa, aa);
+        sum_add(&ret->bb, bb);
+        sum_add(&ret->ab, ab);
     }
-    ret->abs_max = (double)fmaxl(fabsl(min), fabsl(max));
+    ret->finite += common;
+    ret->max_abs = (double)max_abs;
+    ret->delta = sum_of_integer((int128)total_b - (int128)total_a);
+    ret->delta_abs = sum_of_integer((int128)total);
 }
 
 void measure_delta_wide(struct measure *m, const struct stored *a, const struct stored *b, struct delta_record *ret)
@@ -90,6 +161,10 @@ void measure_delta_wide(struct measure *m, const struct stored *a, const struct 
     long double delta = 0, delta_abs = 0, delta_squares = 0, aa = 0, bb = 0, ab = 0, max_abs = 0, abs_max_a = 0,
                 abs_max_b = 0;
 
+    if (a->dtype == b->dtype) {
+        delta_of_integers(m, a, b, common, ret);
+        return;
+    }
     for (size_t at = 0; at < common; at += BLOCK_ELEMENTS) {
         size_t n = block_at(common, at);
         long double d1 = 0, d_abs = 0, d2 = 0, saa = 0, sbb = 0, sab = 0;

@@ -177,6 +177,65 @@ START_TEST(wide_identifiers_keep_their_spread_across_units)
 }
 END_TEST
 
+/* The ends of both types, and integers that are no double. Expected: Python's, in whole numbers and fractions. */
+static const struct wide_row {
+    enum dtype dtype;
+    uint64_t elements, a[6], b[6];
+    double mean, std, l2, delta_mean, delta_mean_abs, delta_l2, cosine;
+    uint64_t changed, sign_flips;
+} wide_rows[] = {
+    {DTYPE_I64,
+     6,
+     {UINT64_C(1) << 63, INT64_MAX, 0, (uint64_t)-1, 1, INT64_MAX},
+     {INT64_MAX, UINT64_C(1) << 63, 5, 1, (uint64_t)-1, INT64_MAX},
+     1.5372286728091292e+18,
+     6.338156188720091e+18,
+     1.5975348984942514e+19,
+     0.8333333333333334,
+     6.148914691236517e+18,
+     2.6087635650665566e+19,
+     -0.3333333333333333,
+     5,
+     4},
+    {DTYPE_U64,
+     4,
+     {0, UINT64_MAX, (UINT64_C(1) << 53) + 1, UINT64_C(1) << 63},
+     {UINT64_MAX, 0, UINT64_C(1) << 53, INT64_MAX},
+     6.919780827454767e+18,
+     7.645579980955813e+18,
+     2.0624088823044076e+19,
+     -0.5,
+     9.223372036854776e+18,
+     2.6087635650665566e+19,
+     0.20000015258786152,
+     4,
+     0},
+};
+
+START_TEST(the_ends_of_wide_integers_are_exact)
+{
+    const struct wide_row *row = &wide_rows[_i];
+    const uint64_t dims[] = {row->elements};
+    struct scan_result *result =
+        scan_two(row->dtype, row->a, row->dtype, row->b, 1, dims, dims, NEED_SIDE | NEED_DELTA);
+    const struct side_record *side = &result->sides[0];
+    const struct delta_record *delta = &result->deltas[0];
+
+    ck_assert_double_eq_tol(side_mean(side), row->mean, 1e-15 * row->mean);
+    ck_assert_double_eq_tol(side_std(side), row->std, 1e-15 * row->std);
+    ck_assert_double_eq_tol(side_l2(side), row->l2, 1e-15 * row->l2);
+    ck_assert_double_eq_tol(delta_mean(delta), row->delta_mean, 1e-15);
+    ck_assert_double_eq_tol(delta_mean_abs(delta), row->delta_mean_abs, 1e-15 * row->delta_mean_abs);
+    ck_assert_double_eq_tol(delta_l2(delta), row->delta_l2, 1e-15 * row->delta_l2);
+    ck_assert_double_eq_tol(delta_cosine(delta), row->cosine, 1e-15);
+    ck_assert_double_eq(delta->max_abs, 0x1p64);
+    ck_assert_uint_eq(delta->max_abs_at, 0);
+    ck_assert_uint_eq(delta->changed, row->changed);
+    ck_assert_uint_eq(delta->sign_flips, row->sign_flips);
+    scan_result_free(result);
+}
+END_TEST
+
 START_TEST(the_first_of_equal_maxima_is_found_across_units)
 {
     const size_t elements = (2 << 20) + 5;
@@ -210,6 +269,7 @@ int main(void)
     tcase_add_test(tcase, rows_are_fitted_each_with_its_own_scale);
     tcase_add_test(tcase, figures_hold_across_many_units);
     tcase_add_test(tcase, wide_identifiers_keep_their_spread_across_units);
+    tcase_add_loop_test(tcase, the_ends_of_wide_integers_are_exact, 0, sizeof(wide_rows) / sizeof(wide_rows[0]));
     tcase_add_test(tcase, the_first_of_equal_maxima_is_found_across_units);
     suite_add_tcase(suite, tcase);
     return test_run(suite);

@@ -11,27 +11,12 @@
 #include "core/adapter/lora.h"
 #include "core/align/layouts.h"
 #include "core/align/pattern.h"
+#include "core/align/spelling.h"
 #include "core/model/name_index.h"
 
-enum { WORK_BYTES_MAX = 1 << 28, NAME_BYTES = 1024, EXPERTS_MAX = 4096, RIGHT_ELEMENTS_MAX = 1 << 28 };
+enum { WORK_BYTES_MAX = 1 << 28 };
 
-struct applying {
-    struct model *base;
-    const struct model *adapter;
-    struct adapter_config *config; /* NULL of a GGUF file, which has alpha alone */
-    double alpha;
-    struct arena arena;
-    struct tensor *fresh; /* base's tensors as they become, then those that are added */
-    size_t fresh_count;
-    struct tensor *parts; /* adapter's, their files counted behind base's */
-    struct name *plain;   /* of fresh */
-    struct name_index *index;
-    bool *is_applied; /* [adapter's tensor] */
-    size_t applied;
-    struct error *err;
-};
-
-static int no_memory(struct applying *x)
+int adapter_no_memory(struct applying *x)
 {
     return error_set(x->err, ERROR_NO_MEMORY, "no memory for an adapter");
 }
@@ -55,8 +40,14 @@ static int read_config(struct applying *x)
 
         if (strcmp(file->name, "adapter_config.json") == 0 && file->text) {
             int rc = adapter_config_read(file->text, (size_t)file->bytes, &x->config, x->err);
+            struct name type;
 
-            return rc ? error_prefix(x->err, rc, "%s: adapter_config.json: ", x->adapter->uri) : 0;
+            if (rc)
+                return error_prefix(x->err, rc, "%s: adapter_config.json: ", x->adapter->uri);
+            if (config_text(x->config->json, "peft_type", &type) && !name_equal(type, name_of("LORA")))
+                return error_set(x->err, ERROR_FORMAT, "%s: is an adapter of type %.*s; only LORA is merged",
+                                 x->adapter->uri, (int)(type.bytes < 40 ? type.bytes : 40), type.text);
+            return 0;
         }
     }
     if (text.text) {
@@ -75,6 +66,22 @@ static int read_config(struct applying *x)
     return 0;
 }
 
+static int spell(struct applying *x, uint32_t i)
+{
+    const struct name_records records = {x->spelt, sizeof(*x->spelt)};
+    char text[PATTERN_NAME_BYTES];
+    struct name name = spelling_of(x->spelling, x->fresh[i].name, text);
+    uint32_t at;
+
+    name.text = arena_copy(&x->arena, name.text, name.bytes);
+    if (!name.text)
+        return ERROR_NO_MEMORY;
+    x->spelt[i] = name;
+    at = name_index_add(x->spelt_index, records, i);
+    x->is_spelt_twice[at] = at != i;
+    return 0;
+}
+
 static int prepare(struct applying *x)
 {
     const size_t base_count = x->base->tensor_count, count = x->adapter->tensor_count;
@@ -85,8 +92,13 @@ static int prepare(struct applying *x)
     x->index = name_index_new(base_count + count + 1);
     x->is_applied = calloc(count + 1, sizeof(*x->is_applied));
     x->parts = arena_take_array(&x->arena, count + 1, sizeof(*x->parts));
-    if (!x->fresh || !x->plain || !x->index || !x->is_applied || !x->parts)
-        return no_memory(x);
+    x->spelling = spelling_new();
+    x->spelt = calloc(base_count + 1, sizeof(*x->spelt));
+    x->is_spelt_twice = calloc(base_count + 1, sizeof(*x->is_spelt_twice));
+    x->spelt_index = name_index_new(base_count + 1);
+    if (!x->fresh || !x->plain || !x->index || !x->is_applied || !x->parts || !x->spelling || !x->spelt ||
+        !x->is_spelt_twice || !x->spelt_index)
+        return adapter_no_memory(x);
     memcpy(x->fresh, x->base->tensors, base_count * sizeof(*x->fresh));
     x->fresh_count = base_count;
     for (size_t i = 0; i < base_count; i++) {
@@ -95,6 +107,8 @@ static int prepare(struct applying *x)
         all.first = x->plain;
         x->plain[i] = name_plain(x->fresh[i].name);
         name_index_add(x->index, all, (uint32_t)i);
+        if (spell(x, (uint32_t)i))
+            return adapter_no_memory(x);
     }
     memcpy(x->parts, x->adapter->tensors, count * sizeof(*x->parts));
     for (size_t i = 0; i < count; i++)
@@ -102,26 +116,36 @@ static int prepare(struct applying *x)
     return 0;
 }
 
-/* The base's tensor of that name, however many silent prefixes it has. */
-static struct tensor *find_base(const struct applying *x, struct name name)
+/* The base's tensor of that spelling, where it is the only one. */
+struct tensor *adapter_find_spelt(const struct applying *x, struct name spelt)
+{
+    const struct name_records records = {x->spelt, sizeof(*x->spelt)};
+    const uint32_t at = name_index_find(x->spelt_index, records, spelt);
+
+    return at == NAME_INDEX_NONE || x->is_spelt_twice[at] ? NULL : &x->fresh[at];
+}
+
+/* The base's tensor of that name, however many silent prefixes it has, or of that spelling. */
+struct tensor *adapter_find(const struct applying *x, struct name name)
 {
     const struct name_records records = {x->plain, sizeof(*x->plain)};
     const uint32_t at = name_index_find(x->index, records, name_plain(name));
+    char text[PATTERN_NAME_BYTES];
 
-    return at == NAME_INDEX_NONE ? NULL : &x->fresh[at];
+    return at == NAME_INDEX_NONE ? adapter_find_spelt(x, spelling_of(x->spelling, name, text)) : &x->fresh[at];
 }
 
 static struct tensor *find_base_text(const struct applying *x, struct name module, const char *suffix)
 {
-    char text[NAME_BYTES];
+    char text[ADAPTER_NAME_BYTES];
     const int length = snprintf(text, sizeof(text), "%.*s%s", (int)module.bytes, module.text, suffix);
 
-    return length > 0 && (size_t)length < sizeof(text) ? find_base(x, (struct name){text, (uint32_t)length}) : NULL;
+    return length > 0 && (size_t)length < sizeof(text) ? adapter_find(x, (struct name){text, (uint32_t)length}) : NULL;
 }
 
 static const struct tensor *find_part(const struct applying *x, struct name stem, const char *suffix)
 {
-    char text[NAME_BYTES];
+    char text[ADAPTER_NAME_BYTES];
     const int length = snprintf(text, sizeof(text), "%.*s%s", (int)stem.bytes, stem.text, suffix);
     const struct tensor *found = length > 0 && (size_t)length < sizeof(text)
                                      ? model_find(x->adapter, (struct name){text, (uint32_t)length})
@@ -130,7 +154,7 @@ static const struct tensor *find_part(const struct applying *x, struct name stem
     return found ? &x->parts[found - x->adapter->tensors] : NULL;
 }
 
-static void mark(struct applying *x, const struct tensor *part)
+void adapter_mark(struct applying *x, const struct tensor *part)
 {
     if (part && !x->is_applied[part - x->parts]) {
         x->is_applied[part - x->parts] = true;
@@ -139,7 +163,7 @@ static void mark(struct applying *x, const struct tensor *part)
 }
 
 /* Puts the change on a tensor, which yields F32 from now on. */
-static int put_on(struct applying *x, struct tensor *tensor, struct lora *lora, const char *reason)
+int adapter_put_on(struct applying *x, struct tensor *tensor, struct lora *lora)
 {
     struct tensor *base = arena_take(&x->arena, sizeof(*base));
     struct storage *storage = arena_take(&x->arena, sizeof(*storage));
@@ -147,29 +171,28 @@ static int put_on(struct applying *x, struct tensor *tensor, struct lora *lora, 
     char text[64];
 
     if (!base || !storage || !kept)
-        return no_memory(x);
+        return adapter_no_memory(x);
     *base = *tensor;
     lora->base = base;
     *kept = *lora;
     snprintf(text, sizeof(text), "%.40s+LoRA", dtype_traits(tensor->dtype)->name);
     storage->stored_as = (struct name){arena_copy(&x->arena, text, strlen(text)), (uint32_t)strlen(text)};
     if (!storage->stored_as.text)
-        return no_memory(x);
-    storage->decoder = reason ? NULL : &decoder_lora;
-    storage->reason = reason;
+        return adapter_no_memory(x);
+    storage->decoder = &decoder_lora;
     storage->parameters = kept;
     tensor->storage = storage;
     tensor->dtype = tensor->dtype == DTYPE_F64 ? DTYPE_F64 : DTYPE_F32;
     return 0;
 }
 
-static bool is_float(const struct tensor *tensor)
+bool adapter_is_float(const struct tensor *tensor)
 {
     return tensor_is_decodable(tensor) && dtype_traits(tensor->dtype)->kind == DTYPE_KIND_FLOAT &&
            dtype_traits(tensor->dtype)->bits % 8 == 0;
 }
 
-static int scale_of(struct applying *x, struct name module, uint64_t rank, double *ret)
+int adapter_scale(struct applying *x, struct name module, uint64_t rank, double *ret)
 {
     if (x->config)
         return adapter_config_scale(x->config, module, rank, ret, x->err);
@@ -178,15 +201,16 @@ static int scale_of(struct applying *x, struct name module, uint64_t rank, doubl
 }
 
 /* B·A on a whole tensor; is_transposed: the tensor holds columns where the module has rows. */
-static int apply_pair(struct applying *x, struct name module, struct tensor *tensor, const struct tensor *a,
-                      const struct tensor *b, const struct tensor *magnitude, bool is_transposed)
+int adapter_apply_pair(struct applying *x, struct name module, struct tensor *tensor, const struct tensor *a,
+                       const struct tensor *b, const struct tensor *magnitude, bool is_transposed)
 {
     struct lora lora = {.slices = 1, .magnitude = magnitude};
     uint64_t in, out;
     int rc;
 
-    if (!is_float(tensor) || !is_float(a) || !is_float(b) || tensor->shape.rank < 2 || a->shape.rank < 2 ||
-        b->shape.rank < 2 || tensor->shape.elements == 0 || a->shape.elements == 0 || b->shape.elements == 0)
+    if (!adapter_is_float(tensor) || !adapter_is_float(a) || !adapter_is_float(b) || tensor->shape.rank < 2 ||
+        a->shape.rank < 2 || b->shape.rank < 2 || tensor->shape.elements == 0 || a->shape.elements == 0 ||
+        b->shape.elements == 0)
         return 0;
     lora.rank = a->shape.dims[0];
     in = a->shape.elements / lora.rank;
@@ -215,151 +239,26 @@ static int apply_pair(struct applying *x, struct name module, struct tensor *ten
     } else {
         return 0;
     }
-    if (magnitude && (!is_float(magnitude) || magnitude->shape.elements != lora.rows))
+    if (magnitude && (!adapter_is_float(magnitude) || magnitude->shape.elements != out))
         return 0;
-    rc = scale_of(x, module, lora.rank, &lora.scale);
+    if (magnitude && is_transposed) {
+        lora.columns_by = lora_columns_new(&x->arena, lora.columns);
+        if (!lora.columns_by)
+            return adapter_no_memory(x);
+    }
+    rc = adapter_scale(x, module, lora.rank, &lora.scale);
     if (rc == 0)
-        rc = put_on(x, tensor, &lora,
-                    magnitude && is_transposed ? "DoRA of a transposed weight is not computed here" : NULL);
+        rc = adapter_put_on(x, tensor, &lora);
     if (rc == 0) {
-        mark(x, a);
-        mark(x, b);
-        mark(x, magnitude);
+        adapter_mark(x, a);
+        adapter_mark(x, b);
+        adapter_mark(x, magnitude);
     }
     return rc;
-}
-
-/* Rows [row, row + rows of the tensor) of expert e of a stacked change; of all experts where the tensor is stacked. */
-static int apply_expert(struct applying *x, struct name module, struct tensor *tensor, const struct tensor *a,
-                        const struct tensor *b, uint64_t experts, uint64_t e, uint64_t row)
-{
-    const bool is_stacked = tensor->shape.rank == 3;
-    struct lora lora = {.slices = is_stacked ? experts : 1, .left = b, .right = a};
-    int rc;
-
-    if (!is_float(tensor) || !is_float(a) || !is_float(b) || tensor->shape.rank < 2 || a->shape.rank != 2 ||
-        b->shape.rank != 2 || experts == 0 || a->shape.dims[0] % experts || tensor->shape.elements == 0)
-        return 0;
-    lora.rank = a->shape.dims[0] / experts;
-    lora.rows = tensor->shape.dims[is_stacked];
-    lora.columns = a->shape.dims[1];
-    if (lora.rank == 0 || lora.rank > LORA_RANK_MAX || b->shape.dims[1] != a->shape.dims[0] ||
-        tensor->shape.dims[tensor->shape.rank - 1] != lora.columns || row + lora.rows > b->shape.dims[0] ||
-        (is_stacked && tensor->shape.dims[0] != experts) || lora.columns > RIGHT_ELEMENTS_MAX / lora.rank)
-        return 0;
-    lora.left_first = row * b->shape.dims[1] + e;
-    lora.left_slice = 1;
-    lora.left_row = b->shape.dims[1];
-    lora.left_rank = experts;
-    lora.right_first = e * lora.rank * lora.columns;
-    lora.right_slice = lora.rank * lora.columns;
-    lora.right_rank = lora.columns;
-    lora.right_column = 1;
-    rc = scale_of(x, module, lora.rank, &lora.scale);
-    if (rc == 0)
-        rc = put_on(x, tensor, &lora, NULL);
-    if (rc == 0) {
-        mark(x, a);
-        mark(x, b);
-    }
-    return rc;
-}
-
-/* The sources of a stacked parameter that the base holds one by one, as the table of layouts has them: with `apply`,
- * the change is put on them. Returns how many experts there are. */
-static int each_expert(struct applying *x, struct name module, struct name parameter, const struct tensor *a,
-                       const struct tensor *b, uint64_t experts, uint64_t *ret_experts)
-{
-    int rc = 0;
-
-    *ret_experts = 0;
-    for (uint64_t e = 0; rc == 0 && e < EXPERTS_MAX; e++) {
-        uint64_t row = 0;
-
-        for (size_t i = 0; rc == 0 && i < layout_rule_count; i++) {
-            struct captures captures = {0};
-            char digits[24], text[PATTERN_NAME_BYTES];
-            struct tensor *tensor;
-            struct name name;
-
-            if (strncmp(layout_rules[i].part, "[e]", 3) != 0 ||
-                !pattern_match(name_of(layout_rules[i].target), parameter, &captures))
-                continue;
-            captures.e = (struct name){digits, (uint32_t)snprintf(digits, sizeof(digits), "%" PRIu64, e)};
-            if (!pattern_fill(name_of(layout_rules[i].source), &captures, text, &name))
-                continue;
-            tensor = find_base(x, name);
-            if (!tensor || tensor->shape.rank != 2)
-                continue;
-            if (experts)
-                rc = apply_expert(x, module, tensor, a, b, experts, e, row);
-            row += tensor->shape.dims[0];
-        }
-        if (row == 0)
-            break;
-        ++*ret_experts;
-    }
-    return rc;
-}
-
-/* "…mlp.experts", some "base_layer"s down: which of the configuration's target_parameters that is. */
-static bool target_parameter(const struct applying *x, struct name module, size_t depth, char out[NAME_BYTES],
-                             struct name *ret)
-{
-    struct name found[16], parameter;
-    size_t count = 0;
-    char path[48];
-
-    for (size_t i = 0; x->config && i < 64 && count < 16; i++) {
-        const char *dot;
-        uint32_t bytes;
-
-        snprintf(path, sizeof(path), "target_parameters.%zu", i);
-        if (!config_text(x->config->json, path, &parameter))
-            break;
-        dot = memrchr(parameter.text, '.', parameter.bytes);
-        bytes = dot ? (uint32_t)(dot - parameter.text) : 0;
-        if (bytes && module.bytes >= bytes && memcmp(module.text + module.bytes - bytes, parameter.text, bytes) == 0)
-            found[count++] = (struct name){dot + 1, parameter.bytes - bytes - 1};
-    }
-    if (depth >= count)
-        return false;
-    parameter = found[count - 1 - depth];
-    ret->bytes = (uint32_t)snprintf(out, NAME_BYTES, "%.*s.%.*s", (int)module.bytes, module.text, (int)parameter.bytes,
-                                    parameter.text);
-    ret->text = out;
-    return ret->bytes < NAME_BYTES;
-}
-
-static int apply_parameter(struct applying *x, struct name module, const struct tensor *a, const struct tensor *b)
-{
-    static const char below[] = ".base_layer";
-    const uint32_t bytes = sizeof(below) - 1;
-    char text[NAME_BYTES];
-    struct name parameter, inside;
-    struct tensor *tensor;
-    uint64_t experts;
-    size_t depth = 0;
-    int rc;
-
-    while (module.bytes > bytes && memcmp(module.text + module.bytes - bytes, below, bytes) == 0) {
-        module.bytes -= bytes;
-        depth++;
-    }
-    if (!target_parameter(x, module, depth, text, &parameter))
-        return 0;
-    tensor = find_base(x, parameter);
-    if (tensor && tensor->shape.rank == 3)
-        return apply_expert(x, parameter, tensor, a, b, tensor->shape.dims[0], 0, 0);
-    if (tensor)
-        return apply_pair(x, parameter, tensor, a, b, NULL, false);
-    inside = name_plain(parameter);
-    rc = each_expert(x, parameter, inside, a, b, 0, &experts);
-    return rc || experts == 0 ? rc : each_expert(x, parameter, inside, a, b, experts, &experts);
 }
 
 /* A name without what peft puts around it: "base_model.model.", "modules_to_save.", the adapter's own name. */
-static struct name module_name(struct name name, char out[NAME_BYTES])
+static struct name module_name(struct name name, char out[ADAPTER_NAME_BYTES])
 {
     static const char *const left_out[] = {"modules_to_save.default", "modules_to_save", "default"};
     uint32_t used = 0;
@@ -383,7 +282,7 @@ static struct name module_name(struct name name, char out[NAME_BYTES])
         }
         dot = memchr(name.text, '.', name.bytes);
         bytes = dot ? (uint32_t)(dot - name.text) + 1 : name.bytes;
-        if (bytes >= NAME_BYTES - used)
+        if (bytes >= ADAPTER_NAME_BYTES - used)
             return (struct name){out, 0};
         memcpy(out + used, name.text, bytes);
         used += bytes;
@@ -405,16 +304,21 @@ static bool ends_with(struct name name, const char *suffix, struct name *ret_ste
 /* What is stored whole takes its tensor's place, or is new. */
 static int apply_whole(struct applying *x, const struct tensor *part)
 {
-    char text[NAME_BYTES];
+    char text[ADAPTER_NAME_BYTES];
     struct name name = module_name(part->name, text), stem;
     struct tensor *tensor;
     char *kept;
 
-    if (ends_with(name, ".base_layer.bias", &stem)) {
-        memcpy(text + stem.bytes, ".bias", 5);
-        name.bytes = stem.bytes + 5;
-    }
-    tensor = name.bytes ? find_base(x, name) : NULL;
+    for (size_t i = 0; i < 2; i++) /* a bias that was trained, an embedding that was stored with its change */
+        if (ends_with(name, i ? ".base_layer.weight" : ".base_layer.bias", &stem)) {
+            const char *own = i ? ".weight" : ".bias";
+
+            memcpy(text + stem.bytes, own, strlen(own));
+            name.bytes = stem.bytes + (uint32_t)strlen(own);
+        }
+    tensor = name.bytes ? adapter_find(x, name) : NULL;
+    if (tensor && tensor->storage && tensor->storage->decoder == &decoder_lora) /* which was of it */
+        return 0;
     if (tensor && !shape_equal(&tensor->shape, &part->shape))
         return 0;
     if (!tensor) {
@@ -423,14 +327,14 @@ static int apply_whole(struct applying *x, const struct tensor *part)
         tensor = &x->fresh[x->fresh_count++];
         kept = arena_copy(&x->arena, name.text, name.bytes);
         if (!kept)
-            return no_memory(x);
+            return adapter_no_memory(x);
         name.text = kept;
     } else {
         name = tensor->name;
     }
     *tensor = *part;
     tensor->name = name;
-    mark(x, part);
+    adapter_mark(x, part);
     return 0;
 }
 
@@ -453,9 +357,29 @@ static bool is_second(struct name name)
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
         if (ends_with(name, forms[i].b, &stem))
             return true;
-    return ends_with(name, ".lora_magnitude_vector", &stem) ||
+    return ends_with(name, ".lora_B.bias", &stem) || ends_with(name, ".lora_magnitude_vector", &stem) ||
            ends_with(name, ".lora_magnitude_vector.weight", &stem) ||
            ends_with(name, ".lora_magnitude_vector.default.weight", &stem);
+}
+
+/* What B adds besides: scale times its bias to the module's. */
+static int apply_bias(struct applying *x, struct name module, struct name stem, uint64_t rank)
+{
+    const struct tensor *bias = find_part(x, stem, ".lora_B.bias");
+    struct tensor *tensor = bias ? find_base_text(x, module, ".bias") : NULL;
+    struct lora lora = {.left = bias, .slices = 1, .columns = 1, .rank = 1, .left_row = 1};
+    int rc;
+
+    if (!tensor || !adapter_is_float(tensor) || !adapter_is_float(bias) ||
+        tensor->shape.elements != bias->shape.elements)
+        return 0;
+    lora.rows = tensor->shape.elements;
+    rc = adapter_scale(x, module, rank, &lora.scale);
+    if (rc == 0)
+        rc = adapter_put_on(x, tensor, &lora);
+    if (rc == 0)
+        adapter_mark(x, bias);
+    return rc;
 }
 
 static int apply_part(struct applying *x, const struct tensor *part)
@@ -464,9 +388,10 @@ static int apply_part(struct applying *x, const struct tensor *part)
 
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
         const struct tensor *b, *magnitude;
-        char text[NAME_BYTES];
+        char text[ADAPTER_NAME_BYTES];
         struct name stem, module;
         struct tensor *tensor;
+        int rc;
 
         if (!ends_with(part->name, forms[i].a, &stem))
             continue;
@@ -480,8 +405,10 @@ static int apply_part(struct applying *x, const struct tensor *part)
             return 0;
         module = module_name(stem, text);
         tensor = find_base_text(x, module, forms[i].suffix);
-        return tensor ? apply_pair(x, module, tensor, part, b, magnitude, forms[i].is_transposed || is_fan_in_fan_out)
-                      : apply_parameter(x, module, part, b);
+        if (!tensor)
+            return adapter_apply_parameter(x, module, part, b);
+        rc = adapter_apply_pair(x, module, tensor, part, b, magnitude, forms[i].is_transposed || is_fan_in_fan_out);
+        return rc || part->shape.rank == 0 ? rc : apply_bias(x, module, stem, part->shape.dims[0]);
     }
     return is_second(part->name) ? 0 : apply_whole(x, part);
 }
@@ -510,23 +437,23 @@ static int take_over(struct applying *x, struct model *adapter)
     char *uri;
 
     if (!files)
-        return no_memory(x);
+        return adapter_no_memory(x);
     base->files = files;
     if (model_keep(base, adapter->dims))
-        return no_memory(x);
+        return adapter_no_memory(x);
     adapter->dims = NULL;
     while (adapter->chunk_count) {
         if (model_keep(base, adapter->chunks[adapter->chunk_count - 1]))
-            return no_memory(x);
+            return adapter_no_memory(x);
         adapter->chunk_count--;
     }
     if (model_keep_arena(base, &x->arena))
-        return no_memory(x);
+        return adapter_no_memory(x);
     memcpy(files + base->file_count, adapter->files, adapter->file_count * sizeof(*files));
     base->file_count += adapter->file_count;
     adapter->file_count = 0;
     if (asprintf(&uri, "%s + %s", base->uri, adapter->uri) < 0)
-        return no_memory(x);
+        return adapter_no_memory(x);
     free(base->uri);
     base->uri = uri;
     free(base->tensors);
@@ -551,6 +478,10 @@ int adapter_apply(struct model *base, struct model *adapter, struct error *err)
     adapter_config_free(x.config);
     arena_done(&x.arena);
     name_index_free(x.index);
+    name_index_free(x.spelt_index);
+    spelling_free(x.spelling);
+    free(x.spelt);
+    free(x.is_spelt_twice);
     free(x.fresh);
     free(x.plain);
     free(x.is_applied);

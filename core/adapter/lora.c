@@ -1,9 +1,12 @@
 /* Everything is summed in double and rounded to F32 once, so that a merge in F32 lies within its own rounding. The
- * right factor is read whole for every range; it is small beside what it is multiplied with. */
+ * right factor is read whole for every range; it is small beside what it is multiplied with. The norms of columns take
+ * a pass over the whole weight: whoever makes it first leaves them for the others, and whoever comes meanwhile makes
+ * his own, the same to the bit. */
 #include "core/adapter/lora.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +14,23 @@
 #include "core/scan/decode.h"
 
 enum { CHUNK = 2048 };
+enum { NOT_YET, BEING_WRITTEN, WRITTEN };
+
+struct lora_columns {
+    atomic_int state; /* values are there once it is WRITTEN: released and acquired */
+    double values[];
+};
+
+struct lora_columns *lora_columns_new(struct arena *arena, uint64_t columns)
+{
+    struct lora_columns *made = columns < SIZE_MAX / sizeof(double) / 2
+                                    ? arena_take(arena, sizeof(*made) + (size_t)columns * sizeof(double))
+                                    : NULL;
+
+    if (made)
+        atomic_init(&made->state, NOT_YET);
+    return made;
+}
 
 /* Elements [first, first + count) of a tensor as doubles. */
 static int read_f64(const struct model *model, const struct tensor *tensor, uint64_t first, uint64_t count, double *out,
@@ -37,6 +57,7 @@ struct merging {
     double *right;  /* rank × columns, of the slice at hand */
     double *left;   /* rank */
     double *row;    /* columns */
+    double *own;    /* columns, where the lora's are not written yet */
     uint64_t slice; /* whose right is loaded; UINT64_MAX: none */
 };
 
@@ -45,6 +66,7 @@ static void merging_done(struct merging *m)
     free(m->right);
     free(m->left);
     free(m->row);
+    free(m->own);
 }
 
 static int merging_init(struct merging *m)
@@ -82,6 +104,12 @@ static int load_right(struct merging *m, uint64_t slice)
 
     if (m->slice == slice)
         return 0;
+    for (uint64_t i = 0; !lora->right && i < lora->rank * lora->columns; i++)
+        m->right[i] = 1;
+    if (!lora->right) {
+        m->slice = slice;
+        return 0;
+    }
     if (lora->right_column == 1 || lora->rank == 1) {
         for (uint64_t k = 0; rc == 0 && k < lora->rank; k++)
             rc = read_factor(m, lora->right, first + k * lora->right_rank, lora->right_column, lora->columns,
@@ -98,35 +126,78 @@ static int load_right(struct merging *m, uint64_t slice)
     return rc;
 }
 
-/* Columns [from, to) of a row of the merge, in m->row; all of them where DoRA wants the row's norm. */
-static int merge_row(struct merging *m, uint64_t row, uint64_t from, uint64_t to)
+/* Columns [from, to) of a row of W + scale·B·A, in m->row. */
+static int add_row(struct merging *m, uint64_t row, uint64_t from, uint64_t to)
 {
     const struct lora *lora = m->lora;
     const uint64_t slice = row / lora->rows, at = row % lora->rows;
-    double squares = 0, magnitude;
     int rc = load_right(m, slice);
 
-    if (lora->magnitude) {
-        from = 0;
-        to = lora->columns;
-    }
     if (rc == 0)
         rc = read_factor(m, lora->left, lora->left_first + slice * lora->left_slice + at * lora->left_row,
                          lora->left_rank, lora->rank, m->left);
     if (rc == 0)
         rc = read_f64(m->model, lora->base, row * lora->columns + from, to - from, m->row + from, m->err);
-    if (rc)
-        return rc;
-    for (uint64_t k = 0; k < lora->rank; k++) {
+    for (uint64_t k = 0; rc == 0 && k < lora->rank; k++) {
         const double factor = lora->scale * m->left[k];
         const double *right = m->right + k * lora->columns;
 
         for (uint64_t c = from; c < to; c++)
             m->row[c] += factor * right[c];
     }
-    if (!lora->magnitude)
+    return rc;
+}
+
+/* What columns are multiplied with: m ÷ ‖W'‖. */
+static int find_columns(struct merging *m, const double **ret_by)
+{
+    const struct lora *lora = m->lora;
+    struct lora_columns *shared = lora->columns_by;
+    int state = NOT_YET, rc = 0;
+
+    *ret_by = m->own;
+    if (atomic_load_explicit(&shared->state, memory_order_acquire) == WRITTEN)
+        *ret_by = shared->values;
+    if (*ret_by)
         return 0;
-    rc = read_f64(m->model, lora->magnitude, at, 1, &magnitude, m->err);
+    m->own = calloc(lora->columns, sizeof(*m->own));
+    if (!m->own)
+        return error_set(m->err, ERROR_NO_MEMORY, "no memory for an adapter's %" PRIu64 " columns", lora->columns);
+    for (uint64_t row = 0; rc == 0 && row < lora->rows; row++) {
+        rc = add_row(m, row, 0, lora->columns);
+        for (uint64_t c = 0; rc == 0 && c < lora->columns; c++)
+            m->own[c] += m->row[c] * m->row[c];
+    }
+    if (rc == 0)
+        rc = read_f64(m->model, lora->magnitude, 0, lora->columns, m->row, m->err);
+    if (rc)
+        return rc;
+    for (uint64_t c = 0; c < lora->columns; c++)
+        m->own[c] = m->row[c] / sqrt(m->own[c]);
+    if (atomic_compare_exchange_strong(&shared->state, &state, BEING_WRITTEN)) {
+        memcpy(shared->values, m->own, (size_t)lora->columns * sizeof(*m->own));
+        atomic_store_explicit(&shared->state, WRITTEN, memory_order_release);
+    }
+    *ret_by = m->own;
+    return 0;
+}
+
+/* Columns [from, to) of a row of the merge, in m->row; all of them where DoRA wants the row's norm. */
+static int merge_row(struct merging *m, uint64_t row, uint64_t from, uint64_t to)
+{
+    const struct lora *lora = m->lora;
+    const bool is_by_row = lora->magnitude && !lora->columns_by;
+    double squares = 0, magnitude;
+    const double *by = NULL;
+    int rc = lora->columns_by ? find_columns(m, &by) : 0;
+
+    if (rc == 0)
+        rc = add_row(m, row, is_by_row ? 0 : from, is_by_row ? lora->columns : to);
+    for (uint64_t c = from; rc == 0 && by && c < to; c++)
+        m->row[c] *= by[c];
+    if (rc || !is_by_row)
+        return rc;
+    rc = read_f64(m->model, lora->magnitude, row % lora->rows, 1, &magnitude, m->err);
     for (uint64_t c = 0; c < lora->columns; c++)
         squares += m->row[c] * m->row[c];
     for (uint64_t c = 0; c < lora->columns; c++)

@@ -97,7 +97,7 @@ struct spelling {
     uint16_t first[PLACES][128];
 };
 
-static struct spelling *spelling_new(void)
+struct spelling *spelling_new(void)
 {
     struct spelling *spelling = calloc(1, sizeof(*spelling));
     size_t count = 0;

@@ -4,6 +4,7 @@
 
 #include "core/align/layouts.h"
 #include "core/align/pattern.h"
+#include "core/align/spelling.h"
 #include "core/model/name_index.h"
 
 enum { READINGS_MAX = 16, MEMBERS_MAX = 4096, SCRATCH_BYTES_MAX = 1 << 28 };
@@ -111,11 +112,6 @@ struct name layout_kind(struct name name, char out[PATTERN_NAME_BYTES], struct c
 
 /* Remembers the kind of a tensor of that name. */
 int layout_add_kind(struct layout_side *side, struct name plain, uint32_t *ret_kind);
-
-/* A name in the one spelling; holes of patterns are numbers. */
-struct spelling;
-struct name spelling_of(const struct spelling *spelling, struct name name, char out[PATTERN_NAME_BYTES]);
-void spelling_free(struct spelling *spelling);
 
 /* Spells what is left of a side, once. */
 int layout_spell(struct layout_work *w, struct layout_side *side);

@@ -67,6 +67,43 @@ START_TEST(merges_are_told_apart)
 }
 END_TEST
 
+static const struct {
+    const char *name;
+    size_t merged; /* tensors that the adapter changes */
+} kinds[] = {
+    {"dora-turned", 2},    {"dora-embedding", 2}, {"bias-of-b", 4},
+    {"experts-apart", 10}, {"experts-turned", 3}, {"names-of-memory", 2},
+};
+
+START_TEST(every_kind_is_merged_as_peft_does)
+{
+    char base[PATH_BYTES], adapter[PATH_BYTES], merged[PATH_BYTES];
+    struct compared x;
+
+    snprintf(base, sizeof(base), FIXTURES "/adapters/%s/base", kinds[_i].name);
+    snprintf(adapter, sizeof(adapter), FIXTURES "/adapters/%s/adapter", kinds[_i].name);
+    snprintf(merged, sizeof(merged), FIXTURES "/adapters/%s/merged", kinds[_i].name);
+    compare_paths(&x, base, adapter, merged, false);
+    ck_assert_int_eq(x.c->merge->verdict, MERGE_MERGED);
+    ck_assert_uint_eq(x.c->merge->counts[MERGE_MERGED], kinds[_i].merged);
+    ck_assert_uint_eq(x.c->status_counts[STATUS_ADDED] + x.c->status_counts[STATUS_REMOVED], 0);
+    for (size_t pair = 0; pair < x.c->pairing->pairs; pair++)
+        ck_assert_double_le(comparison_delta(x.c, pair)->max_abs, 1e-6);
+    done(&x);
+}
+END_TEST
+
+START_TEST(what_is_no_lora_is_refused)
+{
+    struct model *base = opened(FIXTURES "/adapters/bias-of-b/base");
+    struct error err = {0};
+
+    ck_assert_int_eq(adapter_apply(base, opened(FIXTURES "/adapters/ia3"), &err), ERROR_FORMAT);
+    ck_assert_msg(strstr(err.text, "of type IA3") != NULL, "%s", err.text);
+    model_close(base);
+}
+END_TEST
+
 START_TEST(what_fits_nothing_is_refused)
 {
     struct model *base = opened(FIXTURES "/align/experts-apart"), *adapter = opened(FIXTURES "/align/adapter");
@@ -81,18 +118,29 @@ START_TEST(what_fits_nothing_is_refused)
 }
 END_TEST
 
+static const struct {
+    const char *base, *adapter, *tensor;
+    size_t elements;
+} ranges[] = {
+    {FIXTURES "/align/llama", FIXTURES "/align/adapter", "model.layers.0.mlp.down_proj.weight", 1024},
+    {FIXTURES "/adapters/dora-turned/base", FIXTURES "/adapters/dora-turned/adapter", "transformer.h.0.mlp.c_fc.weight",
+     256},
+};
+
 START_TEST(any_range_of_a_merge_is_the_same)
 {
-    struct model *base = opened(FIXTURES "/align/llama");
+    struct model *base = opened(ranges[_i].base);
+    const size_t elements = ranges[_i].elements;
     const struct tensor *tensor;
     float whole[1024], part[1024];
 
-    ck_assert_int_eq(adapter_apply(base, opened(FIXTURES "/align/adapter"), NULL), 0);
-    tensor = model_find(base, name_of("model.layers.0.mlp.down_proj.weight"));
+    ck_assert_int_eq(adapter_apply(base, opened(ranges[_i].adapter), NULL), 0);
+    tensor = model_find(base, name_of(ranges[_i].tensor));
     ck_assert_ptr_nonnull(lora_of(tensor));
-    ck_assert_int_eq(decoder_read(base, tensor, 0, 1024, whole, NULL), 0);
-    for (uint64_t first = 0; first < 1024; first += 37) {
-        const size_t n = 1024 - first < 100 ? (size_t)(1024 - first) : 100;
+    ck_assert_uint_eq(tensor->shape.elements, elements);
+    ck_assert_int_eq(decoder_read(base, tensor, 0, elements, whole, NULL), 0);
+    for (size_t first = 0; first < elements; first += 37) {
+        const size_t n = elements - first < 100 ? elements - first : 100;
 
         ck_assert_int_eq(decoder_read(base, tensor, first, n, part, NULL), 0);
         ck_assert_mem_eq(part, whole + first, n * sizeof(float));
@@ -165,7 +213,9 @@ int main(void)
     tcase_add_loop_test(tcase, scale_is_what_peft_makes_it, 0, sizeof(scales) / sizeof(scales[0]));
     tcase_add_loop_test(tcase, merges_are_told_apart, 0, sizeof(merges) / sizeof(merges[0]));
     tcase_add_test(tcase, what_fits_nothing_is_refused);
-    tcase_add_test(tcase, any_range_of_a_merge_is_the_same);
+    tcase_add_loop_test(tcase, any_range_of_a_merge_is_the_same, 0, sizeof(ranges) / sizeof(ranges[0]));
+    tcase_add_loop_test(tcase, every_kind_is_merged_as_peft_does, 0, sizeof(kinds) / sizeof(kinds[0]));
+    tcase_add_test(tcase, what_is_no_lora_is_refused);
     tcase_add_test(tcase, real_merges_are_told_apart);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

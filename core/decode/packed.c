@@ -120,14 +120,39 @@ static int load_meanings(struct packed_work *work)
     return read_map(work, packed->map, work->meanings);
 }
 
-/* Numbers of a matrix as they are. */
-static int load_numbers(struct packed_work *work, const struct packed_matrix *matrix, uint64_t row, uint64_t rows,
-                        uint64_t group, uint64_t groups, float *out)
+static int read_rows(struct packed_work *work, uint64_t first, uint64_t elements, float *out);
+
+/* Elements of what is packed within another, in parts of the same tensor. */
+static int load_elements(const struct packed_work *work, const struct packed *inner, uint64_t first, uint64_t count,
+                         float *out)
 {
-    int rc = packed_work_read(work, matrix, row, rows, group, groups);
+    struct packed_work within = {.model = work->model, .tensor = work->tensor, .packed = inner, .err = work->err};
+    int rc = load_meanings(&within);
 
     if (rc == 0)
+        rc = read_rows(&within, first, count, out);
+    work_done(&within);
+    return rc;
+}
+
+/* Numbers of a matrix as they are, or as the elements of inner, which lie as close as they are asked for. */
+static int load_numbers(struct packed_work *work, const struct packed *inner, const struct packed_matrix *matrix,
+                        uint64_t row, uint64_t rows, uint64_t group, uint64_t groups, float *out)
+{
+    int rc;
+
+    if (inner)
+        return load_elements(work, inner, row * matrix->row_step + group * matrix->column_step, rows * groups, out);
+    rc = packed_work_read(work, matrix, row, rows, group, groups);
+    if (rc == 0 && decode_is_narrow(matrix->dtype))
         decode_f32(matrix->dtype, work->raw, 0, (size_t)(rows * groups), out);
+    else
+        for (uint64_t i = 0; rc == 0 && i < rows * groups; i++) {
+            double wide;
+
+            decode_f64(matrix->dtype, work->raw, i, 1, &wide);
+            out[i] = (float)wide;
+        }
     return rc;
 }
 
@@ -249,8 +274,9 @@ static int load_scales(struct packed_work *work, uint64_t row, uint64_t rows, ui
         return rc;
     if (packed->nested_map != PACKED_NO_PART)
         return load_nested(work, row, rows, work->scales);
-    rc = packed->are_scales_swizzled ? load_swizzled(work, row, rows, group, groups, work->scales)
-                                     : load_numbers(work, &packed->scales, row, rows, group, groups, work->scales);
+    rc = packed->are_scales_swizzled
+             ? load_swizzled(work, row, rows, group, groups, work->scales)
+             : load_numbers(work, packed->scales_of, &packed->scales, row, rows, group, groups, work->scales);
     for (uint64_t i = 0; rc == 0 && i < count; i++)
         work->scales[i] = work->scales[i] * packed->scale_factor / packed->scale_divisor;
     if (rc == 0 && packed->factors != PACKED_NO_PART)
@@ -258,7 +284,7 @@ static int load_scales(struct packed_work *work, uint64_t row, uint64_t rows, ui
     if (rc || packed->zeros == PACKED_NO_ZEROS)
         return rc;
     if (packed->zeros == PACKED_ZEROS)
-        return load_numbers(work, &packed->zero, row, rows, group, groups, work->zeros);
+        return load_numbers(work, packed->zeros_of, &packed->zero, row, rows, group, groups, work->zeros);
     return packed_load_zero_codes(work, row, rows, group, groups, work->zeros);
 }
 

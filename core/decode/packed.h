@@ -53,6 +53,7 @@ struct packed_matrix {
 struct packed {
     uint64_t rows, columns, plane_rows;
     enum packed_codes codes;
+    uint8_t part;           /* of the codes */
     uint8_t bits;           /* of a code */
     uint8_t codes_per_word; /* codes do not cross words, whose highest bits are unused; 0: they do */
     uint8_t unit_bytes;     /* of a section's unit */
@@ -73,7 +74,8 @@ struct packed {
     uint8_t factors;                   /* F32, one each factor_rows rows of scales: another factor, or divisor */
     uint64_t factor_rows;
     bool are_divisors;
-    uint8_t nested_map, nested_scales; /* the scale's code → F32, times that of its block, plus offset */
+    const struct packed *scales_of, *zeros_of; /* scales, zero points are the elements of another, in the same order */
+    uint8_t nested_map, nested_scales;         /* the scale's code → F32, times that of its block, plus offset */
     uint32_t nested_block;
     float nested_offset;
     enum packed_zeros zeros;

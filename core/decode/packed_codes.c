@@ -76,7 +76,8 @@ static int load_along(struct packed_work *work, const struct packed_tile *tile)
     const uint64_t end = tile->column + tile->columns;
     const uint64_t from = each ? tile->column / each * 4 : tile->column * bits / 8;
     const uint64_t to = each ? ((end - 1) / each + 1) * 4 : (end * bits + 7) / 8;
-    const struct packed_matrix bytes = {.dtype = DTYPE_U8, .row_step = packed->row_bytes, .column_step = 1};
+    const struct packed_matrix bytes = {
+        .part = work->packed->part, .dtype = DTYPE_U8, .row_step = packed->row_bytes, .column_step = 1};
     int rc = packed_work_read(work, &bytes, tile->row, tile->rows, from, to - from);
 
     for (uint64_t r = 0; rc == 0 && r < tile->rows; r++) {
@@ -96,7 +97,8 @@ static int load_down(struct packed_work *work, const struct packed_tile *tile)
     const struct packed *packed = work->packed;
     const uint64_t from = tile->column * packed->bits / 32;
     const uint64_t to = ((tile->column + tile->columns) * packed->bits + 31) / 32;
-    const struct packed_matrix words = {.dtype = DTYPE_U32, .row_step = 1, .column_step = packed->words};
+    const struct packed_matrix words = {
+        .part = work->packed->part, .dtype = DTYPE_U32, .row_step = 1, .column_step = packed->words};
     int rc = packed_work_read(work, &words, tile->row, tile->rows, from, to - from);
 
     for (uint64_t r = 0; rc == 0 && r < tile->rows; r++)
@@ -108,7 +110,8 @@ static int load_down(struct packed_work *work, const struct packed_tile *tile)
 static int load_high_first(struct packed_work *work, const struct packed_tile *tile)
 {
     const uint64_t from = tile->column / 2, to = (tile->column + tile->columns + 1) / 2;
-    const struct packed_matrix bytes = {.dtype = DTYPE_U8, .row_step = work->packed->row_bytes, .column_step = 1};
+    const struct packed_matrix bytes = {
+        .part = work->packed->part, .dtype = DTYPE_U8, .row_step = work->packed->row_bytes, .column_step = 1};
     int rc = packed_work_read(work, &bytes, tile->row, tile->rows, from, to - from);
 
     for (uint64_t r = 0; rc == 0 && r < tile->rows; r++) {
@@ -127,7 +130,8 @@ static int load_high_first(struct packed_work *work, const struct packed_tile *t
 static int load_pairs(struct packed_work *work, const struct packed_tile *tile)
 {
     const uint64_t from = tile->row / 2, to = (tile->row + tile->rows + 1) / 2;
-    const struct packed_matrix bytes = {.dtype = DTYPE_U8, .row_step = work->packed->row_bytes, .column_step = 1};
+    const struct packed_matrix bytes = {
+        .part = work->packed->part, .dtype = DTYPE_U8, .row_step = work->packed->row_bytes, .column_step = 1};
     int rc = packed_work_read(work, &bytes, from, to - from, tile->column, tile->columns);
 
     for (uint64_t r = 0; rc == 0 && r < tile->rows; r++) {
@@ -144,7 +148,8 @@ static int load_pairs(struct packed_work *work, const struct packed_tile *tile)
 static int load_awq(struct packed_work *work, const struct packed_tile *tile)
 {
     const uint64_t from = tile->row / 8, to = (tile->row + tile->rows + 7) / 8;
-    const struct packed_matrix words = {.dtype = DTYPE_U32, .row_step = 1, .column_step = work->packed->words};
+    const struct packed_matrix words = {
+        .part = work->packed->part, .dtype = DTYPE_U32, .row_step = 1, .column_step = work->packed->words};
     int rc = packed_work_read(work, &words, from, to - from, tile->column, tile->columns);
 
     for (uint64_t r = 0; rc == 0 && r < tile->rows; r++) {
@@ -166,7 +171,8 @@ static int load_awq_fast(struct packed_work *work, const struct packed_tile *til
     const uint64_t from = tile->column / FAST_KNOT * FAST_KNOT;
     const uint64_t to = (tile->column + tile->columns + FAST_KNOT - 1) / FAST_KNOT * FAST_KNOT, width = to - from;
     const uint64_t top = tile->row / FAST_ROWS, bottom = (tile->row + tile->rows + FAST_ROWS - 1) / FAST_ROWS;
-    const struct packed_matrix words = {.dtype = DTYPE_U16, .row_step = work->packed->columns, .column_step = 1};
+    const struct packed_matrix words = {
+        .part = work->packed->part, .dtype = DTYPE_U16, .row_step = work->packed->columns, .column_step = 1};
     int rc = packed_work_read(work, &words, top, bottom - top, from, width);
 
     for (uint64_t r = 0; rc == 0 && r < tile->rows; r++) {
@@ -187,7 +193,8 @@ static int load_awq_fast(struct packed_work *work, const struct packed_tile *til
 static int load_sections(struct packed_work *work, const struct packed_tile *tile)
 {
     const struct packed *packed = work->packed;
-    const struct packed_matrix units = {.dtype = packed->unit_bytes == 4 ? DTYPE_U32 : DTYPE_U8, .column_step = 1};
+    const struct packed_matrix units = {
+        .part = packed->part, .dtype = packed->unit_bytes == 4 ? DTYPE_U32 : DTYPE_U8, .column_step = 1};
     const unsigned mask = (1u << packed->bits) - 1;
     uint64_t at = tile->row * packed->columns + tile->column, left = tile->rows * tile->columns;
     uint8_t *codes = work->codes;

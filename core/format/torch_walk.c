@@ -448,7 +448,8 @@ static int walk_call(struct torch *torch, struct node *call)
     if (torch_numpy_scalar(call, &scalar))
         return add_scalar(torch, &scalar);
     if ((node_is_global(call->callee, "torch.jit._pickle.build_tensorlist") ||
-         node_is_global(call->callee, "torch.jit._pickle.restore_type_tag")) &&
+         node_is_global(call->callee, "torch.jit._pickle.restore_type_tag") ||
+         node_is_global(call->callee, "torch.Size")) &&
         call->args->count > 0)
         return walk(torch, call->args->items[0]);
     return walk_object(torch, call);

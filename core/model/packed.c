@@ -13,26 +13,38 @@
 
 enum { WARNINGS_MAX = 20, INDEX_PIECE = 1024 }; /* the rest is counted */
 
-/* What gives a group away: a name that ends so, at a dot or at the name's beginning where the suffix has none. */
+/* What gives a group away: a name that ends so, at a dot or at the name's beginning where the suffix has none. Without
+ * a recogniser it is known, where the partner is there too, but not decoded. */
 static const struct {
     const char *suffix;
     packed_recogniser *recognise;
+    const char *partner, *library;
 } anchors[] = {
-    {"qweight", packed_gptq_or_awq},
-    {"weight_packed", packed_compressed_tensors},
-    {"_scale", packed_scaled},
-    {"_scale_inv", packed_scaled_inverse},
-    {"scale", packed_scaled_aside},
-    {"qscale_weight", packed_scaled_aside},
-    {"_blocks", packed_gptoss},
-    {".quant_state.bitsandbytes__nf4", packed_bitsandbytes_4},
-    {".quant_state.bitsandbytes__fp4", packed_bitsandbytes_4},
-    {"SCB", packed_bitsandbytes_8},
-    {"._scale", packed_quanto},
-    {"W_q", packed_hqq},
-    {"_qdata", packed_torchao},
-    {".qdata", packed_torchao_torch},
-    {"scales", packed_mlx},
+    {.suffix = "qweight", .recognise = packed_gptq_or_awq},
+    {.suffix = "weight_packed", .recognise = packed_compressed_tensors},
+    {.suffix = "_scale", .recognise = packed_scaled},
+    {.suffix = "_scale_inv", .recognise = packed_scaled_inverse},
+    {.suffix = "scale", .recognise = packed_scaled_aside},
+    {.suffix = "qscale_weight", .recognise = packed_scaled_aside},
+    {.suffix = "_blocks", .recognise = packed_gptoss},
+    {.suffix = ".quant_state.bitsandbytes__nf4", .recognise = packed_bitsandbytes_4},
+    {.suffix = ".quant_state.bitsandbytes__fp4", .recognise = packed_bitsandbytes_4},
+    {.suffix = "SCB", .recognise = packed_bitsandbytes_8},
+    {.suffix = "._scale", .recognise = packed_quanto},
+    {.suffix = "W_q", .recognise = packed_hqq},
+    {.suffix = "_qdata", .recognise = packed_torchao},
+    {.suffix = ".qdata", .recognise = packed_torchao_torch},
+    {.suffix = ".int_data", .recognise = packed_torchao_affine},
+    {.suffix = ".float8_data", .recognise = packed_torchao_affine},
+    {.suffix = "scales", .recognise = packed_mlx},
+    {.suffix = ".packed_weight", .recognise = packed_torchao_affine},
+    {.suffix = "codebooks", .partner = "codes", .library = "AQLM"},
+    {.suffix = "centroids.weight", .partner = "indices", .library = "VPTQ"},
+    {.suffix = "dense_weights", .partner = "row_offsets", .library = "SpQR"},
+    {.suffix = "tables2", .partner = "tables", .library = "HIGGS"},
+    {.suffix = "forward_hadamard_matrix", .partner = "qweight", .library = "FP-Quant"},
+    {.suffix = "weight_scales", .partner = "weight", .library = "EETQ"},
+    {.suffix = "bitmask", .partner = "compressed", .library = "compressed-tensors' sparse-bitmask"},
 };
 
 bool packed_unsure(struct packed_group *group, const char *format, ...)
@@ -59,6 +71,33 @@ const struct tensor *packed_partner(const struct packed_group *group, struct nam
     memcpy(name + stem.bytes, suffix, bytes - stem.bytes);
     return model_find(group->finder->model, (struct name){name, (uint32_t)bytes});
 }
+
+bool packed_metadata(const struct packed_group *group, const char *suffix, struct name *ret)
+{
+    const struct model *model = group->finder->model;
+    const struct metadata_entry *found = NULL;
+    char key[PACKED_NAME_BYTES + 64];
+    const int bytes =
+        snprintf(key, sizeof(key), "%.*s%s", (int)group->stem.bytes, group->stem.bytes ? group->stem.text : "", suffix);
+    const struct metadata_entry wanted = {.key = {key, (uint32_t)bytes}};
+
+    if (model->metadata_count && bytes >= 0 && (size_t)bytes < sizeof(key))
+        found = bsearch(&wanted, model->metadata, model->metadata_count, sizeof(wanted), metadata_compare);
+    if (found)
+        *ret = found->value;
+    return found != NULL;
+}
+
+const struct packed packed_plain = {.row_block = 1,
+                                    .column_block = 1,
+                                    .group_index = PACKED_NO_PART,
+                                    .nested_map = PACKED_NO_PART,
+                                    .map = PACKED_NO_PART,
+                                    .factors = PACKED_NO_PART,
+                                    .scale_factor = 1,
+                                    .scale_divisor = 1,
+                                    .zero_sign = 1,
+                                    .factor = 1};
 
 bool packed_take(struct packed_group *group, const struct tensor *tensor, uint8_t *ret_part)
 {
@@ -364,6 +403,20 @@ static bool is_free(struct replacing *r, struct packed_group *group)
     return true;
 }
 
+/* A copy of what is nested, in the arena; NULL where nothing is. */
+static bool keep_inner(struct replacing *r, const struct packed **inner)
+{
+    struct packed *copy;
+
+    if (!*inner)
+        return true;
+    copy = arena_take(&r->arena, sizeof(*copy));
+    if (copy)
+        *copy = **inner;
+    *inner = copy;
+    return copy != NULL;
+}
+
 static int keep(struct replacing *r, const struct packed_group *group)
 {
     struct packed *packed = arena_take(&r->arena, sizeof(*packed));
@@ -377,6 +430,8 @@ static int keep(struct replacing *r, const struct packed_group *group)
     if (!packed || !storage || !parts || !dims || !scheme || !name)
         return no_memory(r);
     *packed = group->packed;
+    if (!keep_inner(r, &packed->scales_of) || !keep_inner(r, &packed->zeros_of))
+        return no_memory(r);
     *storage = (struct storage){.decoder = &decoder_packed,
                                 .stored_as = name_of(scheme),
                                 .parameters = packed,
@@ -434,18 +489,11 @@ static int look_at(struct replacing *r, const struct tensor *tensor, struct pack
         group->finder = &r->finder;
         group->anchor = tensor;
         group->stem = (struct name){tensor->name.text, tensor->name.bytes - (uint32_t)strlen(anchors[i].suffix)};
-        group->packed = (struct packed){.row_block = 1,
-                                        .column_block = 1,
-                                        .group_index = PACKED_NO_PART,
-                                        .nested_map = PACKED_NO_PART,
-                                        .map = PACKED_NO_PART,
-                                        .factors = PACKED_NO_PART,
-                                        .scale_factor = 1,
-                                        .scale_divisor = 1,
-                                        .zero_sign = 1,
-                                        .factor = 1};
-        if (anchors[i].recognise(group) && is_free(r, group))
+        group->packed = packed_plain;
+        if (anchors[i].recognise && anchors[i].recognise(group) && is_free(r, group))
             return keep(r, group);
+        if (!anchors[i].recognise && packed_partner(group, group->stem, anchors[i].partner))
+            packed_unsure(group, "it is of %s, which is not decoded", anchors[i].library);
         if (group->rc)
             return group->rc;
         if (group->why[0])

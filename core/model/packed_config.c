@@ -86,6 +86,19 @@ bool packed_setting_is(const struct packed_finder *finder, const char *member, c
            strncasecmp(value.text, text, value.bytes) == 0;
 }
 
+bool packed_packing_has(const struct packed_finder *finder, const char *part)
+{
+    const size_t bytes = strlen(part);
+    struct name packing;
+
+    if (!packed_setting_text(finder, "packing_format", &packing) && !packed_setting_text(finder, "backend", &packing))
+        return false;
+    for (size_t i = 0; i + bytes <= packing.bytes; i++)
+        if (memcmp(packing.text + i, part, bytes) == 0)
+            return true;
+    return false;
+}
+
 /* A malformed file is as none here: whoever compares it says so. */
 static int parse(const struct packed_finder *finder, const char *text, size_t bytes, struct config **ret)
 {

@@ -42,16 +42,18 @@ bool packed_set_second(struct packed_group *group, const struct tensor *second, 
     return packed_take(group, second, &packed->factors);
 }
 
-/* Two FP4 a byte, low half first, a scale F8_E4M3 for 16 columns. */
+/* Two FP4 a byte, low half first, a scale F8_E4M3 for 16 columns, or for 32 where activations are FP8. */
 bool packed_set_nvfp4(struct packed_group *group, const struct tensor *codes, const struct tensor *scales)
 {
-    static const uint64_t block[2] = {1, 16};
-    uint64_t dims[3];
+    uint64_t dims[3], scale_dims[3], block[2] = {1, 16};
     uint8_t part;
 
     if (!packed_is_stack(codes, dims) || codes->dtype != DTYPE_U8 || scales->dtype != DTYPE_F8_E4M3 ||
-        scales->shape.rank != codes->shape.rank || dims[2] > UINT64_MAX / 2 ||
-        scales->shape.dims[scales->shape.rank - 1] * 16 != dims[2] * 2)
+        !packed_is_stack(scales, scale_dims) || scale_dims[0] != dims[0] || dims[2] > UINT32_MAX)
+        return packed_unsure(group, "its codes and scales do not fit NVFP4");
+    if (scale_dims[2] * 32 == dims[2] * 2)
+        block[1] = 32;
+    else if (scale_dims[2] * 16 != dims[2] * 2)
         return packed_unsure(group, "its codes and scales do not fit NVFP4");
     packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], dims[2] * 2});
     group->packed.codes = PACKED_ALONG;
@@ -71,26 +73,47 @@ static bool modelopt_nvfp4(struct packed_group *group, const struct tensor *code
     return packed_set_second(group, second, &group->packed.scale_factor);
 }
 
+/* ModelOpt's MXFP4: two codes a byte, a power of two for 32 columns. */
+static bool modelopt_mxfp4(struct packed_group *group, const struct tensor *codes)
+{
+    struct packed *packed = &group->packed;
+    uint64_t dims[3], scale_dims[3];
+    uint8_t part;
+
+    if (!packed_is_stack(codes, dims) || !packed_is_stack(group->anchor, scale_dims) || scale_dims[0] != dims[0] ||
+        dims[2] > UINT32_MAX || scale_dims[2] * 16 != dims[2])
+        return packed_unsure(group, "weight and weight_scale do not fit MXFP4");
+    packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], dims[2] * 2});
+    packed->codes = PACKED_ALONG;
+    packed->bits = 4;
+    packed->row_bytes = dims[2];
+    packed->meaning = PACKED_SMALL;
+    packed->values = DTYPE_F4;
+    snprintf(group->scheme, sizeof(group->scheme), "ModelOpt mxfp4");
+    return packed_take(group, codes, &part) &&
+           packed_set_scales(group, group->anchor, DTYPE_F8_E8M0, (const uint64_t[2]){1, 32}, false);
+}
+
 /* ModelOpt's int4: U8 [out / 2, in], of two rows a byte, the first in the low half, two's complement; scales [out,
- * in / group]. */
-static bool modelopt_int4(struct packed_group *group, const struct tensor *codes)
+ * in / group]. A second scale is that of the FP8 which it is multiplied in. */
+static bool modelopt_int4(struct packed_group *group, const struct tensor *codes, const struct tensor *second)
 {
     static const uint64_t no_block[2];
     struct packed *packed = &group->packed;
-    uint64_t pairs, columns, rows, groups;
+    uint64_t dims[3], scale_dims[3];
     uint8_t part;
 
-    if (!packed_is_matrix(codes, &pairs, &columns) || !packed_is_matrix(group->anchor, &rows, &groups) ||
-        rows / 2 != pairs || rows % 2 != 0 || !packed_is_real(group->anchor))
-        return packed_unsure(group, "weight is U8, and fits neither NVFP4 nor two int4 of %" PRIu64 " rows",
-                             group->anchor->shape.rank ? group->anchor->shape.dims[0] : 0);
-    packed_set_shape(group, rows, columns);
+    if (!packed_is_stack(codes, dims) || !packed_is_stack(group->anchor, scale_dims) || scale_dims[0] != dims[0] ||
+        scale_dims[1] / 2 != dims[1] || scale_dims[1] % 2 != 0 || !packed_is_real(group->anchor))
+        return packed_unsure(group, "weight is U8, and fits neither NVFP4 nor two int4 of its scale's rows");
+    packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], scale_dims[1], dims[2]});
     packed->codes = PACKED_PAIRS;
     packed->bits = 4;
-    packed->row_bytes = columns;
+    packed->row_bytes = dims[2];
     packed->meaning = PACKED_SIGNED;
     if (!packed_take(group, codes, &part) ||
-        !packed_set_scales(group, group->anchor, group->anchor->dtype, no_block, false))
+        !packed_set_scales(group, group->anchor, group->anchor->dtype, no_block, false) ||
+        (second && !packed_take(group, second, &part)))
         return false;
     snprintf(group->scheme, sizeof(group->scheme), "ModelOpt int4 g%" PRIu64, packed->column_block);
     return true;
@@ -197,10 +220,10 @@ bool packed_scaled(struct packed_group *group)
     if (!packed_call(group, group->stem, ""))
         return false;
     if (codes->dtype == DTYPE_U8) {
-        if (second)
+        if (second && scales->dtype == DTYPE_F8_E4M3)
             return modelopt_nvfp4(group, codes, second);
         if (finder->method == METHOD_MODELOPT)
-            return modelopt_int4(group, codes);
+            return is_power ? modelopt_mxfp4(group, codes) : modelopt_int4(group, codes, second);
         if (finder->method == METHOD_BITNET)
             return bitnet(group, codes);
         if (finder->method == METHOD_GEMMA)
@@ -214,7 +237,7 @@ bool packed_scaled(struct packed_group *group)
         return packed_unsure(group, "weight is no matrix, or weight_scale of a type that scales do not have");
     if (!packed_set_elements(group, codes) ||
         !packed_set_scales(group, scales, is_power ? DTYPE_F8_E8M0 : scales->dtype,
-                           is_power ? (const uint64_t[2]){1, 32} : finder->block, false) ||
+                           is_power ? (const uint64_t[2]){1, 32} : finder->block, finder->method == METHOD_MODELOPT) ||
         (zeros && !set_zeros(group, codes, zeros)))
         return false;
     if (is_power && group->packed.column_block != 32)
@@ -238,7 +261,7 @@ static bool scaled_by_blocks(struct packed_group *group, const struct tensor *co
     if (!codes || !(is_f8(codes->dtype) || codes->dtype == DTYPE_I8))
         return false;
     is_fp4 = codes->dtype == DTYPE_I8;
-    if (group->finder->method != METHOD_FP8)
+    if (group->finder->method != METHOD_FP8 && group->finder->method != METHOD_AUTO_ROUND)
         return packed_unsure(group, "quantization_config does not name fp8");
     if (!packed_is_stack(codes, dims) || scales->shape.elements == 0)
         return packed_unsure(group, "the weight is no matrix");

@@ -54,8 +54,8 @@ struct packed_group {
     struct name stem;            /* its name without the suffix */
     const struct tensor *parts[PACKED_PARTS_MAX];
     uint8_t part_count;
-    struct packed packed;
-    char name[PACKED_NAME_BYTES]; /* of what the group stands for */
+    struct packed packed, inner[2]; /* and its scales and zero points, where these are codes themselves */
+    char name[PACKED_NAME_BYTES];   /* of what the group stands for */
     size_t name_bytes;
     uint64_t dims[PACKED_RANK_MAX];
     uint32_t rank;
@@ -68,7 +68,7 @@ struct packed_group {
 typedef bool packed_recogniser(struct packed_group *group);
 packed_recogniser packed_gptq_or_awq, packed_compressed_tensors, packed_scaled, packed_scaled_inverse,
     packed_scaled_aside, packed_gptoss, packed_bitsandbytes_4, packed_bitsandbytes_8, packed_quanto, packed_hqq,
-    packed_torchao, packed_torchao_torch, packed_mlx;
+    packed_torchao, packed_torchao_torch, packed_torchao_affine, packed_mlx;
 
 /* What is the same for all groups of the model. ERROR_NO_MEMORY. */
 int packed_config_read(struct packed_finder *finder);
@@ -81,12 +81,19 @@ bool packed_setting_u64(const struct packed_finder *finder, const char *member, 
 bool packed_setting_number(const struct packed_finder *finder, const char *member, double *ret);
 bool packed_setting_is(const struct packed_finder *finder, const char *member, const char *text);
 bool packed_setting_key(const struct packed_finder *finder, const char *member, struct name *ret);
+bool packed_packing_has(const struct packed_finder *finder, const char *part); /* in auto-round's packing_format */
 
 /* Says why it is not certain; returns false. */
 bool packed_unsure(struct packed_group *group, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The tensor named stem + suffix, or NULL. */
 const struct tensor *packed_partner(const struct packed_group *group, struct name stem, const char *suffix);
+
+/* The metadata of stem + suffix: what is no tensor in a pickle. */
+bool packed_metadata(const struct packed_group *group, const char *suffix, struct name *ret);
+
+/* One that has no map, no index and nothing nested, and factors of one. */
+extern const struct packed packed_plain;
 
 /* Makes tensor a part and gives its number; one that is not plain elements makes the group unsure. */
 bool packed_take(struct packed_group *group, const struct tensor *tensor, uint8_t *ret_part);

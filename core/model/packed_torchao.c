@@ -14,18 +14,6 @@ struct subclass {
     const struct config *config; /* of the metadata; NULL: the attributes are metadata each */
 };
 
-static bool metadata_of(const struct model *model, struct name key, struct name *ret)
-{
-    const struct metadata_entry wanted = {.key = key};
-    const struct metadata_entry *found = NULL;
-
-    if (model->metadata_count)
-        found = bsearch(&wanted, model->metadata, model->metadata_count, sizeof(wanted), metadata_compare);
-    if (found)
-        *ret = found->value;
-    return found != NULL;
-}
-
 static const struct tensor *data_of(const struct subclass *of, const char *data)
 {
     char suffix[64];
@@ -36,10 +24,10 @@ static const struct tensor *data_of(const struct subclass *of, const char *data)
 
 static bool attribute_of(const struct subclass *of, const char *attribute, struct name *ret)
 {
-    char key[PACKED_NAME_BYTES + 64];
+    char suffix[64];
 
-    snprintf(key, sizeof(key), "%.*s.%s", (int)of->stem.bytes, of->stem.text, attribute);
-    return metadata_of(of->group->finder->model, name_of(key), ret);
+    snprintf(suffix, sizeof(suffix), ".%s", attribute);
+    return packed_metadata(of->group, suffix, ret);
 }
 
 static bool attribute_u64(const struct subclass *of, const char *attribute, uint64_t *ret)
@@ -108,7 +96,9 @@ static bool elements(const struct subclass *of)
     if (packed->row_block != block[0] && packed->row_block != dims[1] && packed->row_block != packed->rows)
         return packed_unsure(group, "scale has another shape than its blocks");
     if (zeros) {
-        if ((zeros->dtype != DTYPE_I8 && !packed_is_real(zeros)) || !shape_equal(&zeros->shape, &scales->shape))
+        if ((zeros->dtype != DTYPE_I8 && zeros->dtype != DTYPE_I32 && zeros->dtype != DTYPE_I64 &&
+             !packed_is_real(zeros)) ||
+            !shape_equal(&zeros->shape, &scales->shape))
             return packed_unsure(group, "zero_point is not one number for each scale");
         packed->zeros = PACKED_ZEROS;
         packed->zero = packed->scales;
@@ -269,7 +259,7 @@ static bool are_data_known(const struct config *config)
 
 bool packed_torchao(struct packed_group *group)
 {
-    struct name stem = group->stem, type = {0}, value, whole;
+    struct name stem = group->stem, type = {0}, value;
     struct subclass of = {.group = group, .stem = stem};
     struct config *config = NULL;
     uint32_t at = stem.bytes;
@@ -284,8 +274,8 @@ bool packed_torchao(struct packed_group *group)
         return packed_unsure(group, "its name is too long");
     memcpy(group->name + group->name_bytes, stem.text + at + 1, stem.bytes - at - 1);
     group->name_bytes += stem.bytes - at - 1;
-    whole = (struct name){group->name, (uint32_t)group->name_bytes};
-    if (!metadata_of(group->finder->model, whole, &value))
+    group->stem = (struct name){group->name, (uint32_t)group->name_bytes};
+    if (!packed_metadata(group, "", &value))
         return packed_unsure(group, "the metadata does not say what it is");
     rc = config_parse(value.text, value.bytes, &config, NULL);
     if (rc == ERROR_NO_MEMORY)
@@ -302,18 +292,58 @@ bool packed_torchao(struct packed_group *group)
     return is_certain;
 }
 
+/* The class of the object whose attributes lie below stem, without its module. */
+static bool class_below(struct packed_group *group, struct name stem, struct name *ret)
+{
+    const struct name kept = group->stem;
+    struct name type;
+    bool is_there;
+
+    group->stem = stem;
+    is_there = packed_metadata(group, "._type", &type);
+    group->stem = kept;
+    *ret = (struct name){0};
+    for (uint32_t i = is_there ? type.bytes : 0; i > 0 && type.text[i - 1] != '.'; i--)
+        *ret = (struct name){type.text + i - 1, type.bytes - i + 1};
+    return is_there;
+}
+
 bool packed_torchao_torch(struct packed_group *group)
 {
     const struct subclass of = {.group = group, .stem = group->stem};
-    struct name type = {0}, class = {0};
+    struct name class;
 
-    if (!packed_call(group, group->stem, ""))
+    if (!packed_call(group, group->stem, "") || !class_below(group, group->stem, &class))
         return false;
-    if (!attribute_of(&of, "_type", &type))
-        return false;
-    for (uint32_t i = type.bytes; i > 0 && type.text[i - 1] != '.'; i--)
-        class = (struct name){type.text + i - 1, type.bytes - i + 1};
     if (data_of(&of, "act_pre_scale"))
         return packed_unsure(group, "it has act_pre_scale besides");
     return recognise(&of, class);
+}
+
+static bool cut(struct name *name, const char *end)
+{
+    const size_t bytes = strlen(end);
+
+    if (name->bytes <= bytes || memcmp(name->text + name->bytes - bytes, end, bytes) != 0)
+        return false;
+    name->bytes -= (uint32_t)bytes;
+    return true;
+}
+
+/* What versions before 0.12 pickle: X.tensor_impl.int_data or .float8_data, within X.original_weight_tensor where
+ * activations are quantised too. */
+bool packed_torchao_affine(struct packed_group *group)
+{
+    const struct subclass of = {.group = group, .stem = group->stem};
+    struct name outer = group->stem, class, whole;
+
+    if (!class_below(group, of.stem, &class) || !cut(&outer, ".tensor_impl"))
+        return false;
+    whole = outer;
+    cut(&whole, ".original_weight_tensor");
+    group->stem = outer;
+    if (!name_equal(class, name_of("PlainAQTTensorImpl")) && !name_equal(class, name_of("Float8AQTTensorImpl")))
+        return packed_unsure(group, "torchao's %.*s is not known", (int)(class.bytes < 64 ? class.bytes : 64),
+                             class.text ? class.text : "");
+    return elements(&of) && packed_call(group, whole, "");
 }

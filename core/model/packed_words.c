@@ -12,11 +12,6 @@ static bool is_words(const struct tensor *tensor, uint64_t *ret_rows, uint64_t *
     return tensor && tensor->dtype == DTYPE_I32 && packed_is_matrix(tensor, ret_rows, ret_columns);
 }
 
-static bool is_bits(uint64_t bits, uint64_t first, uint64_t second, uint64_t third, uint64_t fourth)
-{
-    return bits == first || bits == second || bits == third || bits == fourth;
-}
-
 /* "GPTQ int4 g128", or "per channel" where a row is one group whatever its length. */
 static void name_scheme(struct packed_group *group, const char *library)
 {
@@ -49,19 +44,41 @@ static bool set_group_columns(struct packed_group *group, bool has_index)
     return true;
 }
 
+/* Whether zero points are stored as they are, as the second version has them, and auto-round unless it writes as
+ * AutoGPTQ does; false with why. */
+static bool find_version(struct packed_group *group, bool *ret_is_second)
+{
+    static const char *const forms[] = {"checkpoint_format", "format"};
+    const struct packed_finder *finder = group->finder;
+    struct name form;
+
+    *ret_is_second = false;
+    if (finder->method == METHOD_AUTO_ROUND) {
+        *ret_is_second = !packed_packing_has(finder, "gptq") || packed_packing_has(finder, "gptqmodel");
+        return packed_packing_has(finder, "auto_round") ||
+               packed_unsure(group, "quantization_config names no packing_format of auto-round's");
+    }
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (!packed_setting_text(finder, forms[i], &form))
+            continue;
+        *ret_is_second = *ret_is_second || packed_setting_is(finder, forms[i], "gptq_v2");
+        if (!packed_setting_is(finder, forms[i], "gptq_v2") && !packed_setting_is(finder, forms[i], "gptq"))
+            return packed_unsure(group, "%s is neither gptq nor gptq_v2", forms[i]);
+    }
+    return true;
+}
+
 /* qweight I32 [in · bits / 32, out], qzeros I32 [groups, out · bits / 32], scales [groups, out], g_idx I32 [in]. What
- * is stored of a zero point is one less in version 1, word by word: one that is 0 borrows from its neighbours. Of three
- * bits, code by code. */
+ * is stored of a zero point is one less in version 1, word by word: one that is 0 borrows from its neighbours. Of bits
+ * that do not divide a word, code by code. */
 static bool gptq(struct packed_group *group, const struct tensor *scales)
 {
     static const uint32_t ones[9] = {[2] = 0x55555555, [4] = 0x11111111, [8] = 0x01010101};
-    static const char *const forms[] = {"checkpoint_format", "format"};
     const struct tensor *zeros = packed_partner(group, group->stem, "qzeros");
     const struct tensor *index = packed_partner(group, group->stem, "g_idx");
     struct packed *packed = &group->packed;
     uint64_t words, out, groups, zero_words, rows, bits;
-    bool is_second = false;
-    struct name form;
+    bool is_second;
     uint8_t part;
 
     if (!is_words(group->anchor, &words, &out) || !is_words(zeros, &groups, &zero_words) ||
@@ -69,17 +86,11 @@ static bool gptq(struct packed_group *group, const struct tensor *scales)
         packed->rows != out)
         return packed_unsure(group, "qweight, qzeros and scales do not fit GPTQ's shapes");
     bits = zero_words * 32 / out;
-    if (!is_bits(bits, 2, 3, 4, 8) || zero_words * 32 != out * bits || words * 32 % bits != 0)
+    if (bits < 2 || bits > 8 || zero_words * 32 != out * bits || words * 32 % bits != 0)
         return packed_unsure(group, "%" PRIu64 " words of zero points for %" PRIu64 " outputs are no number of bits",
                              zero_words, out);
-    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        if (!packed_setting_text(group->finder, forms[i], &form))
-            continue;
-        is_second = is_second || packed_setting_is(group->finder, forms[i], "gptq_v2");
-        if (!packed_setting_is(group->finder, forms[i], "gptq_v2") &&
-            !packed_setting_is(group->finder, forms[i], "gptq"))
-            return packed_unsure(group, "%s is neither gptq nor gptq_v2", forms[i]);
-    }
+    if (!find_version(group, &is_second))
+        return false;
     packed_set_shape(group, out, words * 32 / bits);
     packed->codes = PACKED_DOWN;
     packed->bits = (uint8_t)bits;
@@ -93,8 +104,8 @@ static bool gptq(struct packed_group *group, const struct tensor *scales)
     packed->scales = (struct packed_matrix){packed->scales.part, scales->dtype, 1, out};
     packed->zero = (struct packed_matrix){packed->zero.part, DTYPE_U32, 1, zero_words};
     packed->zero_addend = is_second ? 0 : ones[bits];
-    packed->zero_plus = is_second || bits != 3 ? 0 : 1;
-    name_scheme(group, is_second ? "GPTQv2" : "GPTQ");
+    packed->zero_plus = is_second || ones[bits] ? 0 : 1;
+    name_scheme(group, group->finder->method == METHOD_AUTO_ROUND ? "auto-round" : is_second ? "GPTQv2" : "GPTQ");
     return packed_call(group, group->stem, "weight");
 }
 
@@ -223,10 +234,11 @@ bool packed_gptq_or_awq(struct packed_group *group)
 
     if (!scales || (group->anchor->dtype != DTYPE_I32 && group->anchor->dtype != DTYPE_I16))
         return false;
-    if (group->finder->method == METHOD_GPTQ)
-        return gptq(group, scales);
-    if (group->finder->method == METHOD_AWQ)
+    if (group->finder->method == METHOD_AWQ ||
+        (group->finder->method == METHOD_AUTO_ROUND && packed_packing_has(group->finder, "awq")))
         return awq(group, scales);
+    if (group->finder->method == METHOD_GPTQ || group->finder->method == METHOD_AUTO_ROUND)
+        return gptq(group, scales);
     return packed_unsure(group, "quantization_config names neither gptq nor awq");
 }
 
@@ -391,61 +403,4 @@ bool packed_compressed_tensors(struct packed_group *group)
     if (group->anchor->dtype == DTYPE_U8)
         return pack_floats(group, scales);
     return packed_unsure(group, "it is of a type that no format packs into");
-}
-
-/* A setting of MLX: the module's own, else that of all. */
-static void mlx_number(const struct packed_group *group, struct name module, const char *member, uint64_t *out)
-{
-    char path[PACKED_NAME_BYTES + 64];
-
-    packed_setting_u64(group->finder, member, out);
-    snprintf(path, sizeof(path), "%s\"%.*s\".%s", group->finder->root, (int)module.bytes, module.text, member);
-    config_u64(group->finder->quantisation, path, out);
-}
-
-/* MLX: weight U32 [out, in · bits / 32], a dense stream of codes; scales and biases [out, in / group]: code · scale +
- * bias. Of stacks of matrices too. */
-bool packed_mlx(struct packed_group *group)
-{
-    static const uint64_t no_block[2];
-    const struct tensor *codes = packed_partner(group, group->stem, "weight"), *scales = group->anchor;
-    const struct tensor *biases = packed_partner(group, group->stem, "biases");
-    const struct name module = {group->stem.text, group->stem.bytes ? group->stem.bytes - 1 : 0};
-    struct packed *packed = &group->packed;
-    uint64_t bits = 0, size = 0, dims[3], scale_dims[3];
-    struct name mode;
-    uint8_t part;
-
-    if (!codes || codes->dtype != DTYPE_U32)
-        return false;
-    if (!biases)
-        biases = packed_partner(group, group->stem, "qbiases");
-    if (group->finder->method != METHOD_MLX)
-        return packed_unsure(group, "the config has no quantization of MLX");
-    mlx_number(group, module, "bits", &bits);
-    mlx_number(group, module, "group_size", &size);
-    if (packed_setting_text(group->finder, "mode", &mode) && !packed_setting_is(group->finder, "mode", "affine"))
-        return packed_unsure(group, "MLX's mode %.*s is not known", (int)(mode.bytes < 32 ? mode.bytes : 32),
-                             mode.text);
-    if (!biases || !packed_is_real(scales) || biases->dtype != scales->dtype ||
-        !shape_equal(&scales->shape, &biases->shape) || !packed_is_stack(codes, dims) ||
-        !packed_is_stack(scales, scale_dims) || scale_dims[0] != dims[0] || scale_dims[1] != dims[1])
-        return packed_unsure(group, "weight, scales and biases do not fit MLX's shapes");
-    if (bits < 2 || bits > 8 || bits == 7 || size == 0 || size > UINT32_MAX || scale_dims[2] > UINT32_MAX ||
-        dims[2] > UINT32_MAX || dims[2] * 32 != scale_dims[2] * size * bits)
-        return packed_unsure(group, "%" PRIu64 " words a row are not %" PRIu64 " groups of the config's size and bits",
-                             dims[2], scale_dims[2]);
-    packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], scale_dims[2] * size});
-    packed->codes = PACKED_ALONG;
-    packed->bits = (uint8_t)bits;
-    packed->row_bytes = dims[2] * 4;
-    packed->is_shift = true;
-    packed->zeros = PACKED_ZEROS;
-    if (!packed_take(group, codes, &part) || !packed_set_scales(group, scales, scales->dtype, no_block, false) ||
-        !packed_take(group, biases, &part))
-        return false;
-    packed->zero = packed->scales;
-    packed->zero.part = part;
-    snprintf(group->scheme, sizeof(group->scheme), "MLX int%" PRIu64 " g%" PRIu64, bits, size);
-    return packed_call(group, group->stem, "weight");
 }

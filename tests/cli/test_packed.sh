@@ -73,6 +73,11 @@ copy gptq_int4
 rm "$work/copy/config.json"
 expect 0 "$diffaid" inspect "$work/copy" --json && out 'packed-unknown' && out 'names neither gptq nor awq' && out '"a\.qweight"'
 
+# A quantiser's own file tells the layout where config.json does not.
+expect 0 "$diffaid" inspect "$fixtures/gptq_quantize_config" && out '^  a\.weight: shape=\[32, 128\], dtype=GPTQ int8 g32'
+expect 0 "$diffaid" inspect "$fixtures/modelopt_hf_quant_config" && out '^  a\.weight: shape=.* dtype=scaled F8_E4M3 per tensor'
+expect 0 "$diffaid" inspect "$fixtures/awq_quant_config" && out 'dtype=AWQ int4 g128'
+
 # Parts that lie in other shards are parts all the same.
 rm -rf "$work/shards" && mkdir "$work/shards" && cp "$fixtures/gptq_int8/config.json" "$work/shards"
 python3 - "$fixtures/gptq_int8/model.safetensors" "$work/shards" <<'PY'

@@ -257,9 +257,15 @@ static const struct {
     {"a.weight U32 4,8; a.scales F16 4,1; a.biases F16 4,1", MLX_CONFIG(""), "are not 1 groups of the config's size"},
     {"a.weight U32 4,8; a.scales F16 4,1; a.biases F16 4,1", MLX_CONFIG(",\"a\":{\"group_size\":0}"),
      "are not 1 groups of the config's size"},
-    {"a.weight U32 4,8; a.scales F16 4,2; a.biases F16 4,1", MLX_CONFIG(""), "do not fit MLX's shapes"},
-    {"a.weight U32 4,8; a.scales F16 4,2", MLX_CONFIG(""), "do not fit MLX's shapes"},
-    {"a.weight U32 4,8; a.scales U8 4,2", MLX_CONFIG(",\"mode\":\"mxfp4\""), "mode mxfp4 is not known"},
+    {"a.weight U32 4,8; a.scales F16 4,2; a.biases F16 4,1", MLX_CONFIG(""), "do not fit each other"},
+    {"a.weight U32 4,8; a.scales F16 4,2", MLX_CONFIG(""), "do not fit each other"},
+    {"a.weight U32 4,8; a.scales U8 4,2", MLX_CONFIG(",\"mode\":\"mxfp5\""), "mode mxfp5 is not known"},
+    {"a.weight U32 4,8; a.scales F16 4,2", MLX_CONFIG(",\"mode\":\"mxfp4\""), "not those of mxfp4"},
+    {"a.weight U32 4,8; a.scales U8 4,2", MLX_CONFIG(",\"mode\":\"nvfp4\""), "not those of nvfp4"},
+    {GPTQ, "{\"quantization_config\":{\"quant_method\":\"auto-round\",\"bits\":4}}", "names no packing_format"},
+    {GPTQ, "{\"quantization_config\":{\"quant_method\":\"auto-round\",\"packing_format\":\"auto_round:auto_awq\"}}",
+     "do not fit AWQ's shapes"},
+    {"a.weight U8 8,8; a.weight_scale U8 8,2", MODELOPT_CONFIG, "do not fit MXFP4"},
     {"a.w_blocks U8 2,3,1,16; a.w_scales U8 2,3,2", NULL, "do not fit MXFP4"},
     {"a.w_blocks U8 2,3,1,15; a.w_scales U8 2,3,1", NULL, "do not fit MXFP4"},
     {BNB("no"), NULL, "no JSON"},
@@ -298,7 +304,21 @@ static const struct {
     {HQQ("4", "16", "2", "4bit_u8"), NULL, "do not make a matrix of groups"},
     {HQQ("4", "32", "1", "4bit_u8"), NULL, "for each of 32 groups"},
     {HQQ("2", "16", "1", "2bit_u8"), NULL, "W_q has 512 bytes"},
-    {HQQ("4", "16", "1", "4bit_u8") "; a.quant_zero U8 = 1", NULL, "quant_zero is set"},
+    {HQQ("4", "16", "1", "4bit_u8") "; a.quant_zero U8 = 1", NULL, "there is no zero_q"},
+    {HQQ("4", "16", "1", "4bit_u8") "; a.quant_zero U8 = 1; a.zero_q U8 64", NULL, "there is no meta_zero.nbits"},
+    {HQQ("4", "16", "1",
+         "4bit_u8") "; a.quant_zero U8 = 1; a.zero_q U8 32; a.meta_zero.nbits I32 = 8; "
+                    "a.meta_zero.axis I32; a.meta_zero.shape I64 2 = 32,1; a.meta_zero.packing U8 7 = '8bit_u8'",
+     NULL, "zero_q has 32 codes for 64 groups"},
+    {HQQ("4", "16", "1",
+         "4bit_u8") "; a.quant_scale U8 = 1; a.scale_q U8 63; a.meta_scale.nbits I32 = 8; "
+                    "a.meta_scale.axis I32; a.meta_scale.shape I64 2 = 64,1; a.meta_scale.packing U8 7 = '8bit_u8'",
+     NULL, "scale_q has 63 bytes"},
+    {"a.W_q U8 4,4; a.scale F32 4,1; a.zero F32 4,1; @a.nbits = 'x4'", NULL, "nbits is no number"},
+    {"a.codes I8 4,4,1; a.codebooks F16 1,256,1,8; a.scales F16 4,1,1,1", NULL, "of AQLM, which is not decoded"},
+    {"a.indices I16 1,4; a.centroids.weight F16 1,64", NULL, "of VPTQ, which is not decoded"},
+    {"a.weight I8 4,4; a.weight_scales F16 4", NULL, "of EETQ, which is not decoded"},
+    {"a.weight.bitmask U8 4,1; a.weight.compressed F16 8", NULL, "sparse-bitmask, which is not decoded"},
     {TORCHAO, NULL, "the metadata does not say what it is"},
     {TORCHAO "@a.weight = 'no'", NULL, "is no JSON"},
     {TORCHAO "@a.weight = '{\\\"_type\\\":\\\"Other\\\",\\\"_tensor_data_names\\\":[\\\"qdata\\\"]}'", NULL,
@@ -401,7 +421,7 @@ int main(void)
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner) + (folder_count < 80);
+    failed = srunner_ntests_failed(runner) + (folder_count < 95);
     srunner_free(runner);
     return failed ? 1 : 0;
 }

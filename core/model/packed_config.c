@@ -42,6 +42,7 @@ static const struct {
     {"hf_quant_config.json", "quantization.", METHOD_MODELOPT},
     {"quantize_config.json", "", METHOD_GPTQ},
     {"quant_config.json", "", METHOD_AWQ},
+    {"quanto_qmap.json", "", METHOD_QUANTO},
 };
 
 static const char *path_of(const struct packed_finder *finder, const char *member, char path[PACKED_PATH_BYTES])

@@ -168,10 +168,28 @@ static const struct {
     {".gate_proj.weight", false}, {".up_proj.weight", false}, {".down_proj.weight", true},
 };
 
+/* The bias beside a weight has one number for each output. */
+static uint64_t outputs_by_bias(const struct packed_group *group, struct name weight)
+{
+    const struct name module = {weight.text, weight.bytes - (uint32_t)strlen(".weight")};
+    const struct tensor *bias = packed_partner(group, module, ".bias");
+
+    return bias && bias->shape.rank == 1 ? bias->shape.elements : 0;
+}
+
 /* Groups of `size` do not reach from one row into the next. */
 static bool set_configured_shape(struct packed_group *group, struct name weight, uint64_t elements, uint64_t size)
 {
+    const bool is_weight = weight.bytes > 7 && memcmp(weight.text + weight.bytes - 7, ".weight", 7) == 0;
+    const uint64_t outputs = is_weight ? outputs_by_bias(group, weight) : 0;
     uint64_t hidden = 0;
+
+    if (outputs && elements % outputs == 0 && elements / outputs % size == 0) {
+        group->dims[0] = outputs;
+        group->dims[1] = elements / outputs;
+        group->rank = 2;
+        return true;
+    }
 
     config_u64(group->finder->config, "hidden_size", &hidden);
     for (size_t i = 0; i < sizeof(linears) / sizeof(linears[0]); i++) {
@@ -190,6 +208,20 @@ static bool set_configured_shape(struct packed_group *group, struct name weight,
                          "its shape is not in the file, and its name and the config's hidden_size do not tell it");
 }
 
+/* The type of a weight: that of all, or by quanto's own map of modules, whose names hold dots. */
+static bool read_type(const struct packed_group *group, struct name *ret)
+{
+    const struct name weight = group->stem;
+    char member[PACKED_NAME_BYTES + 32];
+
+    if (packed_setting_text(group->finder, "weights", ret))
+        return true;
+    if (weight.bytes <= 7 || memcmp(weight.text + weight.bytes - 7, ".weight", 7) != 0)
+        return false;
+    snprintf(member, sizeof(member), "\"%.*s\".weights", (int)(weight.bytes - 7), weight.text);
+    return config_text(group->finder->quantisation, member, ret);
+}
+
 /* X._data._data U8 [⌈groups · bits / 8⌉, size], group r's codes in the lowest bits left free; X._scale and X._shift
  * [groups, 1]: code · scale − shift. Groups are of the elements in order. */
 static bool quanto_groups(struct packed_group *group, const struct tensor *codes, const struct tensor *shift)
@@ -205,7 +237,7 @@ static bool quanto_groups(struct packed_group *group, const struct tensor *codes
         !packed_is_real(scales) || !packed_is_matrix(scales, &groups, &one) || one != 1 ||
         !shape_equal(&scales->shape, &shift->shape))
         return packed_unsure(group, "_data, _scale and _shift do not fit groups of codes");
-    if (packed_setting_text(group->finder, "weights", &type))
+    if (read_type(group, &type))
         bits = name_equal(type, name_of("qint4")) || name_equal(type, name_of("int4"))   ? 4
                : name_equal(type, name_of("qint2")) || name_equal(type, name_of("int2")) ? 2
                                                                                          : 0;

@@ -207,6 +207,7 @@ static bool awq(struct packed_group *group, const struct tensor *scales)
         const char *version;
         bool (*recognise)(struct packed_group *, const struct tensor *, const struct tensor *);
     } versions[] = {{"gemm", awq_gemm}, {"gemv", awq_gemv}, {"gemv_fast", awq_fast}};
+    static const char *const settings[] = {"version", "checkpoint_format", "format"}; /* AutoAWQ's, GPTQModel's */
     const struct tensor *zeros = packed_partner(group, group->stem, "qzeros");
     struct name version = {0};
 
@@ -214,7 +215,8 @@ static bool awq(struct packed_group *group, const struct tensor *scales)
         return packed_unsure(group, "there are no qzeros");
     if (group->finder->bits_count && group->finder->bits[0] != 4)
         return packed_unsure(group, "AWQ of %" PRIu64 " bits is not known", group->finder->bits[0]);
-    packed_setting_text(group->finder, "version", &version);
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]) && !version.text; i++)
+        packed_setting_text(group->finder, settings[i], &version);
     if (!version.text)
         version = name_of("gemm"); /* what the library takes where nothing is said */
     for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)

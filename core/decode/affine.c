@@ -10,9 +10,15 @@ enum { PIECE = 4096 };
 int affine_read_values(const struct model *model, const struct tensor *tensor, size_t count, double *out,
                        struct error *err)
 {
-    uint8_t *stored = calloc(count + 1, 8);
-    int rc = stored ? decoder_read(model, tensor, 0, count, stored, err)
-                    : error_set(err, ERROR_NO_MEMORY, "out of memory for scales");
+    uint8_t *stored;
+    int rc;
+
+    /* Neither has one number for each element. */
+    if (!tensor_is_decodable(tensor) || dtype_traits(tensor->dtype)->kind == DTYPE_KIND_COMPLEX)
+        return error_set(err, ERROR_FORMAT, "scales or zero points are of a type that has no numbers");
+    stored = calloc(count + 1, 8);
+    rc = stored ? decoder_read(model, tensor, 0, count, stored, err)
+                : error_set(err, ERROR_NO_MEMORY, "out of memory for scales");
 
     if (rc == 0)
         decode_f64(tensor->dtype, stored, 0, count, out);

@@ -57,6 +57,9 @@ const struct decoder *decoder_swapped(enum dtype dtype);
 /* int4 in the low half of a byte each, as I8. */
 extern const struct decoder decoder_int4;
 
+/* Two F16 to a complex number, as C64. */
+extern const struct decoder decoder_complex32;
+
 /* Elements at strides: parameters point to a struct strides. */
 struct strides {
     const uint64_t *steps; /* in elements, one a dimension */

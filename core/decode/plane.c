@@ -102,6 +102,8 @@ void plane_transpose(uint8_t *to, uint64_t row_step, const uint8_t *from, uint64
         turn(to, row_step, from, step, rows, columns, 4);
     else if (size == 8)
         turn(to, row_step, from, step, rows, columns, 8);
+    else if (size == 16)
+        turn(to, row_step, from, step, rows, columns, 16);
     else
         turn(to, row_step, from, step, rows, columns, 1);
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Element (r, c) of rows × columns, which lies at from[r + c · step], goes to to[r · row_step + c]. Elements have size
- * bytes, up to 8; steps count elements. */
+ * bytes, a power of two up to 16; steps count elements. */
 void plane_transpose(uint8_t *to, uint64_t row_step, const uint8_t *from, uint64_t step, uint64_t rows,
                      uint64_t columns, size_t size);
 

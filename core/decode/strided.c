@@ -42,6 +42,9 @@ static inline void copy_element(uint8_t *to, const uint8_t *from, size_t size)
     case 8:
         memcpy(to, from, 8);
         return;
+    case 16:
+        memcpy(to, from, 16);
+        return;
     default:
         *to = *from;
     }

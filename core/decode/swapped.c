@@ -50,16 +50,24 @@ static void swap_c64(const struct storage *storage, const uint8_t *stored, size_
     swap_4(storage, stored, 2 * elements, out);
 }
 
+static void swap_c128(const struct storage *storage, const uint8_t *stored, size_t elements, void *out)
+{
+    swap_8(storage, stored, 2 * elements, out);
+}
+
 const struct decoder *decoder_swapped(enum dtype dtype)
 {
     static const struct decoder one = {.name = "swapped", .granule = 1, .granule_bytes = 1, .decode = swap_1};
     static const struct decoder two = {.name = "swapped", .granule = 1, .granule_bytes = 2, .decode = swap_2};
     static const struct decoder four = {.name = "swapped", .granule = 1, .granule_bytes = 4, .decode = swap_4};
     static const struct decoder eight = {.name = "swapped", .granule = 1, .granule_bytes = 8, .decode = swap_8};
+    static const struct decoder wide = {.name = "swapped", .granule = 1, .granule_bytes = 16, .decode = swap_c128};
     static const struct decoder complex = {.name = "swapped", .granule = 1, .granule_bytes = 8, .decode = swap_c64};
 
     if (dtype == DTYPE_C64)
         return &complex;
+    if (dtype == DTYPE_C128)
+        return &wide;
     switch (dtype_traits(dtype)->bits) {
     case 16:
         return &two;

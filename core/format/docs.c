@@ -28,7 +28,7 @@ const struct format_docs torch_docs = {
              "leave no choice, and scalars (epoch, step, loss, learning rate; NumPy's too) as metadata; NumPy "
              "arrays of numbers; sparse, nested and jagged tensors by their parts (w.crow_indices, "
              "w.col_indices, w.values); of DeepSpeed's directories mp_rank_00_model_states.pt",
-    .lists = "complex128, complex32, bits, conjugated and negated views",
+    .lists = "bits, conjugated and negated views",
     .refuses = "pickles that name an unsafe global or call anything that a checkpoint has no use for, by that "
                "global's name; archives whose directory and members disagree; encrypted members. Meta tensors "
                "are listed without values; a subclass that wraps tensors is listed by its attributes, a DTensor "
@@ -48,14 +48,14 @@ const struct format_docs torch_distributed_docs = {
 const struct format_docs numpy_docs = {
     .reads = "versions 1 to 3, C and Fortran order, either byte order, stored or deflated archives; an array "
              "alone is named array",
-    .lists = "text, dates, void (ml_dtypes saves bfloat16 as V2), long double, complex128, structured dtypes",
+    .lists = "text, dates, void (ml_dtypes saves bfloat16 as V2), long double, structured dtypes",
     .refuses = "object arrays (a pickle), by the array's name; members that lead out of the archive",
 };
 
 const struct format_docs onnx_docs = {
     .reads = "initialisers, sparse ones too, and constants and attributes of nodes, in nested graphs and "
              "functions; raw, typed and external data (below the model's own directory)",
-    .lists = "complex128, 2- and 4-bit integers, texts",
+    .lists = "2- and 4-bit integers, texts",
     .refuses = "data that do not fit their dimensions; external data whose path leads out of the directory",
 };
 
@@ -63,7 +63,7 @@ const struct format_docs flax_docs = {
     .reads = "parameters and whole training states, keys joined by dots; every dtype of NumPy and ml_dtypes "
              "that safetensors has, 4-bit integers; arrays in pieces (__msgpack_chunked_array__); shards with "
              "an index; numbers and texts as metadata",
-    .lists = "complex128, other 4- to 8-bit floats, texts",
+    .lists = "other 4- to 8-bit floats, texts",
     .refuses = "arrays that do not fit their shape, bytes behind the end, msgpack without an array. Complex "
                "numbers and unknown extensions are left out with a warning",
 };
@@ -74,15 +74,15 @@ const struct format_docs tensorflow_docs = {
              "checkpoint, which names the latest; a SavedModel's directory; the one table of the first version, "
              "before 2016; either byte order; partitioned variables put together along their first dimension; "
              "names with dots for slashes and without /.ATTRIBUTES/VARIABLE_VALUE",
-    .lists = "complex128, 2-bit integers, texts",
+    .lists = "2-bit integers, texts",
     .refuses = "tables whose checksums do not fit, blocks compressed otherwise than by Snappy, bytes beyond a "
                "shard's end. Slices along other dimensions are listed one by one with a warning",
 };
 
 const struct format_docs hdf5_docs = {
-    .reads = "every dataset of numbers by its path; either byte order, bool, complex (of doubles as NAME.real "
-             "and NAME.imag), bfloat16 as Keras keeps it, user blocks; contiguous, compact and chunked by any "
-             "index, deflate, LZF, shuffle, Fletcher's checksum, fill values; hard links",
+    .reads = "every dataset of numbers by its path; either byte order, bool, complex, bfloat16 as Keras keeps "
+             "it, user blocks; contiguous, compact and chunked by any index, deflate, LZF, shuffle, Fletcher's "
+             "checksum, fill values; hard links",
     .lists = "fixed text, opaque, bitfields, unusual widths",
     .refuses = "external links and storage, virtual datasets, other filters, layouts newer than the HDF5 "
                "library at hand, compressed chunks above 64 MB, by the dataset's name; sizes that such a file "
@@ -111,6 +111,6 @@ const struct format_docs matlab_docs = {
 const struct format_docs tflite_docs = {
     .reads = "the constants of every graph; integers of 8 to 32 bits with scales, by tensor or channel, as "
              "the values that they stand for; buffers behind the FlatBuffer",
-    .lists = "texts, 4-bit integers, complex128, sparse tensors",
+    .lists = "texts, 4-bit integers, sparse tensors",
     .refuses = "offsets and sizes that lead out of the file, data that do not fit their shapes",
 };

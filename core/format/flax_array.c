@@ -34,6 +34,7 @@ static const struct {
     {"uint64", DTYPE_U64},
     {"bool", DTYPE_BOOL},
     {"complex64", DTYPE_C64},
+    {"complex128", DTYPE_C128},
     {"uint4", DTYPE_U8}, /* a byte each */
     {"int4", DTYPE_I8},  /* by a decoder */
 };

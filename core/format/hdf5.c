@@ -219,7 +219,7 @@ static bool add_tensor(struct walk *walk, const struct hdf5_dataset *dataset, st
         tensor.shape.elements *= dim;
     }
     if (type->is_complex && apart == 1)
-        tensor.dtype = DTYPE_C64;
+        tensor.dtype = type->dtype == DTYPE_F64 ? DTYPE_C128 : DTYPE_C64;
     if (tensor.dtype == DTYPE_UNKNOWN) {
         tensor.storage = new_storage(walk, (struct storage){.stored_as = name_of(type->spelled)});
     } else if (apart > 1 || (is_reversed && spread > 1)) {
@@ -435,7 +435,7 @@ static bool add_dataset(struct walk *walk, struct name name, struct hdf5_dataset
         if (other.text)
             name = other;
     }
-    if (dataset->type.is_complex && (walk->style->is_matlab || dataset->type.dtype == DTYPE_F64))
+    if (dataset->type.is_complex && walk->style->is_matlab)
         return add_parts(walk, dataset, name, extent);
     return add_tensor(walk, dataset, name, extent, 1);
 }

@@ -116,9 +116,9 @@ static const struct {
     uint64_t bytes;
     enum dtype dtype;
 } dtypes[] = {
-    {'b', 1, DTYPE_BOOL}, {'i', 1, DTYPE_I8},  {'i', 2, DTYPE_I16}, {'i', 4, DTYPE_I32}, {'i', 8, DTYPE_I64},
-    {'u', 1, DTYPE_U8},   {'u', 2, DTYPE_U16}, {'u', 4, DTYPE_U32}, {'u', 8, DTYPE_U64}, {'f', 2, DTYPE_F16},
-    {'f', 4, DTYPE_F32},  {'f', 8, DTYPE_F64}, {'c', 8, DTYPE_C64},
+    {'b', 1, DTYPE_BOOL}, {'i', 1, DTYPE_I8},  {'i', 2, DTYPE_I16}, {'i', 4, DTYPE_I32},   {'i', 8, DTYPE_I64},
+    {'u', 1, DTYPE_U8},   {'u', 2, DTYPE_U16}, {'u', 4, DTYPE_U32}, {'u', 8, DTYPE_U64},   {'f', 2, DTYPE_F16},
+    {'f', 4, DTYPE_F32},  {'f', 8, DTYPE_F64}, {'c', 8, DTYPE_C64}, {'c', 16, DTYPE_C128},
 };
 
 enum dtype numpy_dtype(char kind, uint64_t item_bytes)

@@ -37,7 +37,7 @@ static const struct {
     [15] = {"qint16", DTYPE_I16, 2},
     [16] = {"quint16", DTYPE_U16, 2},
     [17] = {"uint16", DTYPE_U16, 2},
-    [18] = {"complex128", DTYPE_UNKNOWN, 16},
+    [18] = {"complex128", DTYPE_C128, 16},
     [19] = {"float16", DTYPE_F16, 2},
     [21] = {"variant", DTYPE_UNKNOWN, 0},
     [22] = {"uint32", DTYPE_U32, 4},

@@ -39,7 +39,7 @@ static const struct {
 } types[] = {{"FLOAT32", DTYPE_F32},   {"FLOAT16", DTYPE_F16},      {"INT32", DTYPE_I32},
              {"UINT8", DTYPE_U8},      {"INT64", DTYPE_I64},        {"STRING", DTYPE_UNKNOWN},
              {"BOOL", DTYPE_BOOL},     {"INT16", DTYPE_I16},        {"COMPLEX64", DTYPE_C64},
-             {"INT8", DTYPE_I8},       {"FLOAT64", DTYPE_F64},      {"COMPLEX128", DTYPE_UNKNOWN},
+             {"INT8", DTYPE_I8},       {"FLOAT64", DTYPE_F64},      {"COMPLEX128", DTYPE_C128},
              {"UINT64", DTYPE_U64},    {"RESOURCE", DTYPE_UNKNOWN}, {"VARIANT", DTYPE_UNKNOWN},
              {"UINT32", DTYPE_U32},    {"UINT16", DTYPE_U16},       {"INT4", DTYPE_UNKNOWN},
              {"BFLOAT16", DTYPE_BF16}, {"INT2", DTYPE_UNKNOWN},     {"UINT4", DTYPE_UNKNOWN}};

@@ -23,8 +23,8 @@ static const struct torch_dtype dtypes[] = {
     {"torch.ByteStorage", "torch.uint8", DTYPE_U8, 1, false, 1},
     {"torch.BoolStorage", "torch.bool", DTYPE_BOOL, 1, false, 1},
     {"torch.ComplexFloatStorage", "torch.complex64", DTYPE_C64, 8, false, 1},
-    {"torch.ComplexDoubleStorage", "torch.complex128", DTYPE_UNKNOWN, 16, false, 1},
-    {"torch.ComplexHalfStorage", "torch.complex32", DTYPE_UNKNOWN, 4, false, 1},
+    {"torch.ComplexDoubleStorage", "torch.complex128", DTYPE_C128, 16, false, 1},
+    {"torch.ComplexHalfStorage", "torch.complex32", DTYPE_C64, 4, false, 1},
     {"torch.QInt8Storage", "torch.qint8", DTYPE_I8, 1, true, 1},
     {"torch.QUInt8Storage", "torch.quint8", DTYPE_U8, 1, true, 1},
     {"torch.QInt32Storage", "torch.qint32", DTYPE_I32, 4, true, 1},
@@ -244,6 +244,17 @@ static int set_unknown(struct rebuilt *r, const char *reason)
     return r->tensor.storage ? 0 : no_memory(r->torch);
 }
 
+/* Halves, which become floats. */
+static int set_halves(struct rebuilt *r)
+{
+    if (!r->is_contiguous || r->torch->is_swapped)
+        return set_unknown(r, "complex numbers of halves that lie apart or the other way round");
+    r->tensor.storage =
+        new_storage(r->torch, (struct storage){.decoder = &decoder_complex32,
+                                               .stored_as = name_of(r->type->name + sizeof("torch.") - 1)});
+    return r->tensor.storage ? 0 : no_memory(r->torch);
+}
+
 /* Two elements to a byte: the last dimension is twice what torch says. */
 static int set_pairs(struct rebuilt *r)
 {
@@ -281,6 +292,8 @@ static int set_form(struct rebuilt *r)
         return set_pairs(r);
     if (r->type->each > 1) /* with a scale, set_affine knows better */
         return set_unknown(r, "codes of less than a byte");
+    if (r->type->dtype == DTYPE_C64 && r->type->bytes == 4)
+        return set_halves(r);
     if (!r->is_contiguous)
         return set_strided(r);
     if (r->torch->is_swapped && r->type->bytes > 1) {

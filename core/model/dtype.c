@@ -25,6 +25,7 @@ static const struct dtype_traits traits[DTYPE_COUNT] = {
     [DTYPE_U32] = {"U32", "u32", 32, DTYPE_KIND_UINT, false, 0, UINT32_MAX},
     [DTYPE_F32] = {"F32", "f32", 32, DTYPE_KIND_FLOAT, false, -FLT_MAX, FLT_MAX},
     [DTYPE_C64] = {"C64", "c64", 64, DTYPE_KIND_COMPLEX, false, 0, 0},
+    [DTYPE_C128] = {"C128", "c128", 128, DTYPE_KIND_COMPLEX, false, 0, 0},
     [DTYPE_F64] = {"F64", "f64", 64, DTYPE_KIND_FLOAT, false, -DBL_MAX, DBL_MAX},
     [DTYPE_I64] = {"I64", "i64", 64, DTYPE_KIND_INT, true, -0x1p63, 0x1p63},
     [DTYPE_U64] = {"U64", "u64", 64, DTYPE_KIND_UINT, true, 0, 0x1p64},
@@ -42,6 +43,11 @@ enum dtype dtype_by_name(struct name name)
             memcmp(traits[i].name, name.text, name.bytes) == 0)
             return (enum dtype)i;
     return DTYPE_UNKNOWN;
+}
+
+bool dtype_is_complex(enum dtype dtype)
+{
+    return dtype_traits(dtype)->kind == DTYPE_KIND_COMPLEX;
 }
 
 bool dtype_is_parameter(enum dtype dtype)

@@ -29,6 +29,7 @@ enum dtype {
     DTYPE_F32,
     DTYPE_C64,
     DTYPE_F64,
+    DTYPE_C128,
     DTYPE_I64,
     DTYPE_U64,
     DTYPE_COUNT
@@ -53,6 +54,7 @@ struct dtype_traits {
 };
 
 const struct dtype_traits *dtype_traits(enum dtype dtype);
+bool dtype_is_complex(enum dtype dtype);    /* two terms an element */
 enum dtype dtype_by_name(struct name name); /* DTYPE_UNKNOWN when there is none */
 bool dtype_is_parameter(enum dtype dtype);  /* counts in model-level sums: floats and complex, not integers and BOOL */
 

@@ -118,7 +118,7 @@ static bool couple_sums_without_few(struct measure *m, const struct stored *a, c
     const struct delta_record *delta = &couple->delta;
     double taken_a = 0, taken_b = 0;
 
-    if (a->dtype == DTYPE_C64 || b->dtype == DTYPE_C64)
+    if (dtype_is_complex(a->dtype) || dtype_is_complex(b->dtype))
         return false;
     couple->a = sum_of_side(side_a, delta->exponent_a);
     couple->b = sum_of_side(side_b, delta->exponent_b);
@@ -146,7 +146,7 @@ static void couple_sums_with_care(struct measure *m, const struct stored *a, con
                                   struct couple_record *couple)
 {
     enum { BLOCK = BLOCK_ELEMENTS / 2 };
-    const size_t terms_a = a->dtype == DTYPE_C64 ? 2 : 1, terms_b = b->dtype == DTYPE_C64 ? 2 : 1;
+    const size_t terms_a = dtype_is_complex(a->dtype) ? 2 : 1, terms_b = dtype_is_complex(b->dtype) ? 2 : 1;
 
     couple->a = couple->b = (struct sum){0};
     for (size_t at = 0; at < a->elements; at += BLOCK) {
@@ -228,11 +228,11 @@ static bool turn_of_kernel(const struct measure *m, const struct stored *a, cons
 void couple_add_turn(struct measure *m, const struct stored *a, const struct stored *between, const struct stored *b,
                      const struct couple_record *in, const struct couple_record *out, struct couple_record *couple)
 {
-    const size_t terms = a->dtype == DTYPE_C64 ? 2 : 1;
+    const size_t terms = dtype_is_complex(a->dtype) ? 2 : 1;
     const int32_t e = in->delta.exponent, f = out->delta.exponent, exponent = e > f ? e : f;
 
     /* A complex number opposite a real one has no product term by term, and 2^400 between two steps leaves none. */
-    if ((between->dtype == DTYPE_C64) != (terms == 2) || (b->dtype == DTYPE_C64) != (terms == 2) || e - f > 400 ||
+    if (dtype_is_complex(between->dtype) != (terms == 2) || dtype_is_complex(b->dtype) != (terms == 2) || e - f > 400 ||
         f - e > 400)
         return;
     couple->turn_exponent = 2 * exponent;

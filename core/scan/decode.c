@@ -117,6 +117,7 @@ bool decode_is_narrow(enum dtype dtype)
     case DTYPE_I32:
     case DTYPE_U32:
     case DTYPE_C64:
+    case DTYPE_C128:
     case DTYPE_F64:
     case DTYPE_I64:
     case DTYPE_U64:
@@ -233,6 +234,9 @@ void decode_f64(enum dtype dtype, const uint8_t *base, uint64_t first, size_t el
             memcpy(&single, from + i * 4, 4);
             out[i] = (double)single;
         }
+        return;
+    case DTYPE_C128:
+        memcpy(out, base + first * 16, elements * 16);
         return;
     default:
         break;

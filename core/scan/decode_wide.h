@@ -16,7 +16,7 @@ bool decode_is_narrow(enum dtype dtype);
 /* As decode_f64, for the narrow dtypes only. */
 void decode_f32(enum dtype dtype, const uint8_t *base, uint64_t first, size_t elements, float *out);
 
-/* As decode_f64, for every dtype but C64, and exact for I64 and U64 too. */
+/* As decode_f64, for every dtype but the complex ones, and exact for I64 and U64 too. */
 void decode_long(enum dtype dtype, const uint8_t *base, uint64_t first, size_t elements, long double *out);
 
 #endif

@@ -26,7 +26,7 @@ static bool value_equal(double a, double b)
 void flips_list(struct measure *m, struct flips *flips, const struct stored *a, const struct stored *b, size_t at,
                 size_t elements)
 {
-    const size_t terms = a->dtype == DTYPE_C64 ? 2 : 1;
+    const size_t terms = dtype_is_complex(a->dtype) ? 2 : 1;
     const bool is_wide = dtype_traits(a->dtype)->is_wide;
 
     if (a->dtype != b->dtype || a->is_encoded || b->is_encoded || flips->count == FLIPS_MAX)
@@ -60,7 +60,7 @@ void flips_zeros(struct measure *m, struct flips *flips, size_t elements, const 
 /* An element of a block, one or two terms, is zero. 64-bit integers round to zero only where they are. */
 static bool is_zero(const double *terms, enum dtype dtype, size_t i)
 {
-    return dtype == DTYPE_C64 ? terms[2 * i] == 0 && terms[2 * i + 1] == 0 : terms[i] == 0;
+    return dtype_is_complex(dtype) ? terms[2 * i] == 0 && terms[2 * i + 1] == 0 : terms[i] == 0;
 }
 
 void flips_plain(struct measure *m, struct flips *flips, const struct stored *a, const struct stored *b)

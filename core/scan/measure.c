@@ -194,7 +194,7 @@ void measure_side(struct measure *m, const struct stored *x, const struct survey
     double k;
 
     survey_begin(&walk, m, survey, x);
-    if (x->dtype == DTYPE_C64) {
+    if (dtype_is_complex(x->dtype)) {
         measure_side_complex(m, x, ret);
         return;
     }
@@ -500,12 +500,12 @@ static bool pair_pass(struct measure *m, const struct opposite *pair, size_t com
 
 static bool is_measured_plainly(const struct stored *x)
 {
-    return x->dtype == DTYPE_C64 || dtype_traits(x->dtype)->is_wide;
+    return dtype_is_complex(x->dtype) || dtype_traits(x->dtype)->is_wide;
 }
 
 static void delta_plain(struct measure *m, const struct stored *a, const struct stored *b, struct delta_record *ret)
 {
-    if (a->dtype == DTYPE_C64 || b->dtype == DTYPE_C64)
+    if (dtype_is_complex(a->dtype) || dtype_is_complex(b->dtype))
         measure_delta_complex(m, a, b, ret);
     else
         measure_delta_wide(m, a, b, ret);

@@ -19,7 +19,7 @@
 static void check_tensor(const struct model *model, const struct tensor *tensor)
 {
     enum { MOST = 4096 };
-    static uint8_t out[MOST * 8];
+    static uint8_t out[MOST * 16];
     const struct model_file *file = &model->files[tensor->extent.source];
     uint64_t elements = 1;
     int rc;

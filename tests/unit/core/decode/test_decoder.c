@@ -150,12 +150,12 @@ END_TEST
 
 START_TEST(elements_of_the_other_byte_order_are_turned_round)
 {
-    static const enum dtype dtypes[] = {DTYPE_I8, DTYPE_F16, DTYPE_I32, DTYPE_F64, DTYPE_C64};
+    static const enum dtype dtypes[] = {DTYPE_I8, DTYPE_F16, DTYPE_I32, DTYPE_F64, DTYPE_C64, DTYPE_C128};
     const uint64_t dims[] = {300}, steps[] = {1};
     const enum dtype dtype = dtypes[_i];
-    const size_t size = dtype == DTYPE_C64 ? 4 : dtype_traits(dtype)->bits / 8;
+    const size_t size = dtype_traits(dtype)->bits / 8 / (dtype_is_complex(dtype) ? 2 : 1);
     const size_t all = 300 * (dtype_traits(dtype)->bits / 8);
-    uint8_t out[300 * 8], part[300 * 8];
+    uint8_t out[300 * 16], part[300 * 16];
     struct fixture f;
 
     setup_fixture(&f, dtype, 1, dims, steps);
@@ -179,7 +179,7 @@ int main(void)
 
     tcase_add_loop_test(tcase, every_range_of_a_view_is_what_its_strides_say, 0, VIEWS);
     tcase_add_test(tcase, a_view_wider_than_a_look_is_gathered_piece_by_piece);
-    tcase_add_loop_test(tcase, elements_of_the_other_byte_order_are_turned_round, 0, 5);
+    tcase_add_loop_test(tcase, elements_of_the_other_byte_order_are_turned_round, 0, 6);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -310,7 +310,7 @@ START_TEST(every_dtype_has_its_size)
         [DTYPE_I8] = 8,   [DTYPE_F8_E5M2] = 8, [DTYPE_F8_E4M3] = 8,     [DTYPE_F8_E8M0] = 8, [DTYPE_F8_E4M3FNUZ] = 8,
         [DTYPE_I16] = 16, [DTYPE_U16] = 16,    [DTYPE_F8_E5M2FNUZ] = 8, [DTYPE_F16] = 16,    [DTYPE_BF16] = 16,
         [DTYPE_I32] = 32, [DTYPE_U32] = 32,    [DTYPE_F32] = 32,        [DTYPE_C64] = 64,    [DTYPE_F64] = 64,
-        [DTYPE_I64] = 64, [DTYPE_U64] = 64,
+        [DTYPE_I64] = 64, [DTYPE_U64] = 64,    [DTYPE_C128] = 128,
     };
     char header[256];
     struct model *model;

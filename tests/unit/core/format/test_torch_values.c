@@ -48,6 +48,51 @@ START_TEST(what_is_no_plain_tensor_is_read_by_its_parts)
 }
 END_TEST
 
+/* The twin has each complex number as a last dimension of two. */
+START_TEST(complex_numbers_of_every_width_are_read)
+{
+    static const struct {
+        const char *name;
+        enum dtype dtype;
+        bool is_encoded;
+    } rows[] = {{"wide", DTYPE_C128, false}, {"turned", DTYPE_C128, false}, {"half", DTYPE_C64, true}};
+    struct model *twin = open_path(TWINS "torch-values.safetensors"), *model = open_path(TWINS "complex.pt");
+    const struct tensor *a = model_find(model, name_of(rows[_i].name)), *b;
+    size_t bytes_a, bytes_b;
+    uint8_t *x, *y;
+    char name[64];
+
+    snprintf(name, sizeof(name), "complex.%s", rows[_i].name);
+    b = model_find(twin, name_of(name));
+    ck_assert(a && b);
+    ck_assert_int_eq(a->dtype, rows[_i].dtype);
+    ck_assert_uint_eq(b->shape.elements, 2 * a->shape.elements);
+    ck_assert(tensor_is_encoded(a) == rows[_i].is_encoded);
+    x = elements_of(model, a, &bytes_a);
+    y = elements_of(twin, b, &bytes_b);
+    ck_assert_uint_eq(bytes_a, bytes_b);
+    ck_assert_mem_eq(x, y, bytes_a);
+    free(x);
+    free(y);
+    model_close(model);
+    model_close(twin);
+}
+END_TEST
+
+/* Scales that are no numbers: what the fuzzer's corpus has too. */
+START_TEST(scales_that_have_no_numbers_are_refused)
+{
+    const char *const path =
+        _i ? FIXTURES "/../fuzz/corpus/torch/complex_scales" : FIXTURES "/../fuzz/corpus/torch/bits_scales";
+    struct place place = {.dir_fd = AT_FDCWD, .path = path, .uri = "m"};
+    struct model *model = NULL;
+    struct error err = {0};
+
+    ck_assert_int_eq(model_open(&place, &limits_default, &model, &err), ERROR_FORMAT);
+    ck_assert_msg(strstr(err.text, "of a type that has no numbers"), "%s", err.text);
+}
+END_TEST
+
 static bool has_metadata(const struct model *model, const char *key, const char *value)
 {
     for (size_t i = 0; i < model->metadata_count; i++)
@@ -230,6 +275,8 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, scratch_setup, scratch_teardown);
     tcase_add_loop_test(tcase, what_is_no_plain_tensor_is_read_by_its_parts, 0, 5);
+    tcase_add_loop_test(tcase, complex_numbers_of_every_width_are_read, 0, 3);
+    tcase_add_loop_test(tcase, scales_that_have_no_numbers_are_refused, 0, 2);
     tcase_add_loop_test(tcase, numbers_are_metadata, 0, 12);
     tcase_add_loop_test(tcase, what_is_not_read_whole_is_told_of, 0, 3);
     tcase_add_loop_test(tcase, a_distributed_checkpoint_is_put_together, 0, 2);

@@ -112,14 +112,14 @@ static void check_side(unsigned line, char **field, enum isa isa)
         extreme("min", line, r, r->min, field[11]);
         extreme("max", line, r, r->max, field[12]);
     }
-    if (r->dtype == DTYPE_C64)
+    if (dtype_is_complex(r->dtype))
         close_to("abs_max", line, r->abs_max, field[13], 0);
     else
         same("abs_max", line, r->abs_max, field[13]);
     close_to("l2", line, side_l2(r), field[14], 0);
     for (int i = 0; i < QUANTILE_COUNT; i++)
         same("a quantile", line, result->quantiles[0].value[i], field[15 + i]);
-    ck_assert(result->quantiles[0].is_exact == (r->dtype != DTYPE_C64));
+    ck_assert(result->quantiles[0].is_exact == !dtype_is_complex(r->dtype));
     scan_result_free(result);
 }
 
@@ -134,7 +134,7 @@ static void check_pair(unsigned line, char **field, enum isa isa)
 
     add(&a, field[1], field[2], field[3], field[7]);
     add(&b, field[4], field[5], field[6], field[7]);
-    is_complex = a.tensors[0].dtype == DTYPE_C64;
+    is_complex = dtype_is_complex(a.tensors[0].dtype) || dtype_is_complex(b.tensors[0].dtype);
     result = test_scan((struct test_model *[]){&a, &b}, 2, NEED_SIDE | NEED_DELTA, strtod(field[8], NULL), 1, isa);
     ck_assert_int_eq(result->coverage[0], COVERED_VALUES);
     r = &result->deltas[0];

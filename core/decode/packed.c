@@ -8,11 +8,12 @@
 #include <string.h>
 
 #include "core/decode/packed_tile.h"
+#include "core/decode/plane.h"
 #include "core/scan/decode_wide.h"
 
 enum {
     TILE = 1 << 16,      /* elements */
-    TALL_TILE = 1 << 18, /* where rows lie across the lines of the part: the more at once, the longer the pieces */
+    TALL_TILE = 1 << 22, /* where rows lie across the lines of the part: the more at once, the longer the pieces */
     TURNED_ROWS = 64,
 };
 
@@ -367,10 +368,15 @@ static int read_tile(struct packed_work *work, const struct packed_tile *tile, f
     return rc;
 }
 
+static bool is_tall(const struct packed *packed)
+{
+    return packed->codes == PACKED_DOWN || packed->codes == PACKED_AWQ;
+}
+
 static int read_rows(struct packed_work *work, uint64_t first, uint64_t elements, float *out)
 {
     const struct packed *packed = work->packed;
-    const uint64_t most = packed->codes == PACKED_DOWN || packed->codes == PACKED_AWQ ? TALL_TILE : TILE;
+    const uint64_t most = is_tall(packed) ? TALL_TILE : TILE;
 
     while (elements > 0) {
         struct packed_tile tile = {.row = first / packed->columns, .rows = 1, .column = first % packed->columns};
@@ -410,9 +416,9 @@ static int read_turned_box(struct packed_work *work, uint64_t plane, uint64_t ro
                        &(struct packed_tile){
                            .row = plane * packed->plane_rows + from + at, .rows = n, .column = row, .columns = rows},
                        work->turned);
-        for (uint64_t r = 0; rc == 0 && r < rows; r++)
-            for (uint64_t i = 0; i < n; i++)
-                out[r * packed->plane_rows + at + i] = work->turned[i * rows + r];
+        if (rc == 0)
+            plane_transpose((uint8_t *)(out + at), packed->plane_rows, (const uint8_t *)work->turned, rows, rows, n,
+                            sizeof(*out));
     }
     return rc;
 }
@@ -457,4 +463,12 @@ static int read_packed(const struct model *model, const struct tensor *tensor, u
     return rc;
 }
 
-const struct decoder decoder_packed = {.name = "packed", .is_encoding = true, .read = read_packed};
+static bool is_scattered(const struct tensor *tensor)
+{
+    const struct packed *packed = tensor->storage->parameters;
+
+    return is_tall(packed) || packed->plane_rows;
+}
+
+const struct decoder decoder_packed = {
+    .name = "packed", .is_encoding = true, .read = read_packed, .is_scattered = is_scattered};

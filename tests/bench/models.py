@@ -60,6 +60,36 @@ def make_pair(directory, label, tensors, shape=None, dtype="BF16"):
     return paths
 
 
+def make_aligned(directory, tensors, dtype):
+    """(baseline, {layout: (candidate, its rules or None)}): the same values as they are, turned over, with the rows of
+    heads in another order, stacked and fused."""
+    shape, heads = (ROWS[dtype], COLUMNS), 32
+    names = [f"w.{i}.weight" for i in range(tensors)]
+    rule = {"target": "t.{n}.weight", "source": "w.{n}.weight"}
+    layouts = {
+        "plain": (names, shape, lambda block: block, None),
+        "transposed": ([f"t.{i}.weight" for i in range(tensors)], shape[::-1], lambda block: block.T, [{**rule, "transformation": "transpose"}]),
+        "permuted": ([f"t.{i}.weight" for i in range(tensors)], shape,
+                     lambda block: block.reshape(heads, 2, -1, COLUMNS).swapaxes(1, 2), [{**rule, "transformation": f"rope_permute({heads})"}]),
+        "stacked": (["stacked"], (tensors, *shape), lambda block: block, [{"target": "stacked", "source": "w.{e}.weight", "part": "[e]"}]),
+        "fused": (["fused"], (tensors * shape[0], COLUMNS), lambda block: block,
+                  [{"target": "fused", "source": name, "part": "next"} for name in names]),
+    }
+    a, b = (bf16(values) if dtype == "BF16" else values for values in noise(math.prod(shape)))
+    baseline, found = directory / f"aligned{dtype}-a.safetensors", {}
+    if not baseline.exists():
+        write_model(baseline, dtype, names, shape, (turned(a, i) for i in range(tensors)))
+    for layout, (called, dims, arrange, rules) in layouts.items():
+        path, said = directory / f"aligned{dtype}{layout}-b.safetensors", directory / f"aligned{dtype}{layout}-c.json"
+        if not path.exists():
+            blocks = (np.frombuffer(turned(b, i), b.dtype).reshape(shape) for i in range(tensors))
+            write_model(path, dtype, called, dims, (np.ascontiguousarray(arrange(block)).data for block in blocks))
+        if rules:
+            said.write_text(json.dumps({"rules": rules}))
+        found[layout] = (path, said if rules else None)
+    return baseline, found
+
+
 def make_copy(path):
     copy = path.with_name(path.name.replace("-a.", "-c."))
     if not copy.exists():

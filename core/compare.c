@@ -423,8 +423,12 @@ int compare_run(const struct compare_request *request, struct model *const *mode
     if (rc)
         return rc;
     c = calloc(1, sizeof(*c));
-    if (!c)
+    if (c)
+        c->modules = calloc(1, sizeof(*c->modules));
+    if (!c || !c->modules) {
+        free(c);
         return error_set(err, ERROR_NO_MEMORY, "out of memory");
+    }
     c->request = request;
     c->models = models;
     c->model_count = model_count;
@@ -476,6 +480,7 @@ void comparison_free(struct comparison *c)
     for (size_t i = 0; i < c->warning_count; i++)
         free(c->warnings[i].message);
     free(c->warnings);
+    free(c->modules);
     free(c->listing);
     gate_result_free(c->gate);
     free(c->status);

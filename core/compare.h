@@ -7,6 +7,7 @@
 #include "core/fingerprint.h"
 #include "core/gate.h"
 #include "core/model/align.h"
+#include "core/model/layers.h"
 #include "core/model/model.h"
 #include "core/options.h"
 #include "core/scan/scan.h"
@@ -65,7 +66,8 @@ struct comparison {
     bool is_metadata_changed;
     struct delta_record total; /* model-level, over float pairs in canonical order */
     uint64_t parameters_compared, parameters_changed;
-    uint32_t *listing; /* pairs to list, filtered and sorted */
+    struct module_memo *modules; /* for whoever writes records, one at a time */
+    uint32_t *listing;           /* pairs to list, filtered and sorted */
     size_t listing_count;
     struct comparison_warning *warnings;
     size_t warning_count;

@@ -156,7 +156,7 @@ void comparison_write_tensor(const struct comparison *c, size_t pair, struct wri
     }
     write_named(w, "layer", layer_of(name));
     write_named(w, "module", module_of(name));
-    write_text(w, "module_type", module_type_of(name));
+    write_text(w, "module_type", module_type_name(module_memo_index(c->modules, name)));
     if (pairing_link(c->pairing, pair))
         comparison_write_link(c, pair, w);
     if (comparison_tensor(c, pair, 0)) {

@@ -61,6 +61,15 @@ static bool copy_plain(char *to, const char *text, size_t bytes)
             return false;
         memcpy(to + i, &eight, sizeof(eight));
     }
+    if (bytes - i >= sizeof(uint32_t)) {
+        uint32_t four;
+
+        memcpy(&four, text + i, sizeof(four));
+        if (!is_plain(four | UINT64_C(0x2020202000000000)))
+            return false;
+        memcpy(to + i, &four, sizeof(four));
+        i += sizeof(four);
+    }
     for (; i < bytes; i++) {
         const unsigned char c = (unsigned char)text[i];
 

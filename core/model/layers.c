@@ -494,6 +494,63 @@ unsigned module_type_index(struct name name)
     return type == OTHER ? type_by_module(&all, all.count) : type;
 }
 
+/* Past the component that starts at at. *ret_is_long: it is a number of several digits, which no row tells from another
+ * such number. */
+static uint32_t past_component(struct name name, uint32_t at, bool *ret_is_long)
+{
+    const uint32_t start = at;
+    bool is_number = true;
+
+    for (; at < name.bytes && name.text[at] != '.'; at++)
+        is_number = is_number && is_digit(name.text[at]);
+    *ret_is_long = is_number && at - start > 1;
+    return at;
+}
+
+/* The hash of a name with its long numbers left out. */
+static uint64_t module_hash(struct name name)
+{
+    uint64_t hash = 14695981039346656037u;
+
+    for (uint32_t at = 0, end; at < name.bytes; at = end + 1) {
+        bool is_long;
+
+        end = past_component(name, at, &is_long);
+        for (; !is_long && at < end; at++)
+            hash = (hash ^ (unsigned char)name.text[at]) * 1099511628211u;
+        hash = (hash ^ '.') * 1099511628211u;
+    }
+    return hash ^ hash >> 32;
+}
+
+/* Whether the names differ in long numbers at most. */
+static bool is_module_equal(struct name a, struct name b)
+{
+    uint32_t i = 0, j = 0;
+
+    while (i < a.bytes && j < b.bytes) {
+        bool is_long, is_other_long;
+        const uint32_t end = past_component(a, i, &is_long), other_end = past_component(b, j, &is_other_long);
+
+        if (is_long != is_other_long ||
+            (!is_long && (end - i != other_end - j || memcmp(a.text + i, b.text + j, end - i) != 0)))
+            return false;
+        i = end + 1;
+        j = other_end + 1;
+    }
+    return (i > a.bytes) == (j > b.bytes) && (i < a.bytes) == (j < b.bytes);
+}
+
+unsigned module_memo_index(struct module_memo *memo, struct name name)
+{
+    const uint64_t hash = module_hash(name);
+    struct module_known *known = &memo->known[hash % MODULE_MEMO_SLOTS];
+
+    if (known->name.bytes == 0 || !is_module_equal(known->name, name))
+        *known = (struct module_known){name, module_type_index(name)};
+    return known->type;
+}
+
 const char *module_type_name(unsigned index)
 {
     return type_names[index < MODULE_TYPE_COUNT ? index : OTHER];

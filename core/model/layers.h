@@ -31,4 +31,14 @@ enum { MODULE_TYPE_COUNT = 16 };
 unsigned module_type_index(struct name name);
 const char *module_type_name(unsigned index);
 
+/* What was told of the latest names: those of a model's layers differ in a number. Zeroed at first; keeps the names. */
+enum { MODULE_MEMO_SLOTS = 1024 };
+struct module_memo {
+    struct module_known {
+        struct name name;
+        unsigned type;
+    } known[MODULE_MEMO_SLOTS];
+};
+unsigned module_memo_index(struct module_memo *memo, struct name name);
+
 #endif

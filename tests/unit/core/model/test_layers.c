@@ -1,6 +1,7 @@
 #include "core/model/layers.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,6 +139,25 @@ START_TEST(names_tell_layer_module_and_type)
 }
 END_TEST
 
+/* The names of the table under layers of their own, so that most are told by what was told of another. */
+START_TEST(what_is_remembered_is_what_the_name_says)
+{
+    static struct module_memo memo;
+    static char names[400][COUNT(rows)][96];
+
+    for (unsigned layer = 0; layer < 400; layer++) {
+        for (size_t i = 0; i < COUNT(rows); i++) {
+            struct name name;
+
+            snprintf(names[layer][i], sizeof(names[layer][i]), "%s.%u.%s", i % 2 ? "h" : "h.12", layer, rows[i].name);
+            name = name_of(names[layer][i]);
+            if (module_memo_index(&memo, name) != module_type_index(name))
+                ck_abort_msg("%s: %s", names[layer][i], module_type_name(module_memo_index(&memo, name)));
+        }
+    }
+}
+END_TEST
+
 START_TEST(every_type_has_a_name_of_its_own)
 {
     for (unsigned i = 0; i < MODULE_TYPE_COUNT; i++)
@@ -171,6 +191,7 @@ int main(void)
     int failed;
 
     tcase_add_loop_test(tests, names_tell_layer_module_and_type, 0, COUNT(rows));
+    tcase_add_test(tests, what_is_remembered_is_what_the_name_says);
     tcase_add_test(tests, every_type_has_a_name_of_its_own);
     tcase_add_test(tests, a_hostile_name_takes_no_time);
     suite_add_tcase(suite, tests);

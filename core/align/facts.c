@@ -8,7 +8,7 @@
 #include "core/align/pattern.h"
 #include "core/model/config.h"
 
-enum { FACTS = 7 };
+enum { FACTS = 8 };
 
 /* Where a figure is written: the key of a GGUF file behind its architecture, or whole; paths of config.json. */
 static const struct fact {
@@ -24,6 +24,7 @@ static const struct fact {
     {"linear_groups", ".ssm.group_count", {"linear_num_key_heads"}},
     {"linear_key", ".ssm.state_size", {"linear_key_head_dim"}},
     {"linear_inner", ".ssm.inner_size", {NULL}},
+    {"linear_values", ".ssm.time_step_rank", {"linear_num_value_heads"}},
 };
 
 struct layout_facts {
@@ -195,6 +196,10 @@ void layout_facts_symbols(const struct layout_facts *facts, uint64_t layer, stru
         symbols_set(ret_symbols, "q_rows", values[0] * values[2]);
     if (values[4] && values[6] && values[6] % values[4] == 0)
         symbols_set(ret_symbols, "linear_value", values[6] / values[4]);
+    if (values[4] && values[5])
+        symbols_set(ret_symbols, "linear_keys", 2 * values[4] * values[5]);
+    if (values[4] && values[7] % values[4] == 0 && values[7] > values[4])
+        symbols_set(ret_symbols, "linear_ratio", values[7] / values[4]);
     if (vision_heads(facts, &vision))
         symbols_set(ret_symbols, "vision_heads", vision);
 }

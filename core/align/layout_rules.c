@@ -8,6 +8,9 @@
 /* These hold norms as x, and files as 1 + x. */
 #define NORMS_PLUS_ONE "gemma|gemma2|gemma3|gemma-embedding|nemotron|qwen3next|qwen35|qwen35moe|plamo3"
 
+/* These hold value heads by the key heads that they belong to, and files all first ones first. */
+#define TILED "qwen35|qwen35moe"
+
 const struct layout_reading layout_readings[] = {
     {INTERLEAVED, "blk.{n}.attn_q.{s}", "rope_permute(heads)", false},
     {INTERLEAVED, "blk.{n}.attn_k.{s}", "rope_permute(kv_heads)", false},
@@ -19,6 +22,16 @@ const struct layout_reading layout_readings[] = {
      "linear",
      "blk.{n}.ssm_a", "neg_exp", false},
     {NULL, "blk.{n}.ssm_a", "reshape|neg_exp", true},
+    {TILED, "blk.{n}.attn_qkv.weight", "tile(linear_groups:linear_ratio:linear_keys)", false},
+    {TILED, "blk.{n}.ssm_conv1d.weight", "tile(linear_groups:linear_ratio:linear_keys)", false},
+    {TILED, "blk.{n}.attn_gate.weight", "tile(linear_groups:linear_ratio)", false},
+    {TILED, "blk.{n}.ssm_alpha.weight", "tile(linear_groups:linear_ratio)", false},
+    {TILED, "blk.{n}.ssm_beta.weight", "tile(linear_groups:linear_ratio)", false},
+    {TILED, "blk.{n}.ssm_a", "tile(linear_groups:linear_ratio)|neg_exp", false},
+    {TILED, "blk.{n}.ssm_out.weight", "tile_columns(linear_groups:linear_ratio)", false},
+    {NULL, "mm.input_projection.weight", "transpose", false},
+    {NULL, "v.patch_embd.weight", "reshape", true},
+    {NULL, "v.patch_embd.weight", "tile_columns(1/3:3)|reshape", true},
     {"bloom|gptneox", "blk.{n}.attn_qkv.{s}", "regroup(heads:1,1,1)", false},
     {"falcon", "blk.{n}.attn_qkv.{s}", "regroup(kv_heads:group,1,1)", false},
     {"gpt2|jais|llama4|gpt-oss", "{p}.weight", "transpose", true},
@@ -44,7 +57,7 @@ const struct layout_rule layout_rules[] = {
      "regroup(linear_groups:~linear_key,~linear_key,~linear_value,linear_value)"},
     {"time_step", NULL, "blk.{n}.ssm_dt.bias",
      "layers.{n}.linear_attn.dt_bias|layers.{n}.mixer.dt_bias|layers.{n}.mamba.dt_bias|layers.{n}.self_attn.dt_bias",
-     "all", "none || reshape"},
+     "all", "none || reshape || tile(linear_groups:linear_ratio)"},
     {"fused_gate_up_experts", NULL, "blk.{n}.ffn_gate_up_exps.{s}", "@blk.{n}.ffn_gate_exps.{s}", "[e] next", "none"},
     {"fused_gate_up_experts", NULL, "blk.{n}.ffn_gate_up_exps.{s}", "@blk.{n}.ffn_up_exps.{s}", "[e] next", "none"},
     {"split_gate_up_experts", "llama4|gpt-oss", "blk.{n}.ffn_gate_exps.{s}",
@@ -85,6 +98,9 @@ const struct layout_rule layout_rules[] = {
     {"split_qkv", NULL, "v.blk.{n}.attn_v.{s}", "@v.blk.{n}.attn_qkv.{s}", "all", "rows(2/3:)"},
     {"split_kv", NULL, "a.blk.{n}.attn_k.{s}", "encoder.layers.{n}.attn.to_kv.{s}", "all", "rows(0:t0)"},
     {"split_kv", NULL, "a.blk.{n}.attn_v.{s}", "encoder.layers.{n}.attn.to_kv.{s}", "all", "rows(-t0:)"},
+    {"convolution", NULL, "a.conv1d.{n}.{s}", "audio_tower.conv{n}.{s}|encoder.conv{n}.{s}", "all", "none || reshape"},
+    {"projector", NULL, "mm.a.mlp.{n}.{s}", "multi_modal_projector.linear_{n}.{s}", "all", "none"},
+    {"projector", NULL, "mm.{n}.{s}", "multi_modal_projector.linear_{n}.{s}", "all", "none"},
     {"projector", NULL, "mm.0.{s}", "visual.merger.linear_fc1.{s}", "all", "none"},
     {"projector", NULL, "mm.2.{s}", "visual.merger.linear_fc2.{s}", "all", "none"},
     {"projector", NULL, "mm.up.{s}", "merger.mlp.0.linear_1.{s}", "all", "none"},

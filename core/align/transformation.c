@@ -344,6 +344,47 @@ static int step_regroup(struct working *w, struct scan *s)
     return rc ? rc : rows ? 0 : misfit(w, "regroup");
 }
 
+/* groups:parts:first along an axis: (groups, parts, …) becomes (parts, groups, …), behind what comes first. */
+static int step_tile(struct working *w, struct scan *s, uint32_t axis, const char *name)
+{
+    struct arrangement *a = w->a;
+    uint64_t groups, parts, first = 0, length, size, step;
+    int rc;
+
+    if (!w->is_dry && (w->is_broken || axis >= a->rank || (axis && a->rank != 2)))
+        return misfit(w, name);
+    rc = number(w, s, w->is_dry ? 0 : a->dims[axis], &groups);
+    if (rc == 0 && !take(s, ':'))
+        rc = unreadable(w, s, "a colon");
+    if (rc == 0)
+        rc = number(w, s, 0, &parts);
+    if (rc == 0 && take(s, ':'))
+        rc = number(w, s, w->is_dry ? 0 : a->dims[axis], &first);
+    if (rc || w->is_dry)
+        return rc;
+    length = a->dims[axis];
+    if (groups == 0 || parts == 0 || first >= length || (axis && first) || (length - first) % groups ||
+        (length - first) / groups % parts)
+        return misfit(w, name);
+    size = (length - first) / groups / parts;
+    step = w->steps[axis];
+    say(w, "%s(%" PRIu64 ":%" PRIu64, name, groups, parts);
+    if (first)
+        say(w, ":%" PRIu64, first);
+    say(w, ")");
+    if (axis == 0) {
+        rc = first ? add_piece(w, w->first, 1, &first, &step, name) : 0;
+        return rc ? rc
+                  : add_piece(w, w->first + first * step, 3, (uint64_t[]){parts, groups, size},
+                              (uint64_t[]){size * step, parts * size * step, step}, name);
+    }
+    a->rank = 1; /* both axes of a matrix are in what follows */
+    rc = add_piece(w, w->first, 4, (uint64_t[]){a->dims[0], parts, groups, size},
+                   (uint64_t[]){w->steps[0], size * step, parts * size * step, step}, name);
+    a->rank = 2;
+    return rc;
+}
+
 static int step_rowmap(struct working *w, struct scan *s)
 {
     uint64_t rows = 0;
@@ -419,6 +460,10 @@ static int step_with_arguments(struct working *w, struct scan *s, struct name na
         rc = step_rope(w, s, "rope_unpermute", true);
     else if (is_named(name, "regroup"))
         rc = step_regroup(w, s);
+    else if (is_named(name, "tile"))
+        rc = step_tile(w, s, 0, "tile");
+    else if (is_named(name, "tile_columns"))
+        rc = step_tile(w, s, 1, "tile_columns");
     else if (is_named(name, "rowmap"))
         rc = step_rowmap(w, s);
     else

@@ -10,6 +10,8 @@
  *   rope_permute(n)         rows of n heads: halves become neighbours; rope_unpermute(n): neighbours become halves
  *   regroup(n:a,b,~c)       rows are n groups of parts as large as a, b, c are to each other: all first parts come
  *                           first, then all second ones; parts with ~ are left out
+ *   tile(n:m[:a])           rows behind the first a are n groups of m parts, and become m groups of n parts;
+ *                           tile_columns(n:m): the second dimension of a matrix
  *   rowmap(a:b:s,...)       slices of rows, one after the other
  *   plus_one, neg_exp       x + 1, −e^x
  *

@@ -138,6 +138,13 @@ static const struct {
     {"regroup(2:0,0)", "4x4", "does not fit"},
     {"regroup(2:~1)", "4x4", "does not fit"},
     {"regroup(2)", "4x4", "a colon"},
+    {"tile(2)", "4x4", "a colon"},
+    {"tile(3:1)", "4x4", "does not fit"},
+    {"tile(2:3)", "4x4", "does not fit"},
+    {"tile(2:1:4)", "4x4", "does not fit"},
+    {"tile_columns(2:2)", "4", "does not fit"},
+    {"tile_columns(2:2)", "2x4x2", "does not fit"},
+    {"tile(0:2)", "4x4", "does not fit"},
     {"plus_one|plus_one", "4x4", "does not fit"},
 };
 

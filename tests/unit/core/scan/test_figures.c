@@ -56,6 +56,45 @@ START_TEST(quantiles_are_those_of_the_sorted_elements)
 }
 END_TEST
 
+/* Histograms are counted while a pair is measured, in whatever format its kernel reads. */
+START_TEST(quantiles_of_a_side_are_its_own_whatever_lies_opposite)
+{
+    enum { ELEMENTS = 2100000 };
+    static const enum dtype dtypes[][2] = {
+        {DTYPE_BF16, DTYPE_BF16}, {DTYPE_F16, DTYPE_F32}, {DTYPE_BF16, DTYPE_F64}, {DTYPE_F8_E4M3, DTYPE_F64},
+        {DTYPE_U8, DTYPE_BF16},   {DTYPE_I64, DTYPE_F32}, {DTYPE_I64, DTYPE_I64},  {DTYPE_F32, DTYPE_F32},
+    };
+    const uint64_t dims[] = {ELEMENTS}, fewer[] = {ELEMENTS - 77777};
+    const unsigned needs = NEED_SIDE | NEED_DELTA | NEED_QUANTILES;
+    uint8_t *data[2] = {allocate(ELEMENTS * 8 + 8), allocate(ELEMENTS * 8 + 8)};
+
+    for (size_t i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); i++) {
+        const enum dtype *dtype = dtypes[i];
+
+        for (int opposite = 0; opposite < 3; opposite++) { /* other values, one unit of them, the same */
+            struct scan_result *both, *alone[2];
+
+            fill_random(data[0], ELEMENTS * 8, 6 + i);
+            fill_random(data[1], opposite == 0 ? ELEMENTS * 8 : 0, 99);
+            if (opposite > 0)
+                memcpy(data[1], data[0], ELEMENTS * 8);
+            if (opposite == 1)
+                memset(data[1] + 3000000, 0x3c, 100000);
+            both = scan_two(dtype[0], data[0], dtype[1], data[1], 1, dims, opposite == 0 ? fewer : dims, needs);
+            for (int side = 0; side < 2; side++) {
+                alone[side] = scan_one(dtype[side], data[side], 1, side == 1 && opposite == 0 ? fewer : dims, needs);
+                ck_assert_mem_eq(both->quantiles[side].value, alone[side]->quantiles[0].value,
+                                 sizeof(both->quantiles[side].value));
+                scan_result_free(alone[side]);
+            }
+            scan_result_free(both);
+        }
+    }
+    free(data[0]);
+    free(data[1]);
+}
+END_TEST
+
 START_TEST(extreme_codes_are_counted)
 {
     const int8_t i8[] = {-128, 127, 127, 0, -127};
@@ -265,6 +304,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, quantiles_are_those_of_the_sorted_elements, 0,
                         (int)(sizeof(quantile_rows) / sizeof(quantile_rows[0])));
+    tcase_add_test(tcase, quantiles_of_a_side_are_its_own_whatever_lies_opposite);
     tcase_add_test(tcase, extreme_codes_are_counted);
     tcase_add_test(tcase, rows_are_fitted_each_with_its_own_scale);
     tcase_add_test(tcase, figures_hold_across_many_units);

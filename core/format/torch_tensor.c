@@ -307,7 +307,7 @@ static int place(struct rebuilt *r)
 {
     const uint64_t size = r->type->bytes, each = r->type->each;
     const struct zip_member *member;
-    uint64_t bytes, offset, storage_elements;
+    uint64_t bytes, rest, offset, storage_elements;
     uint32_t file = 0;
     int rc = find_storage(r, &member);
 
@@ -326,6 +326,9 @@ static int place(struct rebuilt *r)
     }
     if (r->first % each)
         r->is_contiguous = false;
+    rest = (storage_elements - r->first) / each * size;
+    if (bytes > rest)
+        bytes = rest; /* a view that repeats elements has no more bytes than there are */
     offset = (r->first / each + r->storage.view_first) * size;
     if (member->is_deflated && bytes > 0)
         rc = inflate_member(r->torch, (size_t)(member - r->torch->storages.members), &file);

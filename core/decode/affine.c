@@ -30,7 +30,9 @@ int affine_read_values(const struct model *model, const struct tensor *tensor, s
 static int read_narrow(const struct model *model, const struct tensor *tensor, uint64_t first, size_t count,
                        double *out, struct error *err)
 {
-    const unsigned bits = ((const struct affine *)tensor->storage->parameters)->bits, each = 8 / bits;
+    const struct affine *affine = tensor->storage->parameters;
+    const unsigned bits = affine->bits, each = 8 / bits, mask = (1u << bits) - 1;
+    const unsigned sign = affine->codes == DTYPE_I8 ? 1u << (bits - 1) : 0; /* of two's complement */
     const uint64_t from = first / each, to = (first + count + each - 1) / each;
     uint8_t stored[PIECE];
     int rc = source_read_at(model->files[tensor->extent.source].source, tensor->extent.offset + from, stored,
@@ -39,7 +41,7 @@ static int read_narrow(const struct model *model, const struct tensor *tensor, u
     for (size_t i = 0; rc == 0 && i < count; i++) {
         const uint64_t code = first + i;
 
-        out[i] = (unsigned)stored[code / each - from] >> (code % each * bits) & ((1u << bits) - 1);
+        out[i] = (double)(int)((((unsigned)stored[code / each - from] >> (code % each * bits) & mask) ^ sign) - sign);
     }
     return rc;
 }

@@ -57,6 +57,9 @@ const struct decoder *decoder_swapped(enum dtype dtype);
 /* int4 in the low half of a byte each, as I8. */
 extern const struct decoder decoder_int4;
 
+/* Integers of 4 or 2 bits, several to a byte, the first in its lowest bits, as I8 or U8. */
+const struct decoder *decoder_packed_ints(unsigned bits, bool is_signed);
+
 /* Two F16 to a complex number, as C64. */
 extern const struct decoder decoder_complex32;
 

@@ -54,8 +54,9 @@ const struct format_docs numpy_docs = {
 
 const struct format_docs onnx_docs = {
     .reads = "initialisers, sparse ones too, and constants and attributes of nodes, in nested graphs and "
-             "functions; raw, typed and external data (below the model's own directory)",
-    .lists = "2- and 4-bit integers, texts",
+             "functions; integers of 4 and 2 bits; raw, typed and external data (below the model's own "
+             "directory)",
+    .lists = "texts",
     .refuses = "data that do not fit their dimensions; external data whose path leads out of the directory",
 };
 
@@ -109,8 +110,8 @@ const struct format_docs matlab_docs = {
 };
 
 const struct format_docs tflite_docs = {
-    .reads = "the constants of every graph; integers of 8 to 32 bits with scales, by tensor or channel, as "
-             "the values that they stand for; buffers behind the FlatBuffer",
-    .lists = "texts, 4-bit integers, sparse tensors",
+    .reads = "the constants of every graph; integers of 2 to 32 bits with scales, by tensor or channel, as the "
+             "values that they stand for; buffers behind the FlatBuffer",
+    .lists = "texts, sparse tensors",
     .refuses = "offsets and sizes that lead out of the file, data that do not fit their shapes",
 };

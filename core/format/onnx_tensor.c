@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/checked.h"
+#include "core/decode/decoder.h"
 #include "core/format/onnx.h"
 
 enum { RANK_MAX = 64, TEXT_MAX = 65536, EXTERNAL = 1 };
@@ -51,12 +52,12 @@ static const struct onnx_type {
     [18] = {"FLOAT8E4M3FNUZ", DTYPE_F8_E4M3FNUZ, 8, FIELD_INT32},
     [19] = {"FLOAT8E5M2", DTYPE_F8_E5M2, 8, FIELD_INT32},
     [20] = {"FLOAT8E5M2FNUZ", DTYPE_F8_E5M2FNUZ, 8, FIELD_INT32},
-    [21] = {"UINT4", DTYPE_UNKNOWN, 4, FIELD_INT32},
-    [22] = {"INT4", DTYPE_UNKNOWN, 4, FIELD_INT32},
+    [21] = {"UINT4", DTYPE_U8, 4, FIELD_INT32},
+    [22] = {"INT4", DTYPE_I8, 4, FIELD_INT32},
     [23] = {"FLOAT4E2M1", DTYPE_F4, 4, FIELD_INT32},
     [24] = {"FLOAT8E8M0", DTYPE_F8_E8M0, 8, FIELD_INT32},
-    [25] = {"UINT2", DTYPE_UNKNOWN, 2, FIELD_INT32},
-    [26] = {"INT2", DTYPE_UNKNOWN, 2, FIELD_INT32},
+    [25] = {"UINT2", DTYPE_U8, 2, FIELD_INT32},
+    [26] = {"INT2", DTYPE_I8, 2, FIELD_INT32},
 };
 
 /* What a TensorProto says, before it is believed. */
@@ -358,6 +359,12 @@ static bool set_kind(struct onnx *onnx, struct said *said)
     return true;
 }
 
+/* Integers of less than a byte. */
+static bool is_packed(const struct onnx_type *kind)
+{
+    return kind->bits < 8 && (kind->dtype == DTYPE_I8 || kind->dtype == DTYPE_U8);
+}
+
 static bool add_tensor(struct onnx *onnx, uint64_t at, uint64_t end, struct name prefix, struct name name,
                        bool is_named)
 {
@@ -396,11 +403,13 @@ static bool add_tensor(struct onnx *onnx, uint64_t at, uint64_t end, struct name
             return false;
         tensor.extent = (struct extent){.bytes = said.bytes, .source = file};
     }
-    if (tensor.dtype == DTYPE_UNKNOWN) {
+    if (tensor.dtype == DTYPE_UNKNOWN || is_packed(said.kind)) {
         storage = arena_take(&onnx->arena, sizeof(*storage));
         if (!storage)
             return onnx_no_memory(onnx);
         storage->stored_as = name_of(said.kind->name);
+        if (is_packed(said.kind))
+            storage->decoder = decoder_packed_ints(said.kind->bits, said.kind->dtype == DTYPE_I8);
         storage->reason = said.kind->field == FIELD_STRING ? "texts, not numbers" : NULL;
         tensor.storage = storage;
     }

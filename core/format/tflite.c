@@ -33,16 +33,17 @@ enum {
 };
 
 /* By number, as the schema has them. */
-static const struct {
+static const struct type {
     const char *name;
     enum dtype dtype; /* DTYPE_UNKNOWN: listed only */
-} types[] = {{"FLOAT32", DTYPE_F32},   {"FLOAT16", DTYPE_F16},      {"INT32", DTYPE_I32},
-             {"UINT8", DTYPE_U8},      {"INT64", DTYPE_I64},        {"STRING", DTYPE_UNKNOWN},
-             {"BOOL", DTYPE_BOOL},     {"INT16", DTYPE_I16},        {"COMPLEX64", DTYPE_C64},
-             {"INT8", DTYPE_I8},       {"FLOAT64", DTYPE_F64},      {"COMPLEX128", DTYPE_C128},
-             {"UINT64", DTYPE_U64},    {"RESOURCE", DTYPE_UNKNOWN}, {"VARIANT", DTYPE_UNKNOWN},
-             {"UINT32", DTYPE_U32},    {"UINT16", DTYPE_U16},       {"INT4", DTYPE_UNKNOWN},
-             {"BFLOAT16", DTYPE_BF16}, {"INT2", DTYPE_UNKNOWN},     {"UINT4", DTYPE_UNKNOWN}};
+    unsigned bits;    /* where several lie in a byte; 0: none do */
+} types[] = {{"FLOAT32", DTYPE_F32, 0},   {"FLOAT16", DTYPE_F16, 0},      {"INT32", DTYPE_I32, 0},
+             {"UINT8", DTYPE_U8, 0},      {"INT64", DTYPE_I64, 0},        {"STRING", DTYPE_UNKNOWN, 0},
+             {"BOOL", DTYPE_BOOL, 0},     {"INT16", DTYPE_I16, 0},        {"COMPLEX64", DTYPE_C64, 0},
+             {"INT8", DTYPE_I8, 0},       {"FLOAT64", DTYPE_F64, 0},      {"COMPLEX128", DTYPE_C128, 0},
+             {"UINT64", DTYPE_U64, 0},    {"RESOURCE", DTYPE_UNKNOWN, 0}, {"VARIANT", DTYPE_UNKNOWN, 0},
+             {"UINT32", DTYPE_U32, 0},    {"UINT16", DTYPE_U16, 0},       {"INT4", DTYPE_I8, 4},
+             {"BFLOAT16", DTYPE_BF16, 0}, {"INT2", DTYPE_I8, 2},          {"UINT4", DTYPE_U8, 4}};
 
 struct tflite {
     const struct opener *opener;
@@ -126,7 +127,7 @@ static float float_of(uint64_t bits)
 
 /* A scale for the tensor, or one for each index of a dimension. */
 static bool set_scales(struct tflite *t, const struct flat_table *quantization, const struct flat_vector *scales,
-                       const char *spelled, struct tensor *tensor)
+                       const struct type *type, struct tensor *tensor)
 {
     const bool is_vector = tensor->shape.rank == 1; /* a bias, which may have its weight's dimension here */
     const uint64_t axis = is_vector ? 0 : flat_scalar(&t->flat, quantization, QUANTIZATION_DIMENSION, 4, 0);
@@ -142,8 +143,11 @@ static bool set_scales(struct tflite *t, const struct flat_table *quantization, 
         return tensor_fault(t, tensor->name, "its scales are as many as none of its dimensions that they are for");
     if (zeros.count > 1 && zeros.count != scales->count)
         return tensor_fault(t, tensor->name, "its zero points are not as many as its scales");
-    *affine = (struct affine){
-        .codes = tensor->dtype, .is_contiguous = true, .axis = (uint32_t)axis, .channels = scales->count};
+    *affine = (struct affine){.codes = tensor->dtype,
+                              .bits = (uint8_t)type->bits,
+                              .is_contiguous = true,
+                              .axis = (uint32_t)axis,
+                              .channels = scales->count};
     affine->scales = arena_take_array(&t->arena, scales->count, sizeof(double));
     affine->zeros = arena_take_array(&t->arena, scales->count, sizeof(double));
     if (!affine->scales || !affine->zeros)
@@ -153,7 +157,7 @@ static bool set_scales(struct tflite *t, const struct flat_table *quantization, 
         if (zeros.count)
             affine->zeros[i] = (double)(int64_t)flat_number(&t->flat, zeros.at + 8 * (zeros.count > 1 ? i : 0), 8);
     }
-    *storage = (struct storage){.decoder = &decoder_affine, .stored_as = name_of(spelled), .parameters = affine};
+    *storage = (struct storage){.decoder = &decoder_affine, .stored_as = name_of(type->name), .parameters = affine};
     tensor->dtype = DTYPE_F32;
     tensor->storage = storage;
     return t->flat.rc == 0;
@@ -171,34 +175,47 @@ static bool set_unknown(struct tflite *t, const char *spelled, struct tensor *te
     return true;
 }
 
+static bool set_packed(struct tflite *t, const struct type *type, struct tensor *tensor)
+{
+    struct storage *storage = arena_take(&t->arena, sizeof(*storage));
+
+    if (!storage)
+        return no_memory(t);
+    *storage = (struct storage){.decoder = decoder_packed_ints(type->bits, type->dtype == DTYPE_I8),
+                                .stored_as = name_of(type->name)};
+    tensor->storage = storage;
+    return true;
+}
+
 static bool read_type(struct tflite *t, const struct flat_table *table, struct tensor *tensor)
 {
     const uint64_t number = flat_scalar(&t->flat, table, TENSOR_TYPE, 1, 0);
     const bool is_known = number < sizeof(types) / sizeof(types[0]);
-    const char *spelled = is_known ? types[number].name : "type that is not known";
+    const struct type none = {.name = "type that is not known"}, *type = is_known ? &types[number] : &none;
     struct flat_table quantization;
     struct flat_vector scales = {0};
-    uint64_t needed, size;
+    uint64_t needed, bits;
 
-    tensor->dtype = is_known ? types[number].dtype : DTYPE_UNKNOWN;
+    tensor->dtype = type->dtype;
     if (flat_field(&t->flat, table, TENSOR_SPARSITY))
         return set_unknown(t, "sparse", tensor);
     if (tensor->dtype == DTYPE_UNKNOWN)
-        return t->flat.rc == 0 && set_unknown(t, spelled, tensor);
-    size = dtype_traits(tensor->dtype)->bits / 8;
-    if (!checked_mul(tensor->shape.elements, size, &needed) || needed != tensor->extent.bytes)
+        return t->flat.rc == 0 && set_unknown(t, type->name, tensor);
+    bits = type->bits ? type->bits : dtype_traits(tensor->dtype)->bits;
+    if (!checked_mul(tensor->shape.elements, bits, &needed) || needed > UINT64_MAX - 7 ||
+        (needed + 7) / 8 != tensor->extent.bytes)
         return flat_fault(&t->flat, ERROR_FORMAT,
-                          "the tensor of %" PRIu64 " elements of %" PRIu64 " bytes at offset %" PRIu64 " has %" PRIu64
+                          "the tensor of %" PRIu64 " elements of %" PRIu64 " bits at offset %" PRIu64 " has %" PRIu64
                           " bytes",
-                          tensor->shape.elements, size, tensor->extent.offset, tensor->extent.bytes);
+                          tensor->shape.elements, bits, tensor->extent.offset, tensor->extent.bytes);
     if (flat_inner(&t->flat, table, TENSOR_QUANTIZATION, &quantization) &&
         !flat_vector(&t->flat, &quantization, QUANTIZATION_SCALE, 4, &scales))
         return false;
     if (t->flat.rc)
         return false;
-    if (scales.count && size <= 4 && dtype_traits(tensor->dtype)->kind != DTYPE_KIND_FLOAT)
-        return set_scales(t, &quantization, &scales, spelled, tensor);
-    return true;
+    if (scales.count && bits <= 32 && dtype_traits(tensor->dtype)->kind != DTYPE_KIND_FLOAT)
+        return set_scales(t, &quantization, &scales, type, tensor);
+    return type->bits ? set_packed(t, type, tensor) : true;
 }
 
 static bool add_tensor(struct tflite *t, const struct tensor *tensor)

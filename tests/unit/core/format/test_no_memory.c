@@ -49,8 +49,8 @@ static void walk(const char *name)
         is_counting = false;
         ck_assert_msg(live == 0, "%s: %ld blocks are left when allocation %ld fails: %s", name, live, n - 1, err.text);
         /* minizip does not tell short memory from a damaged archive. */
-        ck_assert_msg(rc == 0 || rc == ERROR_NO_MEMORY || strstr(err.text, ": ZIP: "),
-                      "%s: allocation %ld: %d: %s", name, n - 1, rc, err.text);
+        ck_assert_msg(rc == 0 || rc == ERROR_NO_MEMORY || strstr(err.text, ": ZIP: "), "%s: allocation %ld: %d: %s",
+                      name, n - 1, rc, err.text);
         /* A failure that does no harm (an advice, a config) may pass; then the countdown was reached all the same. */
     } while (rc != 0 || countdown < 0);
     ck_assert_int_gt(n, 5);

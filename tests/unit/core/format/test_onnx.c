@@ -10,10 +10,14 @@
 START_TEST(files_hold_what_onnx_reads)
 {
     static const struct {
-        const char *file;
+        const char *file, *twin;
         size_t tensors, files;
-    } rows[] = {{"raw.onnx", 25, 1}, {"typed.onnx", 18, 1}, {"external.onnx", 18, 2}};
-    struct model *twin = open_path(TWINS "onnx.safetensors"), *model;
+    } rows[] = {{"raw.onnx", TWINS "onnx.safetensors", 25, 1},
+                {"typed.onnx", TWINS "onnx.safetensors", 18, 1},
+                {"external.onnx", TWINS "onnx.safetensors", 18, 2},
+                {"narrow.onnx", TWINS "narrow.npz", 4, 1},
+                {"narrow-typed.onnx", TWINS "narrow.npz", 4, 1}};
+    struct model *twin = open_path(rows[_i].twin), *model;
     char path[512];
 
     snprintf(path, sizeof(path), TWINS "%s", rows[_i].file);
@@ -194,7 +198,7 @@ int main(void)
 
     tcase_add_test(tcase, a_saved_model_of_tensorflow_is_none);
     tcase_add_checked_fixture(tcase, scratch_setup, scratch_teardown);
-    tcase_add_loop_test(tcase, files_hold_what_onnx_reads, 0, 3);
+    tcase_add_loop_test(tcase, files_hold_what_onnx_reads, 0, 5);
     tcase_add_loop_test(tcase, a_tensor_is_read_or_refused_in_words, 0, COUNT(tensors));
     tcase_add_test(tcase, a_file_cut_anywhere_is_no_other_model);
     tcase_add_test(tcase, external_data_that_are_missing_or_short_are_told);

@@ -19,6 +19,28 @@ START_TEST(constants_have_the_values_that_they_stand_for)
 }
 END_TEST
 
+/* Several to a byte, the last of which is not full (make_narrow.py). */
+START_TEST(integers_of_less_than_a_byte_are_read)
+{
+    struct model *model = open_path(TWINS "narrow.tflite"), *twin = open_path(TWINS "narrow.npz");
+    const struct tensor *codes = model_find(model, name_of("codes"));
+
+    ck_assert_uint_eq(check_twins(model, twin), 5);
+    ck_assert(name_equal(tensor_dtype_name(codes), name_of("INT4")));
+    ck_assert_uint_eq(codes->extent.bytes, 8);
+    for (uint64_t i = 0; i < codes->shape.elements; i++) {
+        const struct tensor *plain = model_find(model, name_of("i4")), *of = model_find(twin, name_of("i4"));
+        uint8_t one, other;
+
+        ck_assert_int_eq(decoder_read(model, plain, i, 1, &one, NULL), 0);
+        ck_assert_int_eq(decoder_read(twin, of, i, 1, &other, NULL), 0);
+        ck_assert_uint_eq(one, other);
+    }
+    model_close(model);
+    model_close(twin);
+}
+END_TEST
+
 /* By what stands before and behind the texts, which lie where the builder left them. */
 static const struct lie lies[] = {
     {"model.tflite", "TFL3", -4, "\xff\xff\xff\x7f", 4,
@@ -54,6 +76,7 @@ int main(void)
     int failed;
 
     tcase_add_test(tcase, constants_have_the_values_that_they_stand_for);
+    tcase_add_test(tcase, integers_of_less_than_a_byte_are_read);
     tcase_add_loop_test(tcase, what_lies_is_refused_in_words, 0, COUNT(lies));
     tcase_add_test(tcase, a_file_cut_anywhere_is_refused);
     tcase_add_test(tcase, no_changed_byte_does_harm);

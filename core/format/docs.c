@@ -28,7 +28,7 @@ const struct format_docs torch_docs = {
              "leave no choice, and scalars (epoch, step, loss, learning rate; NumPy's too) as metadata; NumPy "
              "arrays of numbers; sparse, nested and jagged tensors by their parts (w.crow_indices, "
              "w.col_indices, w.values); of DeepSpeed's directories mp_rank_00_model_states.pt",
-    .lists = "bits, conjugated and negated views",
+    .lists = "bits, conjugated and negated views, views that repeat their elements beyond 4 GB",
     .refuses = "pickles that name an unsafe global or call anything that a checkpoint has no use for, by that "
                "global's name; archives whose directory and members disagree; encrypted members. Meta tensors "
                "are listed without values; a subclass that wraps tensors is listed by its attributes, a DTensor "

@@ -10,6 +10,7 @@
 #include "core/io/inflated.h"
 
 enum { RANK_MAX = 64, CHANNELS_MAX = 1 << 22 };
+#define REPEATED_BYTES_MAX (UINT64_C(1) << 32)
 
 static const struct torch_dtype dtypes[] = {
     {"torch.FloatStorage", "torch.float32", DTYPE_F32, 4, false, 1},
@@ -97,6 +98,7 @@ struct rebuilt {
     uint64_t first;  /* its offset within the storage, in elements */
     uint64_t *steps; /* in elements */
     bool is_contiguous;
+    bool is_endless; /* its elements are more than anybody would look at */
 };
 
 static int no_memory(struct torch *torch)
@@ -327,6 +329,7 @@ static int place(struct rebuilt *r)
     if (r->first % each)
         r->is_contiguous = false;
     rest = (storage_elements - r->first) / each * size;
+    r->is_endless = bytes > rest && bytes > REPEATED_BYTES_MAX; /* 4 KB could claim 2^60 elements */
     if (bytes > rest)
         bytes = rest; /* a view that repeats elements has no more bytes than there are */
     offset = (r->first / each + r->storage.view_first) * size;
@@ -336,7 +339,7 @@ static int place(struct rebuilt *r)
         return rc;
     r->tensor.extent =
         (struct extent){.offset = offset + (member->is_deflated ? 0 : member->offset), .bytes = bytes, .source = file};
-    return set_form(r);
+    return r->is_endless ? set_unknown(r, "a view that repeats its elements beyond 4 GB") : set_form(r);
 }
 
 int torch_add_tensor(struct torch *torch, const struct tensor *tensor)
@@ -545,7 +548,7 @@ int torch_tensor(struct torch *torch, const struct node *call, struct name name,
         rc = set_meta(&r, args);
     } else if (node_is_global(callee, "torch._utils._rebuild_qtensor")) {
         rc = rebuild(&r, args, NULL);
-        if (rc == 0 && r.type->dtype != DTYPE_UNKNOWN)
+        if (rc == 0 && r.type->dtype != DTYPE_UNKNOWN && !r.is_endless)
             rc = set_affine(&r, args->count > 4 ? args->items[4] : NULL);
     } else {
         *ret_is_tensor = false;

@@ -93,6 +93,32 @@ START_TEST(scales_that_have_no_numbers_are_refused)
 }
 END_TEST
 
+/* 2^48 elements of stride 0 in a tar of 4 KB, which the fuzzer made; its corpus has a byte in front. */
+START_TEST(a_view_that_repeats_its_elements_without_end_is_listed)
+{
+    const struct opener opener = {.limits = &limits_default};
+    static uint8_t bytes[1 << 14];
+    FILE *file = fopen(FIXTURES "/../fuzz/corpus/torch/view-repeats-elements.tar", "rb");
+    const struct tensor *tensor;
+    struct source *source;
+    struct model *model;
+    size_t count;
+
+    ck_assert_ptr_nonnull(file);
+    count = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    ck_assert_int_eq(memory_open(bytes + 1, count - 1, "x.pt", &source, NULL), 0);
+    ck_assert_int_eq(model_open_source(&opener, source, &model, NULL), 0);
+    tensor = model_find(model, name_of("state.n"));
+    ck_assert_ptr_nonnull(tensor);
+    ck_assert_uint_gt(tensor->shape.elements, UINT64_C(1) << 47);
+    ck_assert(!tensor_is_decodable(tensor));
+    ck_assert_str_eq(tensor->storage->reason, "a view that repeats its elements beyond 4 GB");
+    ck_assert_uint_eq(tensor->extent.bytes, 0);
+    model_close(model);
+}
+END_TEST
+
 static bool has_metadata(const struct model *model, const char *key, const char *value)
 {
     for (size_t i = 0; i < model->metadata_count; i++)
@@ -277,6 +303,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_is_no_plain_tensor_is_read_by_its_parts, 0, 5);
     tcase_add_loop_test(tcase, complex_numbers_of_every_width_are_read, 0, 3);
     tcase_add_loop_test(tcase, scales_that_have_no_numbers_are_refused, 0, 2);
+    tcase_add_test(tcase, a_view_that_repeats_its_elements_without_end_is_listed);
     tcase_add_loop_test(tcase, numbers_are_metadata, 0, 12);
     tcase_add_loop_test(tcase, what_is_not_read_whole_is_told_of, 0, 3);
     tcase_add_loop_test(tcase, a_distributed_checkpoint_is_put_together, 0, 2);

@@ -50,7 +50,7 @@ static void put(struct holes *holes, uint64_t value, size_t bytes)
 
     ck_assert_uint_le(holes->pieces[at].bytes + bytes, PIECE_BYTES);
     for (size_t i = 0; i < bytes; i++)
-        holes->pieces[at].data[holes->pieces[at].bytes++] = (uint8_t)(value >> 8 * i);
+        holes->pieces[at].data[holes->pieces[at].bytes++] = (uint8_t)(i < sizeof(value) ? value >> 8 * i : 0);
     if (holes->base.size < holes->pieces[at].offset + holes->pieces[at].bytes)
         holes->base.size = holes->pieces[at].offset + holes->pieces[at].bytes;
 }

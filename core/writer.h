@@ -16,7 +16,7 @@ struct writer_ops {
     void (*begin)(struct writer *, enum writer_scope);
     void (*end)(struct writer *);
     void (*key)(struct writer *, const char *key, size_t bytes); /* borrowed until its value was written */
-    void (*f64)(struct writer *, double value); /* finite */
+    void (*f64)(struct writer *, double value);                  /* finite */
     void (*u64)(struct writer *, uint64_t value);
     void (*i64)(struct writer *, int64_t value);
     void (*text)(struct writer *, const char *text, size_t bytes);

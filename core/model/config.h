@@ -24,8 +24,9 @@ int config_of_metadata(const struct metadata_entry *entries, size_t count, struc
                        struct error *err);
 void config_free(struct config *config);
 
-/* A member by its path of keys, "text_config.hidden_size", "architectures.0" (elements by number), a key that holds dots
- * in quotes, "quantization.\"layers.0.up_proj\".bits"; false when it is absent or of another type. Whole numbers only: 32.0 is none. */
+/* A member by its path of keys, "text_config.hidden_size", "architectures.0" (elements by number), a key that holds
+ * dots in quotes, "quantization.\"layers.0.up_proj\".bits"; false when it is absent or of another type. Whole numbers
+ * only: 32.0 is none. */
 bool config_u64(const struct config *config, const char *path, uint64_t *ret_value);
 bool config_flag(const struct config *config, const char *path, bool *ret_value);
 bool config_text(const struct config *config, const char *path, struct name *ret_text);

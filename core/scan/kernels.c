@@ -318,8 +318,7 @@ INLINE void side_sums(enum block_format format, const uint8_t *x, size_t element
     for (i = 0; i + LANES <= elements; i += LANES) {
         __builtin_prefetch(x + (i + elements) * bytes);
         for (int p = 0; p < F64_PARTS; p++)
-            side_step(format, &parts[p], load_wide(format, x + (i + (size_t)(p * F64_WIDTH)) * bytes), shift,
-                      has_shift);
+            side_step(format, &parts[p], load_wide(format, x + (i + (size_t)p * F64_WIDTH) * bytes), shift, has_shift);
     }
     for (int p = 0; p < F64_PARTS; p++)
         side_spill(&parts[p], p, has_shift, &lanes);
@@ -338,7 +337,7 @@ INLINE void pair_sums(enum block_format format, const uint8_t *a, const uint8_t 
     size_t i = 0;
 
     for (int p = 0; p < F64_PARTS; p++) {
-        const size_t first = (size_t)(p * F64_WIDTH);
+        const size_t first = (size_t)p * F64_WIDTH;
         struct side_part side_a, side_b;
         struct delta_part delta;
 

@@ -28,7 +28,7 @@ INLINE void between_block(enum block_format format, const uint8_t *a, const uint
         delta[p] = delta_squares[p] = ab[p] = (f64v){0};
     for (i = 0; i + LANES <= elements; i += LANES) {
         for (int p = 0; p < F64_PARTS; p++) {
-            const size_t at = (i + (size_t)(p * F64_WIDTH)) * bytes;
+            const size_t at = (i + (size_t)p * F64_WIDTH) * bytes;
             const f64v va = load_wide(format, a + at), vb = load_wide(format, b + at), d = vb - va;
 
             delta[p] += d;
@@ -64,7 +64,7 @@ INLINE double turn_block(enum block_format format, const uint8_t *a, const uint8
         turn[p] = (f64v){0};
     for (i = 0; i + LANES <= elements; i += LANES) {
         for (int p = 0; p < F64_PARTS; p++) {
-            const size_t at = (i + (size_t)(p * F64_WIDTH)) * bytes;
+            const size_t at = (i + (size_t)p * F64_WIDTH) * bytes;
             const f64v vm = load_wide(format, between + at);
 
             turn[p] += (vm - load_wide(format, a + at)) * (load_wide(format, b + at) - vm);

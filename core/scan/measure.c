@@ -82,10 +82,31 @@ static size_t keep_finite(const double *values, size_t n, double *terms, struct 
     return kept;
 }
 
+/* Whether the first terms need no shift, by the sums of the kernel that measures them; false where one is not finite.
+ */
+static bool starts_near_zero(struct measure *m, const struct stored *x)
+{
+    const enum block_format format = measure_format(x->dtype);
+    const size_t terms = min_size(x->elements, SHIFT_TERMS);
+    double sum = 0, squares = 0;
+
+    for (size_t at = 0; at < terms; at += BLOCK_ELEMENTS) {
+        const size_t n = min_size(terms - at, BLOCK_ELEMENTS);
+        struct block_side block;
+
+        m->kernels->side[format](measure_view(m, x, at, n, format, m->a32, m->a64), n, 0, &block);
+        sum += block.shifted;
+        squares += block.squares;
+    }
+    return isfinite(squares) && shift_is_needless(sum / (double)terms, squares / (double)terms);
+}
+
 static double side_shift(struct measure *m, const struct stored *x, int32_t exponent)
 {
     struct shift shift;
 
+    if (exponent == 0 && starts_near_zero(m, x))
+        return 0;
     shift_init(&shift);
     for (size_t at = 0; at < x->elements && !shift_is_full(&shift); at += BLOCK_ELEMENTS) {
         size_t n = min_size(x->elements - at, BLOCK_ELEMENTS);

@@ -112,6 +112,8 @@ void shift_init(struct shift *shift);
 bool shift_is_full(const struct shift *shift);
 void shift_feed(struct shift *shift, const double *terms, size_t count);
 double shift_value(const struct shift *shift);
+/* Whether that mean is within four standard deviations of 0. */
+bool shift_is_needless(double mean, double mean_square);
 
 /* Adds a block's sums: of Δ, and of the sides' products. */
 void delta_add_delta(struct delta_record *record, const struct block_pair *block);

@@ -66,8 +66,8 @@ static double add_shift_lanes(const double lane[SHIFT_LANES])
     return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
-/* Within four standard deviations of 0, a shift would save less than the five bits that Σ(x − mean)² may lose. */
-static bool is_near_zero(double mean, double mean_square)
+/* A shift would save less than the five bits that Σ(x − mean)² may lose. */
+bool shift_is_needless(double mean, double mean_square)
 {
     return mean * mean <= 16 * (mean_square - mean * mean);
 }
@@ -79,7 +79,7 @@ double shift_value(const struct shift *shift)
     if (shift->terms == 0)
         return 0;
     mean = add_shift_lanes(shift->lane) / shift->terms;
-    if (is_near_zero(mean, add_shift_lanes(shift->squares) / shift->terms))
+    if (shift_is_needless(mean, add_shift_lanes(shift->squares) / shift->terms))
         return 0;
     if (!(mean >= shift->min)) /* or not a number: the sum of huge values overflowed both ways */
         return shift->min;

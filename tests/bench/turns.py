@@ -103,11 +103,12 @@ def subjects(paths, dtype, is_equal, is_full):
     return some
 
 
-def in_turns(some, rounds):
+def in_turns(some, rounds, before=lambda: None):
     """{name: [seconds]}"""
     times = {name: [] for name in some}
     for _ in range(rounds):
         for name, (arguments, settings) in some.items():
+            before()
             times[name].append(timed(arguments, settings=settings))
     return times
 

@@ -163,7 +163,7 @@ void adapter_mark(struct applying *x, const struct tensor *part)
 }
 
 /* Puts the change on a tensor, which yields F32 from now on. */
-int adapter_put_on(struct applying *x, struct tensor *tensor, struct lora *lora)
+static int put_on(struct applying *x, struct tensor *tensor, struct lora *lora)
 {
     struct tensor *base = arena_take(&x->arena, sizeof(*base));
     struct storage *storage = arena_take(&x->arena, sizeof(*storage));
@@ -192,12 +192,24 @@ bool adapter_is_float(const struct tensor *tensor)
            dtype_traits(tensor->dtype)->bits % 8 == 0;
 }
 
-int adapter_scale(struct applying *x, struct name module, uint64_t rank, double *ret)
+static int scale_of(struct applying *x, struct name module, uint64_t rank, double *ret)
 {
     if (x->config)
         return adapter_config_scale(x->config, module, rank, ret, x->err);
     *ret = x->alpha / (double)rank;
     return 0;
+}
+
+int adapter_put_scaled(struct applying *x, struct name module, uint64_t rank, struct tensor *tensor, struct lora *lora,
+                       const struct tensor *const parts[3])
+{
+    int rc = scale_of(x, module, rank, &lora->scale);
+
+    if (rc == 0)
+        rc = put_on(x, tensor, lora);
+    for (int i = 0; rc == 0 && i < 3; i++)
+        adapter_mark(x, parts[i]);
+    return rc;
 }
 
 /* B·A on a whole tensor; is_transposed: the tensor holds columns where the module has rows. */
@@ -206,7 +218,6 @@ int adapter_apply_pair(struct applying *x, struct name module, struct tensor *te
 {
     struct lora lora = {.slices = 1, .magnitude = magnitude};
     uint64_t in, out;
-    int rc;
 
     if (!adapter_is_float(tensor) || !adapter_is_float(a) || !adapter_is_float(b) || tensor->shape.rank < 2 ||
         a->shape.rank < 2 || b->shape.rank < 2 || tensor->shape.elements == 0 || a->shape.elements == 0 ||
@@ -246,15 +257,7 @@ int adapter_apply_pair(struct applying *x, struct name module, struct tensor *te
         if (!lora.columns_by)
             return adapter_no_memory(x);
     }
-    rc = adapter_scale(x, module, lora.rank, &lora.scale);
-    if (rc == 0)
-        rc = adapter_put_on(x, tensor, &lora);
-    if (rc == 0) {
-        adapter_mark(x, a);
-        adapter_mark(x, b);
-        adapter_mark(x, magnitude);
-    }
-    return rc;
+    return adapter_put_scaled(x, module, lora.rank, tensor, &lora, (const struct tensor *[]){a, b, magnitude});
 }
 
 /* A name without what peft puts around it: "base_model.model.", "modules_to_save.", the adapter's own name. */
@@ -368,18 +371,12 @@ static int apply_bias(struct applying *x, struct name module, struct name stem, 
     const struct tensor *bias = find_part(x, stem, ".lora_B.bias");
     struct tensor *tensor = bias ? find_base_text(x, module, ".bias") : NULL;
     struct lora lora = {.left = bias, .slices = 1, .columns = 1, .rank = 1, .left_row = 1};
-    int rc;
 
     if (!tensor || !adapter_is_float(tensor) || !adapter_is_float(bias) ||
         tensor->shape.elements != bias->shape.elements)
         return 0;
     lora.rows = tensor->shape.elements;
-    rc = adapter_scale(x, module, rank, &lora.scale);
-    if (rc == 0)
-        rc = adapter_put_on(x, tensor, &lora);
-    if (rc == 0)
-        adapter_mark(x, bias);
-    return rc;
+    return adapter_put_scaled(x, module, rank, tensor, &lora, (const struct tensor *[]){bias, NULL, NULL});
 }
 
 static int apply_part(struct applying *x, const struct tensor *part)

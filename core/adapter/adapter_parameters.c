@@ -15,7 +15,6 @@ static int apply_expert(struct applying *x, struct name module, struct tensor *t
 {
     const bool is_stacked = tensor->shape.rank == 3;
     struct lora lora = {.slices = is_stacked ? experts : 1, .left = b, .right = a};
-    int rc;
 
     if (!adapter_is_float(tensor) || !adapter_is_float(a) || !adapter_is_float(b) || tensor->shape.rank < 2 ||
         a->shape.rank != 2 || b->shape.rank != 2 || experts == 0 || a->shape.dims[0] % experts ||
@@ -48,14 +47,7 @@ static int apply_expert(struct applying *x, struct name module, struct tensor *t
     } else {
         return 0;
     }
-    rc = adapter_scale(x, module, lora.rank, &lora.scale);
-    if (rc == 0)
-        rc = adapter_put_on(x, tensor, &lora);
-    if (rc == 0) {
-        adapter_mark(x, a);
-        adapter_mark(x, b);
-    }
-    return rc;
+    return adapter_put_scaled(x, module, lora.rank, tensor, &lora, (const struct tensor *[]){a, b, NULL});
 }
 
 /* The sources of a stacked parameter that the base holds one by one, as the table of layouts has them: with `experts`,

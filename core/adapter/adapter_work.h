@@ -42,12 +42,13 @@ int adapter_no_memory(struct applying *x);
 struct tensor *adapter_find(const struct applying *x, struct name name);
 struct tensor *adapter_find_spelt(const struct applying *x, struct name spelt);
 
-/* Puts the change on a tensor, which yields F32 from now on; marks a part as used. */
-int adapter_put_on(struct applying *x, struct tensor *tensor, struct lora *lora);
+/* Puts the change on a tensor, which yields F32 from now on, at the scale of a module of that rank; marks the adapter's
+ * tensors that it was made of (NULL: fewer than three) as used. */
+int adapter_put_scaled(struct applying *x, struct name module, uint64_t rank, struct tensor *tensor, struct lora *lora,
+                       const struct tensor *const parts[3]);
 void adapter_mark(struct applying *x, const struct tensor *part);
 
 bool adapter_is_float(const struct tensor *tensor);
-int adapter_scale(struct applying *x, struct name module, uint64_t rank, double *ret);
 
 /* B·A on a whole tensor; is_transposed: the tensor holds columns where the module has rows. */
 int adapter_apply_pair(struct applying *x, struct name module, struct tensor *tensor, const struct tensor *a,

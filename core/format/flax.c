@@ -268,7 +268,6 @@ static int flax_open(const struct opener *opener, struct source *source, struct 
 {
     struct flax *f = calloc(1, sizeof(*f));
     struct model *model = calloc(1, sizeof(*model));
-    char uri[NAME_PRINTABLE_BYTES];
     int rc;
 
     if (!f || !model) {
@@ -285,12 +284,8 @@ static int flax_open(const struct opener *opener, struct source *source, struct 
     byte_reader_done(&f->bytes);
     arena_done(&f->arena);
     free(f);
-    if (rc) {
-        if (rc != ERROR_READ && rc != ERROR_CHANGED) /* the source has named itself */
-            error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
-        model_close(model);
-        return rc;
-    }
+    if (rc)
+        return format_reject(model, source, rc, err);
     model->files[0].source = source;
     model->file_count = 1;
     *ret_model = model;

@@ -104,6 +104,18 @@ static int refuse(const struct source *source, const struct head *head, struct e
                      uri, tried, shape, source->size, bytes);
 }
 
+int format_reject(struct model *model, const struct source *source, int rc, struct error *err)
+{
+    char uri[NAME_PRINTABLE_BYTES];
+
+    if (rc != ERROR_READ && rc != ERROR_CHANGED)
+        error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
+    if (model && model->file_count > 0 && model->files[0].source == source)
+        model->files[0].source = NULL;
+    model_close(model);
+    return rc;
+}
+
 int format_open(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)
 {
     struct head head;

@@ -47,6 +47,10 @@ struct format {
 /* model_finish, and what the model's format settles. */
 int format_finish(struct model *model, struct error *err);
 
+/* Ends an open that failed: names the source, but where a failed read has, and closes what there is of the model,
+ * without the source, which is taken on success only. Returns rc. model may be NULL. */
+int format_reject(struct model *model, const struct source *source, int rc, struct error *err);
+
 /* Opens one file by the first format that recognises it, without model_finish. Takes source on success.
  * ERROR_UNSUPPORTED, with what was found instead, when none does. */
 int format_open(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err);

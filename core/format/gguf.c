@@ -358,7 +358,6 @@ static int read_all(struct gguf *g, struct source *source, struct error *err)
 static int gguf_open(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)
 {
     struct gguf g = {.limits = opener->limits, .alignment = DEFAULT_ALIGNMENT};
-    char uri[NAME_PRINTABLE_BYTES];
     int rc = byte_reader_open(&g.reader.bytes, source, 0, opener->limits->header_bytes, err);
 
     g.arena.limit = 2 * opener->limits->header_bytes; /* copies of what is in the header, and their alignment */
@@ -370,12 +369,8 @@ static int gguf_open(const struct opener *opener, struct source *source, struct 
         rc = read_all(&g, source, err);
     byte_reader_done(&g.reader.bytes);
     arena_done(&g.arena);
-    if (rc) {
-        if (rc != ERROR_READ && rc != ERROR_CHANGED) /* the source has named itself */
-            error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
-        model_close(g.model);
-        return rc;
-    }
+    if (rc)
+        return format_reject(g.model, source, rc, err);
     g.model->files[0].source = source;
     g.model->file_count = 1;
     *ret_model = g.model;

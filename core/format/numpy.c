@@ -138,7 +138,6 @@ static int begin(struct numpy *n, size_t tensors, size_t files)
 
 static int finish(struct numpy *n, int rc, const struct format *format, struct model **ret_model)
 {
-    char uri[NAME_PRINTABLE_BYTES];
 
     if (rc == 0 && model_keep_arena(n->model, &n->arena) != 0)
         rc = no_memory(n);
@@ -148,12 +147,7 @@ static int finish(struct numpy *n, int rc, const struct format *format, struct m
         *ret_model = n->model;
         return 0;
     }
-    if (rc != ERROR_READ && rc != ERROR_CHANGED) /* the source has named itself */
-        error_prefix(n->err, rc, "%s: ", name_printable(name_of(n->source->uri), uri));
-    if (n->model && n->model->file_count > 0)
-        n->model->files[0].source = NULL; /* taken on success only */
-    model_close(n->model);
-    return rc;
+    return format_reject(n->model, n->source, rc, n->err);
 }
 
 static int npy_open(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)

@@ -330,7 +330,6 @@ static int read_all(struct onnx *onnx)
 static int onnx_open(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)
 {
     struct onnx onnx = {.opener = opener, .source = source, .err = err};
-    char uri[NAME_PRINTABLE_BYTES];
     int rc;
 
     onnx.arena.limit = 4 * opener->limits->header_bytes;
@@ -341,11 +340,7 @@ static int onnx_open(const struct opener *opener, struct source *source, struct 
         folder_done(&onnx.folder);
     free(onnx.locations);
     if (rc) {
-        if (rc != ERROR_READ && rc != ERROR_CHANGED) /* the source has named itself */
-            error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
-        if (onnx.model && onnx.model->file_count > 0)
-            onnx.model->files[0].source = NULL; /* taken on success only */
-        model_close(onnx.model);
+        format_reject(onnx.model, source, rc, err);
         arena_done(&onnx.arena);
         return rc;
     }

@@ -425,7 +425,6 @@ static int tensorflow_open(const struct opener *opener, struct source *source, s
 {
     struct model *model = calloc(1, sizeof(*model));
     struct tensorflow tf = {.opener = opener, .source = source, .err = err, .model = model};
-    char uri[NAME_PRINTABLE_BYTES];
     int rc;
 
     tf.arena.limit = 4 * opener->limits->header_bytes;
@@ -439,14 +438,8 @@ static int tensorflow_open(const struct opener *opener, struct source *source, s
     free(tf.file_of);
     if (tf.has_folder)
         folder_done(&tf.folder);
-    if (rc) {
-        if (rc != ERROR_READ && rc != ERROR_CHANGED) /* the source has named itself */
-            error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
-        if (model && model->file_count > 0)
-            model->files[0].source = NULL; /* taken on success only */
-        model_close(model);
-        return rc;
-    }
+    if (rc)
+        return format_reject(model, source, rc, err);
     *ret_model = model;
     return 0;
 }

@@ -343,7 +343,6 @@ static int tflite_open(const struct opener *opener, struct source *source, struc
 {
     struct tflite *t = calloc(1, sizeof(*t));
     struct model *model = calloc(1, sizeof(*model));
-    char uri[NAME_PRINTABLE_BYTES];
     int rc;
 
     if (t && model) {
@@ -370,13 +369,8 @@ static int tflite_open(const struct opener *opener, struct source *source, struc
     rc = t->flat.rc;
     arena_done(&t->arena);
     free(t);
-    if (rc) {
-        if (rc != ERROR_READ && rc != ERROR_CHANGED) /* the source has named itself */
-            error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
-        model->files[0].source = NULL; /* taken on success only */
-        model_close(model);
-        return rc;
-    }
+    if (rc)
+        return format_reject(model, source, rc, err);
     model->format = &tflite_format;
     *ret_model = model;
     return 0;

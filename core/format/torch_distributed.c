@@ -492,7 +492,6 @@ static int torch_distributed_open(const struct opener *opener, struct source *so
 {
     struct model *model = calloc(1, sizeof(*model));
     struct checkpoint c = {.opener = opener, .source = source, .err = err, .model = model};
-    char uri[NAME_PRINTABLE_BYTES];
     int rc;
 
     c.arena.limit = 4 * opener->limits->header_bytes;
@@ -502,14 +501,8 @@ static int torch_distributed_open(const struct opener *opener, struct source *so
     free(c.chunks);
     arena_done(&c.arena);
     arena_done(&c.nodes);
-    if (rc) {
-        if (rc != ERROR_READ && rc != ERROR_CHANGED) /* the source has named itself */
-            error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
-        if (model && model->file_count > 0)
-            model->files[0].source = NULL; /* taken on success only */
-        model_close(model);
-        return rc;
-    }
+    if (rc)
+        return format_reject(model, source, rc, err);
     *ret_model = model;
     return 0;
 }

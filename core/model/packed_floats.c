@@ -42,11 +42,23 @@ bool packed_set_second(struct packed_group *group, const struct tensor *second, 
     return packed_take(group, second, &packed->factors);
 }
 
+bool packed_set_fp4(struct packed_group *group, const struct tensor *codes, const uint64_t dims[3])
+{
+    uint8_t part;
+
+    packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], dims[2] * 2});
+    group->packed.codes = PACKED_ALONG;
+    group->packed.bits = 4;
+    group->packed.row_bytes = dims[2];
+    group->packed.meaning = PACKED_SMALL;
+    group->packed.values = DTYPE_F4;
+    return packed_take(group, codes, &part);
+}
+
 /* Two FP4 a byte, low half first, a scale F8_E4M3 for 16 columns, or for 32 where activations are FP8. */
 bool packed_set_nvfp4(struct packed_group *group, const struct tensor *codes, const struct tensor *scales)
 {
     uint64_t dims[3], scale_dims[3], block[2] = {1, 16};
-    uint8_t part;
 
     if (!packed_is_stack(codes, dims) || codes->dtype != DTYPE_U8 || scales->dtype != DTYPE_F8_E4M3 ||
         !packed_is_stack(scales, scale_dims) || scale_dims[0] != dims[0] || dims[2] > UINT32_MAX)
@@ -55,13 +67,7 @@ bool packed_set_nvfp4(struct packed_group *group, const struct tensor *codes, co
         block[1] = 32;
     else if (scale_dims[2] * 16 != dims[2] * 2)
         return packed_unsure(group, "its codes and scales do not fit NVFP4");
-    packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], dims[2] * 2});
-    group->packed.codes = PACKED_ALONG;
-    group->packed.bits = 4;
-    group->packed.row_bytes = dims[2];
-    group->packed.meaning = PACKED_SMALL;
-    group->packed.values = DTYPE_F4;
-    return packed_take(group, codes, &part) && packed_set_scales(group, scales, DTYPE_F8_E4M3, block, false);
+    return packed_set_fp4(group, codes, dims) && packed_set_scales(group, scales, DTYPE_F8_E4M3, block, false);
 }
 
 /* ModelOpt's NVFP4: weight U8 [out, in / 2], weight_scale F8_E4M3 [out, in / 16], times weight_scale_2. */

@@ -116,6 +116,8 @@ bool packed_read_float(struct packed_group *group, const struct tensor *tensor, 
 bool packed_set_scales(struct packed_group *group, const struct tensor *scales, enum dtype as_dtype,
                        const uint64_t block[2], bool may_infer);
 
+/* Codes of two FP4 a byte, low half first: dims of the matrices as stored. */
+bool packed_set_fp4(struct packed_group *group, const struct tensor *codes, const uint64_t dims[3]);
 /* FP4 with a scale F8_E4M3 for 16 columns, and what these are times or divided by: one number or one a matrix. */
 bool packed_set_nvfp4(struct packed_group *group, const struct tensor *codes, const struct tensor *scales);
 bool packed_set_second(struct packed_group *group, const struct tensor *second, float *ret_one);

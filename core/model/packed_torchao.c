@@ -167,17 +167,10 @@ static bool set_fp4(struct packed_group *group)
 {
     const struct tensor *codes = group->anchor;
     uint64_t dims[3];
-    uint8_t part;
 
     if (codes->dtype != DTYPE_U8 || !packed_is_stack(codes, dims) || dims[2] > UINT64_MAX / 2)
         return packed_unsure(group, "qdata is not two FP4 a byte");
-    packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], dims[2] * 2});
-    group->packed.codes = PACKED_ALONG;
-    group->packed.bits = 4;
-    group->packed.row_bytes = dims[2];
-    group->packed.meaning = PACKED_SMALL;
-    group->packed.values = DTYPE_F4;
-    return packed_take(group, codes, &part);
+    return packed_set_fp4(group, codes, dims);
 }
 
 static bool nvfp4(const struct subclass *of)

@@ -1,5 +1,4 @@
 """Subjects that do the same work, run in turns: what else the machine does meets all of them alike."""
-import importlib.util
 import os
 import pathlib
 import shutil
@@ -73,14 +72,21 @@ def plain(what, dtype, threads, paths):
     return [PLAIN, what, dtype, str(threads), "1", *map(str, paths)]
 
 
+def has_module(python, name):
+    find = "import importlib.util, sys; sys.exit(not importlib.util.find_spec(sys.argv[1]))"
+    return subprocess.run([python, "-c", find, name], stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
 def peers(paths):
-    """{name: (arguments, settings)} of what is there; a word on what is not."""
+    """{name: (arguments, settings)} of what is there: NumPy beside this script, the others in the Python that PATH has
+    first (an environment of one's own), or on PATH themselves."""
     found = {"NumPy": ([sys.executable, str(HERE / "peer.py"), *map(str, paths)], PEER_SETTINGS)}
-    if importlib.util.find_spec("torch"):
-        found["PyTorch"] = ([sys.executable, str(HERE / "peer_torch.py"), *map(str, paths)], {})
-    if importlib.util.find_spec("diffai"):
+    python = shutil.which("python3") or sys.executable
+    if has_module(python, "torch"):
+        found["PyTorch"] = ([python, str(HERE / "peer_torch.py"), *map(str, paths)], {})
+    if has_module(python, "diffai"):
         script = "import diffai, sys; diffai.diff_paths(*sys.argv[1:])"
-        found["diffai"] = ([sys.executable, "-c", script, *map(str, paths)], {})
+        found["diffai"] = ([python, "-c", script, *map(str, paths)], {})
     if shutil.which("gguf-tools") and all(str(path).endswith(".gguf") for path in paths):
         found["gguf-tools"] = (["gguf-tools", "compare", *map(str, paths)], {})
     return found

@@ -48,13 +48,14 @@ static enum merge_verdict verdict_of(double squares, double product, double move
 /* The base as the adapted side is looked at. */
 static int base_of(const struct tensor *adapted, struct arena *arena, struct tensor *ret, struct error *err)
 {
+    const struct tensor *source = view_source(adapted);
     const struct lora *lora = lora_of(adapted);
 
-    if (!view_source(adapted)) {
+    if (!source) {
         *ret = *lora->base;
         return 0;
     }
-    return view_of_other(adapted, lora->base, arena, ret, err);
+    return view_of_other(adapted, source, lora->base, arena, ret, err);
 }
 
 struct reader {

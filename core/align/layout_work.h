@@ -141,6 +141,12 @@ int layout_add_tied(struct layout_work *w);
 /* Writes the pairing anew from what was joined. */
 int layout_rewrite(struct layout_work *w);
 
+/* layouts_align of two models; of more. */
+int layout_align_two(const struct model *const *models, struct pairing *pairing, const struct layout_rules *extra,
+                     bool is_probed, struct error *err);
+int layout_align_models(const struct model *const *models, struct pairing *pairing, const struct layout_rules *extra,
+                        bool is_probed, struct error *err);
+
 int layout_no_memory(struct layout_work *w);
 
 #endif

@@ -135,19 +135,19 @@ static int align_both(struct layout_work *w)
 
 static bool has_leftovers(const struct pairing *pairing)
 {
-    for (size_t side = 0; side < 2 * pairing->pairs; side++)
+    for (size_t side = 0; side < pairing->models * pairing->pairs; side++)
         if (pairing->side[side] == PAIRING_NONE)
             return true;
     return false;
 }
 
-int layouts_align(const struct model *const *models, struct pairing *pairing, const struct layout_rules *extra,
-                  bool is_probed, struct error *err)
+int layout_align_two(const struct model *const *models, struct pairing *pairing, const struct layout_rules *extra,
+                     bool is_probed, struct error *err)
 {
     struct layout_work *w;
     int rc;
 
-    if (pairing->models != 2 || !has_leftovers(pairing))
+    if (!has_leftovers(pairing))
         return 0;
     w = calloc(1, sizeof(*w));
     if (!w)
@@ -191,4 +191,11 @@ int layouts_align(const struct model *const *models, struct pairing *pairing, co
     free(w->members);
     free(w);
     return rc;
+}
+
+int layouts_align(const struct model *const *models, struct pairing *pairing, const struct layout_rules *extra,
+                  bool is_probed, struct error *err)
+{
+    return pairing->models <= 2 ? layout_align_two(models, pairing, extra, is_probed, err)
+                                : layout_align_models(models, pairing, extra, is_probed, err);
 }

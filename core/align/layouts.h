@@ -60,8 +60,8 @@ void layout_rules_done(struct layout_rules *rules);
 /* The member rules. */
 void layout_rules_write(const struct layout_rules *rules, struct writer *w);
 
-/* Pairs what is left over in a pairing of two models. Without is_probed nothing is read: the likeliest reading is
- * taken. extra may be NULL. */
+/* Pairs what is left over in a pairing, of each model with the first. Without is_probed nothing is read: the likeliest
+ * reading is taken. extra may be NULL. */
 int layouts_align(const struct model *const *models, struct pairing *pairing, const struct layout_rules *extra,
                   bool is_probed, struct error *err);
 

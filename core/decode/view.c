@@ -258,11 +258,46 @@ const struct tensor *view_source(const struct tensor *view)
                : NULL;
 }
 
-int view_of_other(const struct tensor *view, const struct tensor *other, struct arena *arena, struct tensor *ret_tensor,
-                  struct error *err)
+/* The view that was made, of which a stretch keeps nothing. */
+static struct view view_of(const struct tensor *tensor, const struct tensor *source, struct view_piece *piece)
 {
-    struct view made = *(const struct view *)view->storage->parameters;
+    if (view_source(tensor))
+        return *(const struct view *)tensor->storage->parameters;
+    *piece = (struct view_piece){.first = view_origin(tensor, source, 0),
+                                 .elements = tensor->shape.elements,
+                                 .rank = 1,
+                                 .dims = {tensor->shape.elements},
+                                 .steps = {1}};
+    return (struct view){.pieces = piece, .piece_count = 1};
+}
+
+int view_of_other(const struct tensor *view, const struct tensor *source, const struct tensor *other,
+                  struct arena *arena, struct tensor *ret_tensor, struct error *err)
+{
+    struct view_piece piece;
+    struct view made = view_of(view, source, &piece);
 
     made.source = other;
     return view_make(&made, view->shape.rank, view->shape.dims, arena, ret_tensor, err);
+}
+
+static bool piece_equal(const struct view_piece *a, const struct view_piece *b)
+{
+    return a->first == b->first && a->elements == b->elements && a->rank == b->rank &&
+           memcmp(a->dims, b->dims, a->rank * sizeof(*a->dims)) == 0 &&
+           memcmp(a->steps, b->steps, a->rank * sizeof(*a->steps)) == 0;
+}
+
+bool view_equal(const struct tensor *a, const struct tensor *b, const struct tensor *source)
+{
+    struct view_piece piece_a, piece_b;
+    const struct view view_a = view_of(a, source, &piece_a), view_b = view_of(b, source, &piece_b);
+
+    if (!shape_equal(&a->shape, &b->shape) || view_a.arithmetic != view_b.arithmetic ||
+        view_a.piece_count != view_b.piece_count)
+        return false;
+    for (size_t i = 0; i < view_a.piece_count; i++)
+        if (!piece_equal(&view_a.pieces[i], &view_b.pieces[i]))
+            return false;
+    return true;
 }

@@ -38,9 +38,12 @@ int view_make(const struct view *view, uint32_t rank, const uint64_t *dims, stru
 /* Where element flat of a tensor that view_make made of source lies in source. */
 uint64_t view_origin(const struct tensor *view, const struct tensor *source, uint64_t flat);
 
-/* The tensor that a view reads, NULL of what is no view; the same view of another tensor of that shape. */
+/* The tensor that a view reads, NULL of what is no view or one stretch. */
 const struct tensor *view_source(const struct tensor *view);
-int view_of_other(const struct tensor *view, const struct tensor *other, struct arena *arena, struct tensor *ret_tensor,
-                  struct error *err);
+
+/* A view of source made anew of another tensor of its shape; whether two views of source are the same. */
+int view_of_other(const struct tensor *view, const struct tensor *source, const struct tensor *other,
+                  struct arena *arena, struct tensor *ret_tensor, struct error *err);
+bool view_equal(const struct tensor *a, const struct tensor *b, const struct tensor *source);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/analysis/analysis.h"
 #include "tests/unit/core/compared.h"
 
 enum { PATH_BYTES = 1024, FIELDS = 32, LINE = 4096 };
@@ -63,6 +64,58 @@ START_TEST(headers_alone_pair_by_names)
         }
     ck_assert_uint_eq(linked, 12);
     done(&x);
+}
+END_TEST
+
+/* The model between has the first one's values in another layout, or in the first one's where the last has another:
+ * make_align.py wrote them of the same arrays. Its elements are all there, each beside its own. */
+static const struct {
+    const char *paths[3];
+    uint64_t tensors, elements, equal, changed;
+} series[] = {
+    {{"llama", "llama-f32.gguf", "llama-q8_0.gguf"}, 12, 8800, 3, 9},
+    {{"llama", "llama", "llama-q8_0.gguf"}, 12, 8800, 3, 9},
+    {{"llama-f32.gguf", "llama", "llama-q8_0.gguf"}, 12, 8800, 4, 9},
+    {{"experts-apart", "experts-stacked", "experts-apart"}, 10, 9312, 10, 0},
+    {{"experts-apart", "experts-apart", "experts-stacked"}, 10, 9312, 10, 0},
+    {{"experts-stacked", "experts-stacked", "experts-apart"}, 10, 9312, 10, 0},
+    {{"qkv-fused", "qkv-fused", "qkv-apart"}, 3, 256, 3, 0},
+    {{"qkv-apart", "qkv-fused", "qkv-apart"}, 3, 256, 3, 0},
+};
+
+START_TEST(models_between_join_the_pairs)
+{
+    struct compare_env env = {.scan = {.threads = 2, .cache_bytes = UINT64_MAX}};
+    struct compare_request request = {.analyses = 1u << analysis_by_name("similarity_matrix", 17)};
+    struct model *models[3];
+    struct comparison *c;
+    struct error err = {0};
+    uint64_t tensors = 0, elements = 0, changed = 0;
+
+    options_init(&request.options);
+    for (size_t m = 0; m < 3; m++) {
+        char path[PATH_BYTES];
+
+        snprintf(path, sizeof(path), FIXTURES "/align/%s", series[_i].paths[m]);
+        models[m] = opened(path);
+    }
+    ck_assert_msg(compare_run(&request, models, 3, &env, &c, &err) == 0, "%s", err.text);
+    ck_assert_uint_eq(c->status_counts[STATUS_BIT_EQUAL], series[_i].equal);
+    ck_assert_uint_eq(c->status_counts[STATUS_CHANGED], series[_i].changed);
+    for (size_t group = 0; group < c->layers.count; group++) {
+        const struct couple_record *couple = &c->scan->couples[group * couple_count(3) + couple_index(3, 0, 1)];
+
+        tensors += couple->tensors;
+        elements += couple->delta.elements;
+        changed += couple->delta.changed;
+    }
+    ck_assert_uint_eq(tensors, series[_i].tensors);
+    ck_assert_uint_eq(elements, series[_i].elements);
+    ck_assert_uint_eq(changed, 0);
+    comparison_free(c);
+    for (size_t m = 0; m < 3; m++)
+        model_close(models[m]);
+    options_done(&request.options);
 }
 END_TEST
 
@@ -319,6 +372,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, layouts_are_paired_and_values_agree, 0, sizeof(pairs) / sizeof(pairs[0]));
     tcase_add_test(tcase, headers_alone_pair_by_names);
+    tcase_add_loop_test(tcase, models_between_join_the_pairs, 0, sizeof(series) / sizeof(series[0]));
     tcase_add_test(tcase, truth_of_real_conversions_is_reproduced);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

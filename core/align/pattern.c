@@ -27,6 +27,21 @@ static uint32_t literal_bytes(struct name pattern)
     return hole ? (uint32_t)(hole - pattern.text) : pattern.bytes;
 }
 
+/* Whether the name ends as the pattern does behind its last hole: most names that do not match fail here. */
+static bool has_end(struct name pattern, struct name name)
+{
+    uint32_t bytes = 0;
+
+    while (bytes < pattern.bytes && pattern.text[pattern.bytes - bytes - 1] != '}') {
+        if (bytes == name.bytes || pattern.text[pattern.bytes - bytes - 1] != name.text[name.bytes - bytes - 1])
+            return false;
+        bytes++;
+    }
+    return true;
+}
+
+static bool match(struct name pattern, struct name name, struct captures *ret);
+
 /* Any text, and then what follows: only where its first words stand. */
 static bool match_any(struct name pattern, struct name name, struct captures *ret)
 {
@@ -44,7 +59,7 @@ static bool match_any(struct name pattern, struct name name, struct captures *re
         if (!found)
             return false;
         name = skip(name, (size_t)(found - name.text));
-        if (pattern_match(pattern, name, &inner)) {
+        if (match(pattern, name, &inner)) {
             inner.p = (struct name){start.text, (uint32_t)(name.text - start.text)};
             *ret = inner;
             return true;
@@ -54,7 +69,7 @@ static bool match_any(struct name pattern, struct name name, struct captures *re
     return false;
 }
 
-bool pattern_match(struct name pattern, struct name name, struct captures *ret)
+static bool match(struct name pattern, struct name name, struct captures *ret)
 {
     const uint32_t literal = literal_bytes(pattern);
     uint32_t digits = 0;
@@ -80,7 +95,12 @@ bool pattern_match(struct name pattern, struct name name, struct captures *ret)
     if (digits == 0)
         return false;
     *(hole == 'n' ? &ret->n : &ret->e) = (struct name){name.text, digits};
-    return pattern_match(pattern, skip(name, digits), ret);
+    return match(pattern, skip(name, digits), ret);
+}
+
+bool pattern_match(struct name pattern, struct name name, struct captures *ret)
+{
+    return has_end(pattern, name) && match(pattern, name, ret);
 }
 
 bool pattern_fill(struct name pattern, const struct captures *captures, char out[PATTERN_NAME_BYTES],

@@ -30,14 +30,16 @@ int probe_tensors(const struct model *model_a, const struct tensor *a, const str
                   const struct tensor *b, double *ret_error, struct error *err)
 {
     const uint64_t elements = a->shape.elements < b->shape.elements ? a->shape.elements : b->shape.elements;
+    const bool is_whole = elements <= RUNS * RUN_ELEMENTS; /* then runs follow one another */
     double x[RUN_ELEMENTS], y[RUN_ELEMENTS], squares = 0, deltas = 0;
 
     *ret_error = NAN;
     if (elements == 0 || !is_readable(a) || !is_readable(b))
         return 0;
     for (uint64_t run = 0; run < RUNS; run++) {
-        const size_t n = elements < RUN_ELEMENTS ? (size_t)elements : RUN_ELEMENTS;
-        const uint64_t room = elements - n, first = room / RUNS * run + (run * 37 < room / RUNS ? run * 37 : 0);
+        const uint64_t room = elements - RUN_ELEMENTS;
+        const uint64_t first = is_whole ? run * RUN_ELEMENTS : room / RUNS * run + (run * 37 < room / RUNS ? run * 37 : 0);
+        const size_t n = first + RUN_ELEMENTS <= elements ? RUN_ELEMENTS : (size_t)(elements - first);
         int rc = read_values(model_a, a, first, n, x, err);
 
         if (rc == 0)
@@ -50,7 +52,7 @@ int probe_tensors(const struct model *model_a, const struct tensor *a, const str
             squares += x[i] * x[i];
             deltas += (y[i] - x[i]) * (y[i] - x[i]);
         }
-        if (room == 0)
+        if (first + n == elements)
             break;
     }
     if (squares > 0 || deltas > 0)

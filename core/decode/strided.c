@@ -7,7 +7,11 @@
 #include "core/decode/decoder.h"
 #include "core/decode/plane.h"
 
-enum { SPAN_BYTES = 4 << 20, RANK_MAX = 64 };
+enum {
+    SPAN_BYTES = 4 << 20,
+    READ_BYTES = 64 << 10, /* up to which a read costs less than a mapping */
+    RANK_MAX = 64,
+};
 
 /* What is the same for every box of one read. */
 struct gathering {
@@ -99,7 +103,7 @@ static int look_and_copy(const struct gathering *g, const struct part *part, siz
     uint8_t *buffer;
     int rc;
 
-    if (g->source->ops->map) {
+    if (g->source->ops->map && bytes > READ_BYTES) {
         rc = g->source->ops->map(g->source, offset, bytes, &span, g->err);
         if (rc)
             return rc;

@@ -120,3 +120,38 @@ def make_series(directory, count, tensors):
             stored = bf16(a + (b - a) * np.float32(1 - 0.5**m))
             write_model(path, "BF16", names, shape, (turned(stored, i) for i in range(tensors)))
     return paths
+
+
+LAYER = {  # a checkpoint's names, and a GGUF file's
+    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+}
+LAYERS, SIDE, HEADS = 2858, 32, 4  # 20,006 tensors
+
+
+def gguf_string(text):
+    return len(text).to_bytes(8, "little") + text.encode()
+
+
+def make_conversion(directory):
+    """A checkpoint of 20,000 tensors of 4 KB, and the GGUF file that llama.cpp's converter makes of such: rows of query and
+    key in the order of its rotary embedding."""
+    checkpoint, converted = directory / "many-a.safetensors", directory / "many-b.gguf"
+    values = np.random.default_rng(4).standard_normal((LAYERS * len(LAYER), SIDE, SIDE), np.float32) * np.float32(0.02)
+    modules = [(i, module) for i in range(LAYERS) for module in LAYER]
+    if not checkpoint.exists():
+        write_model(checkpoint, "F32", [f"model.layers.{i}.{module}.weight" for i, module in modules], (SIDE, SIDE), [values.data])
+    if not converted.exists():
+        for at, (_, module) in enumerate(modules):
+            if module in ("self_attn.q_proj", "self_attn.k_proj"):
+                values[at] = values[at].reshape(HEADS, 2, -1, SIDE).swapaxes(1, 2).reshape(SIDE, SIDE)
+        numbers = {"block_count": LAYERS, "attention.head_count": HEADS, "attention.head_count_kv": HEADS, "embedding_length": SIDE}
+        head = b"GGUF" + b"".join(n.to_bytes(size, "little") for n, size in ((3, 4), (len(modules), 8), (len(numbers) + 1, 8)))
+        head += gguf_string("general.architecture") + (8).to_bytes(4, "little") + gguf_string("llama")
+        for key, number in numbers.items():
+            head += gguf_string(f"llama.{key}") + (4).to_bytes(4, "little") + number.to_bytes(4, "little")
+        for at, (i, module) in enumerate(modules):
+            shape_and_place = ((2, 4), (SIDE, 8), (SIDE, 8), (0, 4), (at * values[0].nbytes, 8))
+            head += gguf_string(f"blk.{i}.{LAYER[module]}.weight") + b"".join(n.to_bytes(size, "little") for n, size in shape_and_place)
+        converted.write_bytes(head + b"\0" * (-len(head) % 32) + values.tobytes())
+    return [checkpoint, converted]

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/adapter/adapter_work.h"
 #include "core/patterns.h"
@@ -36,11 +37,20 @@ void adapter_config_free(struct adapter_config *config)
     free(config);
 }
 
-/* peft's rule: a key of a pattern matches the end of a module's name, behind a dot or whole. */
+static int name_compare_bytes(struct name a, struct name b)
+{
+    const int order = memcmp(a.text, b.text, a.bytes < b.bytes ? a.bytes : b.bytes);
+
+    return order ? order : a.bytes < b.bytes ? -1 : a.bytes > b.bytes;
+}
+
+/* peft's rule: a key of a pattern matches the end of a module's name, behind a dot or whole, and of several the first
+ * counts; peft writes them sorted by their bytes. */
 static int pattern_value(const struct adapter_config *config, const char *path, struct name module, double *value,
                          struct error *err)
 {
     const size_t count = config_count(config->json, path);
+    struct name first = {NULL, 0};
 
     for (size_t i = 0; i < count && i < 1024; i++) {
         struct pattern_set *set = NULL;
@@ -63,12 +73,116 @@ static int pattern_value(const struct adapter_config *config, const char *path, 
         pattern_set_free(set);
         if (rc)
             return error_prefix(err, rc, "%s of the adapter: ", path);
-        if (matches) {
+        if (matches && (!first.text || name_compare_bytes(key, first) < 0)) {
             *value = number;
-            return 0;
+            first = key;
         }
     }
     return 0;
+}
+
+/* Whether an optional member is there and says something. */
+static bool is_set(const struct adapter_config *config, const char *key)
+{
+    bool flag = false;
+
+    return config_count(config->json, key) || config_length(config->json, key) ||
+           (config_flag(config->json, key, &flag) && flag);
+}
+
+int adapter_config_check(const struct adapter_config *config, struct error *err)
+{
+    static const struct {
+        const char *key, *why;
+    } unlike[] = {
+        {"alora_invocation_tokens", "an activated LoRA acts behind some tokens only and has no merge"},
+        {"use_bdlora", "its factors are block-diagonal, which is not computed"},
+        {"kasa_config", "it changes the base by a singular value decomposition, which is not computed"},
+        {"arrow_config", "it routes between adapters and has no merge"},
+        {"layer_replication", "it repeats layers of the base, which is not done here"},
+    };
+    static const char *const changing[] = {"pissa", "olora", "corda", "loftq"};
+    struct name text;
+
+    if (config_text(config->json, "peft_type", &text) && !name_equal(text, name_of("LORA")) &&
+        !name_equal(text, name_of("TRAINABLE_TOKENS")))
+        return error_set(err, ERROR_FORMAT, "is an adapter of type %.*s; only LORA is merged",
+                         (int)(text.bytes < 40 ? text.bytes : 40), text.text);
+    for (size_t i = 0; i < sizeof(unlike) / sizeof(unlike[0]); i++)
+        if (is_set(config, unlike[i].key))
+            return error_set(err, ERROR_FORMAT, "is an adapter with %s: %s", unlike[i].key, unlike[i].why);
+    if (!config_text(config->json, "init_lora_weights", &text))
+        return 0;
+    for (size_t i = 0; i < sizeof(changing) / sizeof(changing[0]); i++)
+        if (text.bytes >= strlen(changing[i]) && strncasecmp(text.text, changing[i], strlen(changing[i])) == 0)
+            return error_set(err, ERROR_FORMAT,
+                             "is an adapter that began as %.*s (init_lora_weights), on a base from which its beginning "
+                             "was taken away: save it with path_initial_model_for_weight_conversion, or give that base "
+                             "and init_lora_weights true",
+                             (int)(text.bytes < 40 ? text.bytes : 40), text.text);
+    return 0;
+}
+
+bool adapter_config_saves(const struct adapter_config *config, struct name name)
+{
+    const size_t count = config_length(config->json, "modules_to_save");
+
+    for (size_t i = 0; i < count && i < 1024; i++) {
+        char path[48];
+        struct name module;
+        const char *found;
+
+        snprintf(path, sizeof(path), "modules_to_save.%zu", i);
+        if (!config_text(config->json, path, &module) || module.bytes == 0)
+            continue;
+        for (struct name rest = name; (found = memmem(rest.text, rest.bytes, module.text, module.bytes));) {
+            const size_t before = (size_t)(found - name.text), behind = before + module.bytes;
+
+            if ((before == 0 || name.text[before - 1] == '.') && behind < name.bytes && name.text[behind] == '.')
+                return true;
+            rest = (struct name){found + 1, (uint32_t)(name.text + name.bytes - found - 1)};
+        }
+    }
+    return false;
+}
+
+/* Where the tokens of an embedding are listed: one list for the input embedding, or one for each by its name's end. */
+static bool tokens_path(const struct adapter_config *config, struct name module, char out[ADAPTER_NAME_BYTES])
+{
+    static const char *const lists[] = {"trainable_token_indices", "token_indices"};
+    struct name key;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (config_length(config->json, lists[i])) {
+            snprintf(out, ADAPTER_NAME_BYTES, "%s", lists[i]);
+            return true;
+        }
+        for (size_t k = 0; config_key(config->json, lists[i], k, &key); k++)
+            if (key.bytes <= module.bytes && key.bytes < ADAPTER_NAME_BYTES - 64 &&
+                memcmp(module.text + module.bytes - key.bytes, key.text, key.bytes) == 0 &&
+                (key.bytes == module.bytes || module.text[module.bytes - key.bytes - 1] == '.')) {
+                snprintf(out, ADAPTER_NAME_BYTES, "%s.\"%.*s\"", lists[i], (int)key.bytes, key.text);
+                return true;
+            }
+    }
+    return false;
+}
+
+size_t adapter_config_tokens(const struct adapter_config *config, struct name module)
+{
+    char path[ADAPTER_NAME_BYTES];
+
+    return tokens_path(config, module, path) ? config_length(config->json, path) : 0;
+}
+
+bool adapter_config_token(const struct adapter_config *config, struct name module, size_t at, uint64_t *ret_row)
+{
+    char path[ADAPTER_NAME_BYTES], element[ADAPTER_NAME_BYTES + 24];
+
+    if (!tokens_path(config, module, path))
+        return false;
+    snprintf(element, sizeof(element), "%s.%zu", path, at);
+    return config_u64(config->json, element, ret_row);
 }
 
 int adapter_config_scale(const struct adapter_config *config, struct name module, uint64_t rank, double *ret_scale,

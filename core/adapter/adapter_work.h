@@ -9,18 +9,32 @@
 #include "core/model/config.h"
 #include "core/model/name_index.h"
 
-enum { ADAPTER_NAME_BYTES = 1024, RIGHT_ELEMENTS_MAX = 1 << 28 };
+enum { ADAPTER_NAME_BYTES = 1024, ADAPTER_LEAVES_MAX = 32, RIGHT_ELEMENTS_MAX = 1 << 28 };
 
 struct adapter_config {
     struct config *json;
     bool is_rslora, is_dora, is_fan_in_fan_out;
 };
 
+/* Which way weights of modules lie whose last name is this, as their biases tell. */
+struct adapter_leaf {
+    struct name name;
+    bool has_turned, has_straight; /* inputs first, or outputs */
+};
+
 struct applying {
     struct model *base;
     const struct model *adapter;
-    struct adapter_config *config; /* NULL of a GGUF file, which has alpha alone */
-    double alpha;
+    struct adapter_config *config;  /* NULL of a GGUF file, which has alpha alone, and of files that have neither */
+    double alpha;                   /* NAN: none */
+    const struct tensor *own_alpha; /* of the pair at hand; NULL: none */
+    bool is_alpha_missing;          /* of some pair, which is taken once then */
+    bool is_untied;                 /* the base says that its output head is no embedding */
+    struct adapter_leaf leaves[ADAPTER_LEAVES_MAX];
+    size_t leaf_count;
+    struct name *flat; /* of base's tensors, as kohya writes them; NULL until one is looked for */
+    struct name_index *flat_index;
+    bool *is_flat_twice;
     struct arena arena;
     struct tensor *fresh; /* base's tensors as they become, then those that are added */
     size_t fresh_count;
@@ -32,6 +46,7 @@ struct applying {
     struct name_index *spelt_index;
     bool *is_spelt_twice;
     bool *is_applied; /* [adapter's tensor] */
+    bool *is_whole;   /* [fresh]: the adapter stores it whole */
     size_t applied;
     struct error *err;
 };
@@ -42,6 +57,37 @@ int adapter_no_memory(struct applying *x);
 struct tensor *adapter_find(const struct applying *x, struct name name);
 struct tensor *adapter_find_spelt(const struct applying *x, struct name spelt);
 
+/* The base's tensor of a module's parameter, ".weight" or ".bias", however many parts of a pipeline stand before it. */
+struct tensor *adapter_find_text(const struct applying *x, struct name module, const char *suffix);
+
+/* The embedding that is the output head too, where module is a head that the base does not have; NULL otherwise. */
+struct tensor *adapter_find_tied(const struct applying *x, struct name module);
+
+/* The base's tensor of a module whose dots are underscores. ERROR_NO_MEMORY. */
+int adapter_find_flat(struct applying *x, struct name module, struct tensor **ret_tensor);
+
+/* The adapter's tensor of that name; NULL: none. */
+const struct tensor *adapter_part(const struct applying *x, struct name stem, const char *suffix);
+
+/* A name without what peft and diffusers put around it: "base_model.model.", "modules_to_save.", "processor.", the
+ * adapter's own name; empty where it is too long. */
+struct name adapter_module(struct name name, char out[ADAPTER_NAME_BYTES]);
+bool adapter_name_ends(struct name name, const char *suffix, struct name *ret_stem);
+
+/* ERROR_FORMAT where an adapter of that configuration is no sum of a base and a product. */
+int adapter_config_check(const struct adapter_config *config, struct error *err);
+
+/* Whether the configuration stores a module of that name whole. */
+bool adapter_config_saves(const struct adapter_config *config, struct name name);
+
+/* The configuration's token `at` of an embedding of which rows are stored, and how many there are. */
+size_t adapter_config_tokens(const struct adapter_config *config, struct name module);
+bool adapter_config_token(const struct adapter_config *config, struct name module, size_t at, uint64_t *ret_row);
+
+/* Gives a tensor a decoder; stored_as is its type's name and what was done. */
+int adapter_store(struct applying *x, struct tensor *tensor, const struct decoder *decoder, const void *parameters,
+                  const char *what);
+
 /* Puts the change on a tensor, which yields F32 from now on, at the scale of a module of that rank; marks the adapter's
  * tensors that it was made of (NULL: fewer than three) as used. */
 int adapter_put_scaled(struct applying *x, struct name module, uint64_t rank, struct tensor *tensor, struct lora *lora,
@@ -49,6 +95,18 @@ int adapter_put_scaled(struct applying *x, struct name module, uint64_t rank, st
 void adapter_mark(struct applying *x, const struct tensor *part);
 
 bool adapter_is_float(const struct tensor *tensor);
+
+/* The steps, each for one tensor of the adapter; those that are none of a step's are left alone. What is whole comes
+ * first, since changes lie on it. */
+int adapter_apply_whole(struct applying *x, const struct tensor *part);
+int adapter_apply_factors(struct applying *x, const struct tensor *part);
+int adapter_apply_rows(struct applying *x, const struct tensor *part);
+
+/* Whether the name is one of a pair's first factor. */
+bool adapter_is_factor(struct name name);
+
+/* Which way weights lie, for those whose shapes do not tell. */
+void adapter_learn_leaves(struct applying *x);
 
 /* B·A on a whole tensor; is_transposed: the tensor holds columns where the module has rows. */
 int adapter_apply_pair(struct applying *x, struct name module, struct tensor *tensor, const struct tensor *a,

@@ -10,10 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/decode/view.h"
-#include "core/scan/decode.h"
+#include "core/adapter/adapted.h"
 
-enum { CHUNK = 2048 };
 enum { NOT_YET, BEING_WRITTEN, WRITTEN };
 
 struct lora_columns {
@@ -30,23 +28,6 @@ struct lora_columns *lora_columns_new(struct arena *arena, uint64_t columns)
     if (made)
         atomic_init(&made->state, NOT_YET);
     return made;
-}
-
-/* Elements [first, first + count) of a tensor as doubles. */
-static int read_f64(const struct model *model, const struct tensor *tensor, uint64_t first, uint64_t count, double *out,
-                    struct error *err)
-{
-    uint8_t stored[CHUNK * 8];
-    int rc = 0;
-
-    for (uint64_t done = 0; rc == 0 && done < count; done += CHUNK) {
-        const size_t n = count - done < CHUNK ? (size_t)(count - done) : CHUNK;
-
-        rc = decoder_read(model, tensor, first + done, n, stored, err);
-        if (rc == 0)
-            decode_f64(tensor->dtype, stored, 0, n, out + done);
-    }
-    return rc;
 }
 
 /* What one range needs. */
@@ -89,9 +70,9 @@ static int read_factor(const struct merging *m, const struct tensor *factor, uin
     int rc = 0;
 
     if (step == 1)
-        return read_f64(m->model, factor, first, count, out, m->err);
+        return adapted_read_f64(m->model, factor, first, count, out, m->err);
     for (uint64_t i = 0; rc == 0 && i < count; i++)
-        rc = read_f64(m->model, factor, first + i * step, 1, out + i, m->err);
+        rc = adapted_read_f64(m->model, factor, first + i * step, 1, out + i, m->err);
     return rc;
 }
 
@@ -137,7 +118,7 @@ static int add_row(struct merging *m, uint64_t row, uint64_t from, uint64_t to)
         rc = read_factor(m, lora->left, lora->left_first + slice * lora->left_slice + at * lora->left_row,
                          lora->left_rank, lora->rank, m->left);
     if (rc == 0)
-        rc = read_f64(m->model, lora->base, row * lora->columns + from, to - from, m->row + from, m->err);
+        rc = adapted_read_f64(m->model, lora->base, row * lora->columns + from, to - from, m->row + from, m->err);
     for (uint64_t k = 0; rc == 0 && k < lora->rank; k++) {
         const double factor = lora->scale * m->left[k];
         const double *right = m->right + k * lora->columns;
@@ -169,7 +150,7 @@ static int find_columns(struct merging *m, const double **ret_by)
             m->own[c] += m->row[c] * m->row[c];
     }
     if (rc == 0)
-        rc = read_f64(m->model, lora->magnitude, 0, lora->columns, m->row, m->err);
+        rc = adapted_read_f64(m->model, lora->magnitude, 0, lora->columns, m->row, m->err);
     if (rc)
         return rc;
     for (uint64_t c = 0; c < lora->columns; c++)
@@ -197,7 +178,7 @@ static int merge_row(struct merging *m, uint64_t row, uint64_t from, uint64_t to
         m->row[c] *= by[c];
     if (rc || !is_by_row)
         return rc;
-    rc = read_f64(m->model, lora->magnitude, row % lora->rows, 1, &magnitude, m->err);
+    rc = adapted_read_f64(m->model, lora->magnitude, row % lora->rows, 1, &magnitude, m->err);
     for (uint64_t c = 0; c < lora->columns; c++)
         squares += m->row[c] * m->row[c];
     for (uint64_t c = 0; c < lora->columns; c++)
@@ -230,15 +211,3 @@ static int read_lora(const struct model *model, const struct tensor *tensor, uin
 }
 
 const struct decoder decoder_lora = {.name = "lora", .is_encoding = true, .is_computed = true, .read = read_lora};
-
-const struct lora *lora_of(const struct tensor *tensor)
-{
-    const struct tensor *source;
-
-    if (!tensor->storage)
-        return NULL;
-    if (tensor->storage->decoder == &decoder_lora)
-        return tensor->storage->parameters;
-    source = view_source(tensor);
-    return source && source->storage && source->storage->decoder == &decoder_lora ? source->storage->parameters : NULL;
-}

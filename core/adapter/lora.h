@@ -27,7 +27,4 @@ extern const struct decoder decoder_lora;
 /* Room for what the first to read a weight by columns finds of all of it; NULL: out of memory. */
 struct lora_columns *lora_columns_new(struct arena *arena, uint64_t columns);
 
-/* The change of a tensor that is adapted, looked at as it is or through one view; NULL of others. */
-const struct lora *lora_of(const struct tensor *tensor);
-
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/adapter/lora.h"
+#include "core/adapter/adapted.h"
 #include "core/decode/view.h"
 #include "core/scan/decode.h"
 
@@ -48,14 +48,13 @@ static enum merge_verdict verdict_of(double squares, double product, double move
 /* The base as the adapted side is looked at. */
 static int base_of(const struct tensor *adapted, struct arena *arena, struct tensor *ret, struct error *err)
 {
-    const struct tensor *source = view_source(adapted);
-    const struct lora *lora = lora_of(adapted);
+    const struct tensor *source = view_source(adapted), *base = adapted_base(adapted);
 
     if (!source) {
-        *ret = *lora->base;
+        *ret = *base;
         return 0;
     }
-    return view_of_other(adapted, source, lora->base, arena, ret, err);
+    return view_of_other(adapted, source, base, arena, ret, err);
 }
 
 struct reader {
@@ -130,7 +129,7 @@ static bool is_measurable(const struct tensor *adapted, const struct tensor *oth
 {
     const struct dtype_traits *traits = other ? dtype_traits(other->dtype) : NULL;
 
-    return other && lora_of(adapted) && tensor_is_decodable(adapted) && tensor_is_decodable(other) &&
+    return other && adapted_base(adapted) && tensor_is_decodable(adapted) && tensor_is_decodable(other) &&
            shape_equal(&adapted->shape, &other->shape) && traits->bits % 8 == 0 && traits->kind == DTYPE_KIND_FLOAT;
 }
 
@@ -171,7 +170,8 @@ int merge_measure(const struct model *const *models, const struct pairing *pairi
             const struct tensor *other = pairing_tensor(pairing, models, pair, !m);
             struct merge_tensor *grown;
 
-            if (!adapted || !lora_of(adapted) || (report && report->adapted != m) || !is_measurable(adapted, other))
+            if (!adapted || !adapted_base(adapted) || (report && report->adapted != m) ||
+                !is_measurable(adapted, other))
                 continue;
             if (!report) {
                 report = calloc(1, sizeof(*report));

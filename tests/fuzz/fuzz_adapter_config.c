@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "core/adapter/adapter.h"
+#include "core/adapter/adapter_work.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,6 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct adapter_config *config;
     struct error err = {0};
+    const struct name module = name_of("model.embed_tokens");
+    uint64_t row;
     double scale;
     int rc = adapter_config_read((const char *)data, size, &config, &err);
 
@@ -24,6 +26,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     rc = adapter_config_scale(config, name_of("model.layers.0.self_attn.q_proj"), 8, &scale, &err);
     MUST(rc == 0 ? scale - scale == 0 : err.code == rc && err.text[0]);
+    err = (struct error){0};
+    rc = adapter_config_check(config, &err);
+    MUST(rc == 0 || (err.code == rc && err.text[0]));
+    adapter_config_saves(config, module);
+    for (size_t i = 0; i < adapter_config_tokens(config, module) && i < 64; i++)
+        adapter_config_token(config, module, i, &row);
     adapter_config_free(config);
     return 0;
 }

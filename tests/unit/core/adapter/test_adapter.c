@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/adapter/lora.h"
+#include "core/adapter/adapted.h"
 #include "tests/unit/core/compared.h"
 
 enum { PATH_BYTES = 1024, LINE = 4096 };
@@ -68,11 +68,28 @@ START_TEST(merges_are_told_apart)
 END_TEST
 
 static const struct {
-    const char *name;
-    size_t merged; /* tensors that the adapter changes */
+    const char *base, *adapter, *merged;
+    size_t changed; /* tensors that the adapter changes and whose shapes it keeps */
 } kinds[] = {
-    {"dora-turned", 2},    {"dora-embedding", 2}, {"bias-of-b", 4},
-    {"experts-apart", 10}, {"experts-turned", 3}, {"names-of-memory", 2},
+#define KIND(name, changed)                                                                                            \
+    {                                                                                                                  \
+        name "/base", name "/adapter", name "/merged", changed                                                         \
+    }
+    KIND("dora-turned", 2),
+    KIND("dora-embedding", 2),
+    KIND("bias-of-b", 4),
+    KIND("experts-apart", 10),
+    KIND("experts-turned", 3),
+    KIND("names-of-memory", 4),
+    KIND("tied-head", 2),
+    KIND("tokens", 3),
+    KIND("conv1d-mixed", 3),
+    KIND("patterns", 7),
+    KIND("biases", 11),
+    KIND("grown", 1),
+    KIND("pissa", 1),
+    {"unet/base", "unet/kohya", "unet/merged-kohya", 18},
+    {"unet/base", "unet/processors", "unet/merged-processors", 12},
 };
 
 START_TEST(every_kind_is_merged_as_peft_does)
@@ -80,12 +97,13 @@ START_TEST(every_kind_is_merged_as_peft_does)
     char base[PATH_BYTES], adapter[PATH_BYTES], merged[PATH_BYTES];
     struct compared x;
 
-    snprintf(base, sizeof(base), FIXTURES "/adapters/%s/base", kinds[_i].name);
-    snprintf(adapter, sizeof(adapter), FIXTURES "/adapters/%s/adapter", kinds[_i].name);
-    snprintf(merged, sizeof(merged), FIXTURES "/adapters/%s/merged", kinds[_i].name);
+    snprintf(base, sizeof(base), FIXTURES "/adapters/%s", kinds[_i].base);
+    snprintf(adapter, sizeof(adapter), FIXTURES "/adapters/%s", kinds[_i].adapter);
+    snprintf(merged, sizeof(merged), FIXTURES "/adapters/%s", kinds[_i].merged);
     compare_paths(&x, base, adapter, merged, false);
     ck_assert_int_eq(x.c->merge->verdict, MERGE_MERGED);
-    ck_assert_uint_eq(x.c->merge->counts[MERGE_MERGED], kinds[_i].merged);
+    ck_assert_uint_eq(x.c->merge->counts[MERGE_MERGED], kinds[_i].changed);
+    ck_assert_uint_eq(x.c->merge->count, kinds[_i].changed);
     ck_assert_uint_eq(x.c->status_counts[STATUS_ADDED] + x.c->status_counts[STATUS_REMOVED], 0);
     for (size_t pair = 0; pair < x.c->pairing->pairs; pair++)
         ck_assert_double_le(comparison_delta(x.c, pair)->max_abs, 1e-6);
@@ -93,13 +111,43 @@ START_TEST(every_kind_is_merged_as_peft_does)
 }
 END_TEST
 
+/* What is stored whole counts as what is added does. */
+START_TEST(a_base_holds_nothing_of_its_adapter)
+{
+    struct compared x;
+
+    compare_paths(&x, FIXTURES "/adapters/tokens/base", FIXTURES "/adapters/tokens/adapter",
+                  FIXTURES "/adapters/tokens/base", false);
+    ck_assert_int_eq(x.c->merge->verdict, MERGE_NOT_MERGED);
+    ck_assert_uint_eq(x.c->merge->counts[MERGE_NOT_MERGED], 3);
+    done(&x);
+    compare_paths(&x, FIXTURES "/adapters/names-of-memory/base", FIXTURES "/adapters/names-of-memory/adapter",
+                  FIXTURES "/adapters/names-of-memory/base", false);
+    ck_assert_uint_eq(x.c->merge->counts[MERGE_NOT_MERGED], 4);
+    done(&x);
+}
+END_TEST
+
+static const struct {
+    const char *adapter, *said;
+} refused[] = {
+    {"ia3", "of type IA3"},
+    {"loha.safetensors", "of type LoHa"},
+    {"alora", "alora_invocation_tokens"},
+    {"bdlora", "use_bdlora"},
+    {"kasa", "kasa_config"},
+    {"pissa-raw", "began as pissa"},
+};
+
 START_TEST(what_is_no_lora_is_refused)
 {
-    struct model *base = opened(FIXTURES "/adapters/bias-of-b/base");
+    struct model *base = opened(FIXTURES "/adapters/patterns/base");
     struct error err = {0};
+    char adapter[PATH_BYTES];
 
-    ck_assert_int_eq(adapter_apply(base, opened(FIXTURES "/adapters/ia3"), &err), ERROR_FORMAT);
-    ck_assert_msg(strstr(err.text, "of type IA3") != NULL, "%s", err.text);
+    snprintf(adapter, sizeof(adapter), FIXTURES "/adapters/%s", refused[_i].adapter);
+    ck_assert_int_eq(adapter_apply(base, opened(adapter), &err), ERROR_FORMAT);
+    ck_assert_msg(strstr(err.text, refused[_i].said) != NULL, "%s", err.text);
     model_close(base);
 }
 END_TEST
@@ -123,6 +171,7 @@ static const struct {
     size_t elements;
 } ranges[] = {
     {FIXTURES "/align/llama", FIXTURES "/align/adapter", "model.layers.0.mlp.down_proj.weight", 1024},
+    {FIXTURES "/adapters/tokens/base", FIXTURES "/adapters/tokens/adapter", "model.embed_tokens.weight", 96},
     {FIXTURES "/adapters/dora-turned/base", FIXTURES "/adapters/dora-turned/adapter", "transformer.h.0.mlp.c_fc.weight",
      256},
 };
@@ -136,7 +185,7 @@ START_TEST(any_range_of_a_merge_is_the_same)
 
     ck_assert_int_eq(adapter_apply(base, opened(ranges[_i].adapter), NULL), 0);
     tensor = model_find(base, name_of(ranges[_i].tensor));
-    ck_assert_ptr_nonnull(lora_of(tensor));
+    ck_assert_ptr_nonnull(adapted_base(tensor));
     ck_assert_uint_eq(tensor->shape.elements, elements);
     ck_assert_int_eq(decoder_read(base, tensor, 0, elements, whole, NULL), 0);
     for (size_t first = 0; first < elements; first += 37) {
@@ -215,7 +264,8 @@ int main(void)
     tcase_add_test(tcase, what_fits_nothing_is_refused);
     tcase_add_loop_test(tcase, any_range_of_a_merge_is_the_same, 0, sizeof(ranges) / sizeof(ranges[0]));
     tcase_add_loop_test(tcase, every_kind_is_merged_as_peft_does, 0, sizeof(kinds) / sizeof(kinds[0]));
-    tcase_add_test(tcase, what_is_no_lora_is_refused);
+    tcase_add_test(tcase, a_base_holds_nothing_of_its_adapter);
+    tcase_add_loop_test(tcase, what_is_no_lora_is_refused, 0, sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(tcase, real_merges_are_told_apart);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

@@ -23,17 +23,21 @@ const struct format_docs torch_docs = {
              "of 0.1; state dicts, nested ones with their keys joined by dots, parameters, views (strides, "
              "offsets, shared storages), whole modules and TorchScript without their classes (what a frozen "
              "module has in constants.pkl as constants.0, …), weights and constants of torch.export's archives, "
-             "per-tensor and per-channel quantised tensors (8, 4 and 2 bits, 32), shards with an index; of "
-             "training checkpoints the optimizer's state under its parameters' names where order and shapes "
+             "every pickle of torch.package's, per-tensor and per-channel quantised tensors (8, 4 and 2 bits, 32), "
+             "packed weights of quantised modules (fc._packed_params._packed_params.0), conjugated and negated views, "
+             "shards with an index; of training checkpoints the optimizer's state under its parameters' names where "
+             "order and shapes "
              "leave no choice, and scalars (epoch, step, loss, learning rate; NumPy's too) as metadata; NumPy "
-             "arrays of numbers; sparse, nested and jagged tensors by their parts (w.crow_indices, "
+             "arrays of numbers; fields of named tuples, items of lists of classes of one's own; sparse, nested and "
+             "jagged tensors by their parts (w.crow_indices, "
              "w.col_indices, w.values); of DeepSpeed's directories mp_rank_00_model_states.pt",
-    .lists = "bits, conjugated and negated views, views that repeat their elements beyond 4 GB",
+    .lists = "bits, views that repeat their elements beyond 4 GB",
     .refuses = "pickles that name an unsafe global or call anything that a checkpoint has no use for, by that "
                "global's name; archives whose directory and members disagree; encrypted members. Meta tensors "
                "are listed without values; a subclass that wraps tensors is listed by its attributes, a DTensor "
                "as what of it lies on the rank that wrote the file, with a warning; other subclasses with data "
-               "of their own and NumPy arrays of Python objects are left out with a warning",
+               "of their own, parameters without a shape yet, masked arrays and NumPy arrays of Python objects are "
+               "left out with a warning",
 };
 
 const struct format_docs torch_distributed_docs = {

@@ -72,7 +72,7 @@ static struct node *top(struct machine *m)
     return m->stack[m->depth - 1];
 }
 
-static struct node *pop(struct machine *m)
+struct node *machine_pop(struct machine *m)
 {
     struct node *node = top(m);
 
@@ -92,7 +92,7 @@ static bool find_mark(struct machine *m, size_t *ret_at)
     return machine_fault(m, ERROR_FORMAT, "there is no mark on its stack");
 }
 
-static bool append(struct machine *m, struct node *to, struct node *const *items, size_t count)
+bool machine_append(struct machine *m, struct node *to, struct node *const *items, size_t count)
 {
     if (count > (size_t)(to->room - to->count)) {
         const size_t wanted = to->count + count > (size_t)to->room * 2 ? to->count + count : (size_t)to->room * 2;
@@ -123,7 +123,7 @@ static struct node *take_marked(struct machine *m, enum node_kind kind)
     if (!find_mark(m, &mark))
         return NULL;
     node = machine_new_node(m, kind);
-    if (!node || !append(m, node, m->stack + mark + 1, m->depth - mark - 1))
+    if (!node || !machine_append(m, node, m->stack + mark + 1, m->depth - mark - 1))
         return NULL;
     m->depth = mark;
     return node;
@@ -144,13 +144,13 @@ static struct node *take_tuple(struct machine *m, size_t count)
             machine_fault(m, ERROR_FORMAT, "takes a mark for a value");
             return NULL;
         }
-    if (!append(m, node, m->stack + m->depth - count, count))
+    if (!machine_append(m, node, m->stack + m->depth - count, count))
         return NULL;
     m->depth -= count;
     return node;
 }
 
-static bool refuse_global(struct machine *m, const char *what, struct name global)
+bool machine_refuse_global(struct machine *m, const char *what, struct name global)
 {
     char printable[NAME_PRINTABLE_BYTES];
 
@@ -180,7 +180,7 @@ static struct node *global_node(struct machine *m, struct name module, struct na
     memcpy(text + module.bytes + 1, member.text, member.bytes);
     node->text = (struct name){text, module.bytes + 1 + member.bytes};
     if (pickle_global_is_unsafe(node->text)) {
-        refuse_global(m, "unsafe global", node->text);
+        machine_refuse_global(m, "unsafe global", node->text);
         return NULL;
     }
     return node;
@@ -195,111 +195,13 @@ static bool push_global(struct machine *m)
 
 static bool push_stack_global(struct machine *m)
 {
-    struct node *member = pop(m), *module = member ? pop(m) : NULL;
+    struct node *member = machine_pop(m), *module = member ? machine_pop(m) : NULL;
 
     if (!module)
         return false;
     if (module->kind != NODE_TEXT || member->kind != NODE_TEXT)
         return machine_fault(m, ERROR_FORMAT, "names a global by something else than text");
     return machine_push_new(m, global_node(m, module->text, member->text));
-}
-
-/* The pairs of a list of pairs, as dicts of protocol 0 are called with. */
-static bool append_pairs(struct machine *m, struct node *dict, const struct node *pairs)
-{
-    for (uint32_t i = 0; pairs && i < pairs->count; i++) {
-        const struct node *pair = pairs->items[i];
-
-        if ((pair->kind != NODE_LIST && pair->kind != NODE_TUPLE) || pair->count != 2)
-            return machine_fault(m, ERROR_FORMAT, "makes a dict of something else than pairs");
-        if (!append(m, dict, pair->items, 2))
-            return false;
-    }
-    return true;
-}
-
-/* Containers become what they are; everything else stays a call. */
-static struct node *called(struct machine *m, struct node *callee, struct node *args)
-{
-    struct node *first = args->count ? args->items[0] : NULL, *node;
-
-    if (node_is_global(callee, "collections.OrderedDict") || node_is_global(callee, "collections.defaultdict") ||
-        node_is_global(callee, "collections.Counter") || node_is_global(callee, "builtins.dict") ||
-        node_is_global(callee, "__builtin__.dict")) {
-        node = machine_new_node(m, NODE_DICT);
-        if (node && first && (first->kind == NODE_LIST || first->kind == NODE_TUPLE) && !append_pairs(m, node, first))
-            return NULL;
-        if (node && first && first->kind == NODE_DICT && !append(m, node, first->items, first->count))
-            return NULL;
-        return node;
-    }
-    if (first && first->kind == NODE_LIST &&
-        (node_is_global(callee, "builtins.set") || node_is_global(callee, "__builtin__.set") ||
-         node_is_global(callee, "builtins.frozenset"))) {
-        node = machine_new_node(m, NODE_SET);
-        return node && append(m, node, first->items, first->count) ? node : NULL;
-    }
-    node = machine_new_node(m, NODE_CALL);
-    if (node) {
-        node->callee = callee;
-        node->args = args;
-    }
-    return node;
-}
-
-static struct node *object_of(struct machine *m, struct node *class, struct node *args)
-{
-    struct node *node = machine_new_node(m, NODE_OBJECT);
-
-    if (node) {
-        node->callee = class;
-        node->args = args;
-    }
-    return node;
-}
-
-static bool reduce(struct machine *m)
-{
-    struct node *args = pop(m), *callee = args ? pop(m) : NULL;
-
-    if (!callee)
-        return false;
-    if (args->kind != NODE_TUPLE)
-        return machine_fault(m, ERROR_FORMAT, "calls with something else than a tuple");
-    if (callee->kind != NODE_GLOBAL)
-        return machine_fault(m, ERROR_UNSUPPORTED, "calls what is no global");
-    if (!pickle_global_is_callable(callee->text))
-        return refuse_global(m, "calls what no checkpoint needs, the global", callee->text);
-    if (node_is_global(callee, "copyreg._reconstructor") || node_is_global(callee, "copy_reg._reconstructor")) {
-        if (args->count < 1 || args->items[0]->kind != NODE_GLOBAL)
-            return machine_fault(m, ERROR_FORMAT, "reconstructs an object of no class");
-        return machine_push_new(m, object_of(m, args->items[0], args));
-    }
-    return machine_push_new(m, called(m, callee, args));
-}
-
-static bool new_object(struct machine *m, bool has_keywords)
-{
-    struct node *keywords = has_keywords ? pop(m) : &m->none, *args = keywords ? pop(m) : NULL;
-    struct node *class = args ? pop(m) : NULL;
-
-    if (!class)
-        return false;
-    if (class->kind != NODE_GLOBAL)
-        return machine_fault(m, ERROR_FORMAT, "makes an object of no class");
-    return machine_push_new(m, object_of(m, class, args));
-}
-
-/* INST and OBJ: a class and its arguments behind the mark. Without arguments nothing is called. */
-static bool instance(struct machine *m, struct node *class, struct node *args)
-{
-    if (!class || !args)
-        return false;
-    if (class->kind != NODE_GLOBAL)
-        return machine_fault(m, ERROR_FORMAT, "makes an object of no class");
-    if (args->count > 0 && !pickle_global_is_callable(class->text))
-        return refuse_global(m, "calls what no checkpoint needs, the global", class->text);
-    return machine_push_new(m, object_of(m, class, args));
 }
 
 static bool obj(struct machine *m)
@@ -314,7 +216,7 @@ static bool obj(struct machine *m)
     args->items++;
     args->count--;
     args->room--;
-    return instance(m, class, args);
+    return machine_instance(m, class, args);
 }
 
 static bool is_settable(const struct node *node)
@@ -339,9 +241,33 @@ static bool set_items(struct machine *m, bool is_one)
     for (size_t i = from; i < m->depth; i++)
         if (!m->stack[i])
             return machine_fault(m, ERROR_FORMAT, "takes a mark for a value");
-    if (!append(m, to, m->stack + from, m->depth - from))
+    if (!machine_append(m, to, m->stack + from, m->depth - from))
         return false;
     m->depth = is_one ? from : from - 1;
+    return true;
+}
+
+static bool is_leaf(const struct node *node)
+{
+    return node->kind < NODE_TUPLE;
+}
+
+/* Items of a list of somebody's own class, under their places: those that may hold tensors. */
+static bool append_places(struct machine *m, struct node *to, struct node *const *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct node *pair[2] = {NULL, items[i]};
+
+        if (is_leaf(items[i]))
+            continue;
+        pair[0] = machine_new_node(m, NODE_INT);
+        if (!pair[0])
+            return false;
+        pair[0]->integer = (int64_t)(to->appended + i);
+        if (!machine_append(m, to, pair, 2))
+            return false;
+    }
+    to->appended += (uint32_t)count;
     return true;
 }
 
@@ -359,8 +285,8 @@ static bool append_items(struct machine *m, bool is_one, enum node_kind kind)
         return machine_fault(m, ERROR_FORMAT, "appends to what is no list");
     if (is_one && !m->stack[from])
         return machine_fault(m, ERROR_FORMAT, "takes a mark for a value");
-    /* Items of an object that is a list of its own kind say nothing about tensors' names: they are left. */
-    if (to->kind == kind && !append(m, to, m->stack + from + !is_one, m->depth - from - !is_one))
+    if (!(to->kind == kind ? machine_append : append_places)(m, to, m->stack + from + !is_one,
+                                                             m->depth - from - !is_one))
         return false;
     m->depth = from;
     return true;
@@ -368,7 +294,7 @@ static bool append_items(struct machine *m, bool is_one, enum node_kind kind)
 
 static bool build(struct machine *m)
 {
-    struct node *state = pop(m), *to = state ? top(m) : NULL;
+    struct node *state = machine_pop(m), *to = state ? top(m) : NULL;
 
     if (!to)
         return false;
@@ -395,7 +321,7 @@ static bool persistent(struct machine *m, struct node *id)
         return machine_push(m, class);
     if (node)
         node->args = id;
-    return machine_push_new(m, node) && append(m, &m->persistents, &node, 1);
+    return machine_push_new(m, node) && machine_append(m, &m->persistents, &node, 1);
 }
 
 static bool put(struct machine *m, uint64_t index)
@@ -488,7 +414,7 @@ static bool inst(struct machine *m)
     struct name module, member;
     struct node *class = machine_line(m, &module) && machine_line(m, &member) ? global_node(m, module, member) : NULL;
 
-    return class && instance(m, class, take_marked(m, NODE_TUPLE));
+    return class && machine_instance(m, class, take_marked(m, NODE_TUPLE));
 }
 
 static bool persistent_line(struct machine *m)
@@ -598,11 +524,11 @@ static bool step(struct machine *m, uint8_t opcode)
     case 0x93: /* STACK_GLOBAL */
         return push_stack_global(m);
     case 'R':
-        return reduce(m);
+        return machine_reduce(m);
     case 0x81: /* NEWOBJ */
-        return new_object(m, false);
+        return machine_new_object(m, false);
     case 0x92: /* NEWOBJ_EX */
-        return new_object(m, true);
+        return machine_new_object(m, true);
     case 'i':
         return inst(m);
     case 'o':
@@ -612,7 +538,7 @@ static bool step(struct machine *m, uint8_t opcode)
     case 'P':
         return persistent_line(m);
     case 'Q':
-        return persistent(m, pop(m));
+        return persistent(m, machine_pop(m));
     case 'p':
         return line_index(m, &value) && put(m, value);
     case 'q':
@@ -646,7 +572,7 @@ static int run(struct machine *m, struct node **ret_root)
             break;
         }
         if (m->bytes[m->at++] == '.') {
-            struct node *root = pop(m);
+            struct node *root = machine_pop(m);
 
             if (root)
                 *ret_root = root;

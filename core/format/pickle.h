@@ -27,8 +27,9 @@ enum node_kind {
 
 struct node {
     uint8_t kind;
-    bool is_open; /* for walkers: on the way to the node at hand */
-    bool is_told; /* for walkers: a long list of scalars, which was looked through once */
+    bool is_open;      /* for walkers: on the way to the node at hand */
+    bool is_told;      /* for walkers: a long list of scalars, which was looked through once */
+    uint32_t appended; /* items that an object was given as a list is */
     union {
         int64_t integer;
         double real;
@@ -38,7 +39,7 @@ struct node {
         };
     };
     struct node *state;  /* what BUILD gave a dict, call or object; NULL: nothing */
-    struct node **items; /* of a call or object: pairs that were set in it */
+    struct node **items; /* of a call or object: pairs that were set in it, and items with their places before them */
     uint32_t count, room;
 };
 

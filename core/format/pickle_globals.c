@@ -93,12 +93,13 @@ static const char *const unsafe_modules[] = {
 
 /* Of modules that are unsafe otherwise: types and harmless functions. */
 static const char *const safe_names[] = {
-    "builtins.set",        "builtins.frozenset", "builtins.bytearray", "builtins.complex",      "builtins.dict",
-    "builtins.list",       "builtins.tuple",     "builtins.int",       "builtins.float",        "builtins.str",
-    "builtins.bytes",      "builtins.bool",      "builtins.object",    "builtins.slice",        "builtins.range",
-    "builtins.type",       "builtins.len",       "builtins.max",       "builtins.min",          "builtins.sum",
-    "builtins.abs",        "builtins.print",     "builtins.NoneType",  "types.SimpleNamespace", "types.NoneType",
-    "operator.itemgetter",
+    "builtins.set",        "builtins.frozenset", "builtins.bytearray",    "builtins.complex",      "builtins.dict",
+    "builtins.list",       "builtins.tuple",     "builtins.int",          "builtins.float",        "builtins.str",
+    "builtins.bytes",      "builtins.bool",      "builtins.object",       "builtins.slice",        "builtins.range",
+    "builtins.type",       "builtins.len",       "builtins.max",          "builtins.min",          "builtins.sum",
+    "builtins.abs",        "builtins.print",     "builtins.NoneType",     "types.SimpleNamespace", "types.NoneType",
+    "operator.itemgetter", "builtins.long",      "builtins.xrange",       "builtins.unicode",      "builtins.Ellipsis",
+    "builtins.ValueError", "builtins.KeyError",  "builtins.RuntimeError", "builtins.Exception",
 };
 
 static const char *const callables[] = {
@@ -140,10 +141,21 @@ static const char *const callables[] = {
     "numpy.random._pickle.__generator_ctor",
     "numpy.random._pickle.__bit_generator_ctor",
     "numpy.random.__RandomState_ctor",
+    "numpy.random.bit_generator.__pyx_unpickle_SeedSequence",
+    "numpy.ma.core._mareconstruct",
+    "array.array",
+    "array._array_reconstructor",
+    "itertools.count",
+    "random.Random",
+    "logging.getLogger",
+    "re._compile",
     "torch.Size",
+    "torch._C.Generator",
     "torch.device",
     "torch.Tensor",
     "torch.nn.parameter.Parameter",
+    "torch.nn.parameter.UninitializedParameter",
+    "torch.nn.parameter.UninitializedBuffer",
     "torch.serialization._get_layout",
     "torch.storage._load_from_bytes",
     "torch._utils._rebuild_tensor",
@@ -177,18 +189,54 @@ static const char *const packages[] = {"torchao.",   "transformers.", "accelerat
                                        "diffusers.", "lightning.",    "pytorch_lightning.", "lightning_fabric.",
                                        "peft.",      "timm."};
 
-static bool is_class_of_package(struct name global)
+static bool has_name_of_class(struct name global)
 {
     uint32_t last = global.bytes;
 
     while (last > 0 && global.text[last - 1] != '.')
         last--;
-    if (last == global.bytes || global.text[last] < 'A' || global.text[last] > 'Z')
+    return last < global.bytes && global.text[last] >= 'A' && global.text[last] <= 'Z';
+}
+
+static bool is_class_of_package(struct name global)
+{
+    if (!has_name_of_class(global))
         return false;
     for (size_t i = 0; i < sizeof(packages) / sizeof(packages[0]); i++)
         if (global.bytes > strlen(packages[i]) && memcmp(global.text, packages[i], strlen(packages[i])) == 0)
             return true;
     return false;
+}
+
+/* Modules of Python's library whose classes open, connect, start or parse something when they are made; those that are
+ * unsafe under any name are refused before. */
+static const char *const busy_modules[] = {
+    "logging",      "zipfile",      "tarfile",      "sqlite3",  "dbm",      "shelve",     "mmap",
+    "select",       "selectors",    "concurrent",   "mailbox",  "imaplib",  "poplib",     "nntplib",
+    "socketserver", "wsgiref",      "cgi",          "cgitb",    "curses",   "tkinter",    "turtle",
+    "pydoc",        "codecs",       "fileinput",    "lzma",     "zlib",     "shlex",      "cmd",
+    "optparse",     "configparser", "csv",          "xml",      "plistlib", "netrc",      "getpass",
+    "py_compile",   "zipapp",       "msilib",       "winreg",   "_winapi",  "sched",      "queue",
+    "ast",          "symtable",     "string",       "email",    "html",     "gettext",    "readline",
+    "rlcompleter",  "tracemalloc",  "faulthandler", "copyreg",  "copy",     "contextlib", "functools",
+    "itertools",    "warnings",     "weakref",      "argparse", "random",   "secrets",    "_frozen_importlib",
+};
+
+static bool is_of_module(struct name global, const char *module)
+{
+    const size_t bytes = strlen(module);
+
+    return global.bytes > bytes && memcmp(global.text, module, bytes) == 0 && global.text[bytes] == '.';
+}
+
+bool pickle_global_is_class(struct name global, bool has_text)
+{
+    if (!has_name_of_class(global) || (has_text && (is_of_module(global, "torch") || is_of_module(global, "numpy"))))
+        return false;
+    for (size_t i = 0; i < sizeof(busy_modules) / sizeof(busy_modules[0]); i++)
+        if (is_of_module(global, busy_modules[i]))
+            return false;
+    return true;
 }
 
 /* "__builtin__" and "copy_reg" are what Python 2 called them. */

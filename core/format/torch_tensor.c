@@ -6,6 +6,7 @@
 #include "core/array.h"
 #include "core/checked.h"
 #include "core/decode/affine.h"
+#include "core/decode/negated.h"
 #include "core/format/torch.h"
 #include "core/io/inflated.h"
 
@@ -43,6 +44,9 @@ static const struct torch_dtype dtypes[] = {
     {NULL, "torch.float8_e5m2fnuz", DTYPE_F8_E5M2FNUZ, 1, false, 1},
     {NULL, "torch.float8_e8m0fnu", DTYPE_F8_E8M0, 1, false, 1},
     {NULL, "torch.float4_e2m1fn_x2", DTYPE_F4, 1, false, 1}, /* two to a byte, which torch counts as one */
+    {NULL, "torch.bits1x8", DTYPE_UNKNOWN, 1, false, 1},
+    {NULL, "torch.bits2x4", DTYPE_UNKNOWN, 1, false, 1},
+    {NULL, "torch.bits4x2", DTYPE_UNKNOWN, 1, false, 1},
     {NULL, "torch.bits8", DTYPE_UNKNOWN, 1, false, 1},
     {NULL, "torch.bits16", DTYPE_UNKNOWN, 2, false, 1},
 };
@@ -274,14 +278,29 @@ static int set_pairs(struct rebuilt *r)
     return 0;
 }
 
+static bool is_true(const struct node *node)
+{
+    return node && node->kind == NODE_BOOL && node->integer;
+}
+
 /* What a view is besides: conjugated or negated when it is read. */
 static int set_flags(struct rebuilt *r, const struct node *metadata)
 {
-    const struct node *conj = node_member(metadata, "conj"), *neg = node_member(metadata, "neg");
+    struct negated *negated;
+    const bool is_conjugated = is_true(node_member(metadata, "conj")),
+               is_negative = is_true(node_member(metadata, "neg"));
+    const enum dtype_kind kind = dtype_traits(r->tensor.dtype)->kind;
 
-    if ((!conj || conj->kind != NODE_BOOL || !conj->integer) && (!neg || neg->kind != NODE_BOOL || !neg->integer))
+    if (!is_conjugated && !is_negative)
         return 0;
-    return set_unknown(r, "a view that is conjugated or negated when it is read");
+    if (!tensor_is_decodable(&r->tensor) || (kind != DTYPE_KIND_COMPLEX && (is_conjugated || kind != DTYPE_KIND_FLOAT)))
+        return set_unknown(r, "a view that is conjugated or negated when it is read");
+    negated = arena_take(&r->torch->arena, sizeof(*negated));
+    if (!negated)
+        return no_memory(r->torch);
+    *negated = (struct negated){.of = r->tensor, .is_conjugated = is_conjugated, .is_negative = is_negative};
+    r->tensor.storage = new_storage(r->torch, (struct storage){.decoder = &decoder_negated, .parameters = negated});
+    return r->tensor.storage ? 0 : no_memory(r->torch);
 }
 
 /* How its elements lie, once it is known where. */

@@ -115,8 +115,8 @@ static int leave_out(struct torch *torch, const char *why, struct name who)
     rc = take_path(torch, &name);
     if (rc)
         return rc;
-    if (model_warn(torch->model, "left-out", (struct name){0}, "%s was left out: %s %s", name_printable(name, path),
-                   why, name_printable(who, printable)) != 0)
+    if (model_warn(torch->model, "left-out", (struct name){0}, "%s was left out: %s %s",
+                   name.bytes ? name_printable(name, path) : "a value", why, name_printable(who, printable)) != 0)
         return no_memory(torch);
     return 0;
 }
@@ -155,6 +155,8 @@ static int walk_pairs(struct torch *torch, const struct node *dict)
 
         if (component_of(dict->items[i], number, &component))
             rc = walk_member(torch, component, dict->items[i + 1]);
+        else if (dict->items[i + 1]->kind >= NODE_TUPLE)
+            rc = leave_out(torch, "it holds a value under", name_of("a key that is no text or number"));
     }
     return rc;
 }
@@ -234,6 +236,12 @@ static int walk_list(struct torch *torch, struct node *list)
     return rc;
 }
 
+/* Weights that a quantised module keeps in a form of its own. */
+static bool is_packed(const struct node *value)
+{
+    return value->kind == NODE_OBJECT && node_is_global(value->callee, "torch.ScriptObject");
+}
+
 static int walk_module(struct torch *torch, const struct node *state)
 {
     static const char *const members[] = {"_parameters", "_buffers", "_modules"};
@@ -245,27 +253,58 @@ static int walk_module(struct torch *torch, const struct node *state)
         if (dict)
             rc = walk_pairs(torch, dict);
     }
+    for (uint32_t i = 0; rc == 0 && i + 1 < state->count; i += 2)
+        if (state->items[i]->kind == NODE_TEXT && is_packed(state->items[i + 1]))
+            rc = walk_member(torch, state->items[i]->text, state->items[i + 1]);
     return rc;
+}
+
+/* A state of a form of the class's own: a tuple. What torch makes of its quantised convolutions is (what they were made
+ * with, ten values; weight, bias, scale, zero point, …); of packed weights, (tensors, class). */
+static int walk_own_state(struct torch *torch, const struct node *object, struct node *state)
+{
+    static const char *const names[] = {"weight", "bias", "scale", "zero_point"};
+    static const char conv[] = ".quantized.modules.conv";
+    int rc = 0;
+
+    if (state->count == 2 && state->items[1]->kind == NODE_TEXT && state->items[0]->kind == NODE_TUPLE)
+        return walk_list(torch, state->items[0]);
+    if (state->count != 15 || !memmem(object->callee->text.text, object->callee->text.bytes, conv, sizeof(conv) - 1))
+        return walk_list(torch, state);
+    for (uint32_t i = 0; rc == 0 && i < 4; i++)
+        rc = walk_member(torch, name_of(names[i]), state->items[10 + i]);
+    return rc;
+}
+
+/* What pickle gives an object that has slots, or none: (attributes, slots). */
+static bool is_state_of_slots(const struct node *state)
+{
+    return state->kind == NODE_TUPLE && state->count == 2 &&
+           (state->items[0]->kind == NODE_DICT || state->items[0]->kind == NODE_NONE) &&
+           state->items[1]->kind == NODE_DICT;
 }
 
 static int walk_object(struct torch *torch, const struct node *object)
 {
-    const struct node *state = object->state;
+    const struct node *slots = object->state && is_state_of_slots(object->state) ? object->state->items[1] : NULL;
+    struct node *state = slots ? object->state->items[0] : object->state;
     int rc = 0;
 
     if (object->kind == NODE_OBJECT && torch->objects++ == 0)
         torch->class = object->callee->text;
-    if (state && state->kind == NODE_TUPLE && state->count > 0)
-        state = state->items[0]; /* (attributes, slots) */
     if (state && state->kind == NODE_DICT)
         torch->steps += state->count / LOOKED_AT_A_STEP; /* its keys are gone through below, however few are followed */
     if (node_member(state, "_parameters") && node_member(state, "_modules"))
         return walk_module(torch, state);
     if (object->count)
         rc = walk_pairs(torch, object);
+    if (rc == 0 && object->kind == NODE_OBJECT && object->args && object->args->kind == NODE_TUPLE)
+        rc = walk_list(torch, object->args); /* of a class that is a tuple: its fields */
     if (rc == 0 && state && state->kind == NODE_DICT)
         rc = walk_dict(torch, state);
-    return rc;
+    else if (rc == 0 && state && state->kind == NODE_TUPLE)
+        rc = walk_own_state(torch, object, state);
+    return rc || !slots ? rc : walk_pairs(torch, slots);
 }
 
 /* Calls that make a tensor which is not read, or which is one in parts. */
@@ -278,6 +317,9 @@ static bool makes_tensor(const struct node *callee)
         "torch._utils._rebuild_sparse_tensor",
         "torch._utils._rebuild_sparse_csr_tensor",
         "torch.storage._load_from_bytes",
+        "torch.nn.parameter.UninitializedParameter",
+        "torch.nn.parameter.UninitializedBuffer",
+        "numpy.ma.core._mareconstruct",
         "torch._tensor._rebuild_from_type_v2",
         "torch._tensor._rebuild_from_type",
         "torch.jit._pickle.build_tensor_from_id",

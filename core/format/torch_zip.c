@@ -1,6 +1,9 @@
 /* PyTorch's ZIP container, since 1.6: NAME/data.pkl, NAME/byteorder, and a member NAME/data/KEY for each storage.
- * Stored members are read where they lie, deflated ones through inflate. TorchScript archives look the same here. */
+ * Stored members are read where they lie, deflated ones through inflate. TorchScript archives look the same here. Those
+ * of torch.package hold several pickles, anywhere, among sources and texts, and a member NAME/.data/KEY.storage for
+ * each storage. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,7 +139,33 @@ static int set_prefix(struct torch *torch, const struct zip_member *pickle, cons
     return 0;
 }
 
-/* What the pickle holds, its tensors from folder; names begin with what torch->path has. */
+/* torch.package knows its storages by number: their keys become the names of their members. */
+static int name_storages(struct torch *torch, const struct pickle *pickle)
+{
+    for (size_t i = 0; i < pickle->persistent_count; i++) {
+        const struct node *id = pickle->persistents[i]->args;
+        struct node *key = id->kind == NODE_TUPLE && id->count > 2 ? id->items[2] : NULL;
+        char text[48];
+        char *kept;
+        int bytes;
+
+        if (!key || key->kind != NODE_INT)
+            continue;
+        bytes = snprintf(text, sizeof(text), "%" PRId64 ".storage", key->integer);
+        kept = arena_copy(&torch->nodes, text, (size_t)bytes);
+        if (!kept)
+            return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for the model");
+        id->items[2] = arena_take(&torch->nodes, sizeof(struct node));
+        if (!id->items[2])
+            return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for the model");
+        id->items[2]->kind = NODE_TEXT;
+        id->items[2]->text = (struct name){kept, (uint32_t)bytes};
+    }
+    return 0;
+}
+
+/* What the pickle holds, its tensors from folder beside it, or from torch->prefix where folder is NULL; names begin
+ * with what torch->path has. */
 static int read_pickle(struct torch *torch, const struct zip_member *member, const char *folder)
 {
     const struct limits *limits = torch->opener->limits;
@@ -147,11 +176,13 @@ static int read_pickle(struct torch *torch, const struct zip_member *member, con
     torch->nodes.limit = torch->nodes.bytes + TREE_FACTOR * member->bytes + (1 << 20);
     if (torch->nodes.limit > 8 * limits->header_bytes)
         torch->nodes.limit = 8 * limits->header_bytes;
-    rc = set_prefix(torch, member, folder);
+    rc = folder ? set_prefix(torch, member, folder) : 0;
     if (rc == 0)
         rc = zip_read(torch->source, member, limits->header_bytes, "a pickle", &bytes, torch->err);
     if (rc == 0)
         rc = pickle_read(bytes, (size_t)member->bytes, &torch->nodes, &pickle, torch->err);
+    if (rc == 0 && !folder)
+        rc = name_storages(torch, &pickle);
     if (rc == 0)
         rc = torch_walk(torch, pickle.root);
     free(bytes);
@@ -187,21 +218,68 @@ int torch_read_pickle(struct torch *torch)
     return rc ? rc : read_constants(torch, find_beside(torch, member, "constants.pkl"));
 }
 
+/* NAME/.data/extern_modules, which torch.package alone writes. */
+static const struct zip_member *find_package(const struct zip *zip)
+{
+    for (size_t i = 0; i < zip->count; i++)
+        if (ends_with(zip->members[i].name, "/.data/extern_modules"))
+            return &zip->members[i];
+    return NULL;
+}
+
+/* Whether it is one of the package's own pickles, whose name without folder and suffix is then *ret_name. */
+static bool is_packaged(const struct torch *torch, const struct zip_member *member, struct name *ret_name)
+{
+    const uint32_t root = torch->prefix.bytes - (uint32_t)sizeof(".data/") + 1;
+
+    if (!ends_with(member->name, ".pkl") || member->name.bytes <= root + 4 ||
+        memcmp(member->name.text, torch->prefix.text, root) != 0 || member->name.text[root] == '.')
+        return false;
+    *ret_name = (struct name){member->name.text + root, member->name.bytes - root - 4};
+    return true;
+}
+
+/* Of one pickle names are what it says; of several, the pickle's own stands before them. */
+static int read_package(struct torch *torch, const struct zip_member *mark)
+{
+    size_t count = 0;
+    struct name name;
+    int rc = set_prefix(torch, mark, "");
+
+    for (size_t i = 0; rc == 0 && i < torch->storages.count; i++)
+        count += is_packaged(torch, &torch->storages.members[i], &name);
+    if (rc == 0 && count == 0)
+        return error_set(torch->err, ERROR_UNSUPPORTED, "is an archive of torch.package that holds no pickle");
+    for (size_t i = 0; rc == 0 && i < torch->storages.count; i++) {
+        if (!is_packaged(torch, &torch->storages.members[i], &name))
+            continue;
+        torch->path_bytes = count > 1 && name.bytes < sizeof(torch->path) ? name.bytes : 0;
+        for (size_t k = 0; k < torch->path_bytes; k++)
+            torch->path[k] = name.text[k] == '/' ? '.' : name.text[k];
+        rc = read_pickle(torch, &torch->storages.members[i], NULL);
+    }
+    torch->path_bytes = 0;
+    return rc;
+}
+
 static int read_archive(struct torch *torch)
 {
-    const struct zip_member *order = NULL;
+    const struct zip_member *order = NULL, *package;
     bool is_pt2;
     int rc = zip_open(torch->source, torch->opener->limits, &torch->storages, torch->err);
 
     if (rc)
         return rc;
-    if (find_pickle(&torch->storages))
+    package = find_package(&torch->storages);
+    if (!package && find_pickle(&torch->storages))
         return torch_read_pickle(torch);
     for (size_t i = 0; i < torch->storages.count && !order; i++)
         if (ends_with(torch->storages.members[i].name, "/byteorder"))
             order = &torch->storages.members[i];
     torch->nodes.limit = 8 * torch->opener->limits->header_bytes;
     rc = read_order(torch, order);
+    if (rc == 0 && package)
+        return read_package(torch, package);
     if (rc == 0)
         rc = torch_pt2_read(torch, &is_pt2);
     return rc || is_pt2 ? rc : torch_read_pickle(torch); /* which says what it misses */
@@ -223,7 +301,7 @@ static int torch_zip_open(const struct opener *opener, struct source *source, st
 const struct format torch_zip_format = {
     .name = "torch",
     .summary = "PyTorch's .pt, .pth, .bin, .ckpt and .pt2 since 1.6: state dicts, checkpoints, whole modules, "
-               "TorchScript, torch.export",
+               "TorchScript, torch.export, torch.package",
     .docs = &torch_docs,
     .probe = torch_zip_probe,
     .open = torch_zip_open,

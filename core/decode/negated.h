@@ -1,0 +1,15 @@
+/* Elements whose sign is turned round when they are read: torch's lazy views, conjugated (the imaginary half) or
+ * negated (all of it). */
+#ifndef CORE_DECODE_NEGATED_H
+#define CORE_DECODE_NEGATED_H
+
+#include "core/decode/decoder.h"
+
+struct negated {
+    struct tensor of; /* as it is stored: floats, or complex numbers */
+    bool is_conjugated, is_negative;
+};
+
+extern const struct decoder decoder_negated;
+
+#endif

@@ -107,7 +107,7 @@ const struct format_docs matlab_docs = {
     .reads = "versions 4, 5 to 7 (deflated or not) and 7.3 (HDF5), either byte order; dimensions as MATLAB "
              "has them; numeric and logical arrays, doubles that are stored as smaller numbers, complex as "
              "NAME.real and NAME.imag, sparse as NAME.ir, .jc and .data; within structs and cells by MATLAB's "
-             "expressions (net.layers{2}.w; in 7.3, cells are left out)",
+             "expressions (net.layers{2}.w, pair(2).w)",
     .lists = "char",
     .refuses = "sizes that do not fit, damaged deflated bytes; 7.3 as HDF5. Functions and objects are left out "
                "with a warning",

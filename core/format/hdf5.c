@@ -10,37 +10,23 @@
 #include "core/array.h"
 #include "core/checked.h"
 #include "core/decode/decoder.h"
-#include "core/format/hdf5_dataset.h"
+#include "core/format/hdf5_walk.h"
 #include "core/utf8.h"
 
 /* Deflate gives at most so many bytes from one; and what a file may say was never written. */
 enum { RATIO_MAX = 1032, TARGET_MAX = 4096 };
 #define UNWRITTEN_MAX (UINT64_C(1) << 30)
 
-struct walk {
-    struct hdf5 h5;
-    const struct hdf5_style *style;
-    struct model *model;
-    uint32_t file;
-    size_t tensor_room, file_room;
-    uint64_t *groups; /* addresses of those that were walked: a table by hash, 0 where empty */
-    size_t group_count, group_room;
-    uint64_t claimed, claimed_max; /* bytes that datasets say they have */
-    hsize_t user_block;
-    unsigned depth;
-    size_t left_out;
-    struct hdf5_cache *cache;
-};
-
 /* A group that is walked. */
 struct group {
-    struct walk *walk;
+    struct hdf5_walk *walk;
     struct name name;
 };
 
-static bool visit_object(struct walk *walk, struct name name, hid_t parent, const char *own_name, uint64_t address);
+static bool visit_object(struct hdf5_walk *walk, struct name name, hid_t parent, const char *own_name,
+                         uint64_t address);
 
-static bool left_out(struct walk *walk, struct name name, const char *what, struct name target)
+bool hdf5_left_out(struct hdf5_walk *walk, struct name name, const char *what, struct name target)
 {
     char printable[NAME_PRINTABLE_BYTES], to[NAME_PRINTABLE_BYTES] = "";
 
@@ -53,7 +39,7 @@ static bool left_out(struct walk *walk, struct name name, const char *what, stru
     return true;
 }
 
-static size_t slot_of(const struct walk *walk, uint64_t key)
+static size_t slot_of(const struct hdf5_walk *walk, uint64_t key)
 {
     size_t slot = (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (walk->group_room - 1);
 
@@ -63,7 +49,7 @@ static size_t slot_of(const struct walk *walk, uint64_t key)
 }
 
 /* Whether the group was walked before; it has been now. */
-static bool enter_group(struct walk *walk, uint64_t address, bool *ret_again)
+bool hdf5_enter(struct hdf5_walk *walk, uint64_t address, bool *ret_again)
 {
     const uint64_t key = address + 1;
     size_t slot;
@@ -91,7 +77,7 @@ static bool enter_group(struct walk *walk, uint64_t address, bool *ret_again)
     return true;
 }
 
-static struct name join(struct walk *walk, struct name prefix, struct name name, char separator)
+static struct name join(struct hdf5_walk *walk, struct name prefix, struct name name, char separator)
 {
     const size_t bytes = prefix.bytes + (prefix.bytes ? 1 : 0) + (size_t)name.bytes;
     char *text = bytes < UINT32_MAX ? arena_take(&walk->h5.arena, bytes + 1) : NULL;
@@ -107,7 +93,7 @@ static struct name join(struct walk *walk, struct name prefix, struct name name,
 }
 
 /* The file that an external link names. */
-static bool refuse_external(struct walk *walk, hid_t parent, const char *own_name, const H5L_info_t *link,
+static bool refuse_external(struct hdf5_walk *walk, hid_t parent, const char *own_name, const H5L_info_t *link,
                             struct name name)
 {
     char printable[NAME_PRINTABLE_BYTES], target[NAME_PRINTABLE_BYTES] = "";
@@ -124,19 +110,20 @@ static bool refuse_external(struct walk *walk, hid_t parent, const char *own_nam
                       name_printable(name, printable), target);
 }
 
-static bool leave_soft(struct walk *walk, hid_t parent, const char *own_name, const H5L_info_t *link, struct name name)
+static bool leave_soft(struct hdf5_walk *walk, hid_t parent, const char *own_name, const H5L_info_t *link,
+                       struct name name)
 {
     char target[TARGET_MAX] = "";
 
     if (link->u.val_size < sizeof(target))
         H5Lget_val(parent, own_name, target, sizeof(target) - 1, H5P_DEFAULT);
-    return left_out(walk, name, "it is a link to ", name_of(target));
+    return hdf5_left_out(walk, name, "it is a link to ", name_of(target));
 }
 
 static herr_t visit_link(hid_t parent, const char *own_name, const H5L_info_t *link, void *context)
 {
     struct group *group = context;
-    struct walk *walk = group->walk;
+    struct hdf5_walk *walk = group->walk;
     char printable[NAME_PRINTABLE_BYTES];
     struct name name = name_of(own_name);
     bool is_good;
@@ -148,8 +135,10 @@ static herr_t visit_link(hid_t parent, const char *own_name, const H5L_info_t *l
     name = join(walk, group->name, name, walk->style->is_matlab ? '.' : '/');
     if (!name.text)
         is_good = hdf5_no_memory(&walk->h5);
+    else if (walk->style->is_matlab && strcmp(own_name, "#refs#") == 0)
+        is_good = true; /* what cells hold is listed where they are */
     else if (walk->style->is_matlab && own_name[0] == '#')
-        is_good = left_out(walk, name, "what cells and objects hold is not listed", (struct name){0});
+        is_good = hdf5_left_out(walk, name, "what objects hold is not listed", (struct name){0});
     else if (link->type == H5L_TYPE_HARD)
         is_good = visit_object(walk, name, parent, own_name, link->u.address);
     else if (link->type == H5L_TYPE_SOFT)
@@ -163,7 +152,7 @@ static herr_t visit_link(hid_t parent, const char *own_name, const H5L_info_t *l
 }
 
 /* MATLAB's logical and char lie as integers. */
-static void refine_type(const struct walk *walk, struct hdf5_dataset *dataset)
+static void refine_type(const struct hdf5_walk *walk, struct hdf5_dataset *dataset)
 {
     struct hdf5_type *type = &dataset->type;
 
@@ -179,7 +168,7 @@ static void refine_type(const struct walk *walk, struct hdf5_dataset *dataset)
     }
 }
 
-static const struct storage *new_storage(struct walk *walk, struct storage value)
+static const struct storage *new_storage(struct hdf5_walk *walk, struct storage value)
 {
     struct storage *storage = arena_take(&walk->h5.arena, sizeof(*storage));
 
@@ -191,8 +180,8 @@ static const struct storage *new_storage(struct walk *walk, struct storage value
 }
 
 /* A tensor of every apart-th element from the extent's first one on: 2 for a part of complex numbers. */
-static bool add_tensor(struct walk *walk, const struct hdf5_dataset *dataset, struct name name, struct extent extent,
-                       unsigned apart)
+static bool add_tensor(struct hdf5_walk *walk, const struct hdf5_dataset *dataset, struct name name,
+                       struct extent extent, unsigned apart)
 {
     struct model *model = walk->model;
     const struct hdf5_type *type = &dataset->type;
@@ -240,7 +229,7 @@ static bool add_tensor(struct walk *walk, const struct hdf5_dataset *dataset, st
     return walk->h5.rc == 0;
 }
 
-static bool make_file_room(struct walk *walk)
+static bool make_file_room(struct hdf5_walk *walk)
 {
     struct model *model = walk->model;
 
@@ -249,7 +238,7 @@ static bool make_file_room(struct walk *walk)
 }
 
 /* A source of its own for a dataset that does not lie in one piece, once there is room. stored: bytes in the file. */
-static uint32_t add_file(struct walk *walk, struct source *source, uint64_t stored)
+static uint32_t add_file(struct hdf5_walk *walk, struct source *source, uint64_t stored)
 {
     struct model *model = walk->model;
 
@@ -257,7 +246,7 @@ static uint32_t add_file(struct walk *walk, struct source *source, uint64_t stor
     return (uint32_t)model->file_count++;
 }
 
-static bool add_source(struct walk *walk, const struct hdf5_dataset *dataset, struct hdf5_chunks *chunks,
+static bool add_source(struct hdf5_walk *walk, const struct hdf5_dataset *dataset, struct hdf5_chunks *chunks,
                        uint64_t bytes, uint64_t stored, uint32_t *ret_file)
 {
     struct source *source;
@@ -275,7 +264,7 @@ static bool add_source(struct walk *walk, const struct hdf5_dataset *dataset, st
     return true;
 }
 
-static bool place_unwritten(struct walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes,
+static bool place_unwritten(struct hdf5_walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes,
                             struct extent *extent)
 {
     struct hdf5_chunks none = {.rank = dataset->rank};
@@ -286,7 +275,8 @@ static bool place_unwritten(struct walk *walk, const struct hdf5_dataset *datase
     return add_source(walk, dataset, &none, bytes, 0, &extent->source);
 }
 
-static bool place_chunked(struct walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes, struct extent *extent)
+static bool place_chunked(struct hdf5_walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes,
+                          struct extent *extent)
 {
     struct hdf5 *h5 = &walk->h5;
     const char *reason = hdf5_filters_reason(dataset->filters, dataset->filter_count);
@@ -318,7 +308,8 @@ static bool place_chunked(struct walk *walk, const struct hdf5_dataset *dataset,
 }
 
 /* What lies in the header itself is small, and kept. */
-static bool place_compact(struct walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes, struct extent *extent)
+static bool place_compact(struct hdf5_walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes,
+                          struct extent *extent)
 {
     struct hdf5 *h5 = &walk->h5;
     uint8_t *data = arena_take(&h5->arena, bytes);
@@ -343,7 +334,7 @@ static bool place_compact(struct walk *walk, const struct hdf5_dataset *dataset,
     return true;
 }
 
-static bool place_contiguous(struct walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes,
+static bool place_contiguous(struct hdf5_walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes,
                              struct extent *extent)
 {
     struct hdf5 *h5 = &walk->h5;
@@ -360,7 +351,7 @@ static bool place_contiguous(struct walk *walk, const struct hdf5_dataset *datas
 }
 
 /* Where its elements lie, as one extent of one of the model's files. */
-static bool place(struct walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes, struct extent *ret)
+bool hdf5_place(struct hdf5_walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes, struct extent *ret)
 {
     struct hdf5 *h5 = &walk->h5;
     struct extent extent = {.offset = h5->start, .bytes = bytes, .source = walk->file};
@@ -384,7 +375,8 @@ static bool place(struct walk *walk, const struct hdf5_dataset *dataset, uint64_
 }
 
 /* Real and imaginary parts as tensors of their own: of doubles, for which there is no type, and of MATLAB's. */
-static bool add_parts(struct walk *walk, const struct hdf5_dataset *dataset, struct name name, struct extent extent)
+static bool add_parts(struct hdf5_walk *walk, const struct hdf5_dataset *dataset, struct name name,
+                      struct extent extent)
 {
     const uint64_t part_bytes = dataset->type.bytes / 2;
     struct extent part = extent;
@@ -402,16 +394,20 @@ static bool add_parts(struct walk *walk, const struct hdf5_dataset *dataset, str
     return true;
 }
 
-static bool add_dataset(struct walk *walk, struct name name, struct hdf5_dataset *dataset)
+static bool add_dataset(struct hdf5_walk *walk, struct name name, struct hdf5_dataset *dataset)
 {
     struct hdf5 *h5 = &walk->h5;
     struct extent extent = {0};
     uint64_t bytes = dataset->type.bytes;
 
     refine_type(walk, dataset);
+    if (walk->style->is_matlab && dataset->type.is_object_reference && !dataset->is_matlab_empty)
+        return hdf5_matlab_references(walk, name, dataset);
+    if (walk->style->is_matlab && dataset->is_matlab_empty && hdf5_matlab_is_empty(walk, dataset))
+        return h5->rc == 0;
     if (dataset->type.reason)
-        return left_out(walk, name, dataset->type.reason, (struct name){0});
-    if (dataset->is_null || (walk->style->is_matlab && dataset->is_matlab_empty)) {
+        return hdf5_left_out(walk, name, dataset->type.reason, (struct name){0});
+    if (dataset->is_null) {
         dataset->rank = 1;
         dataset->dims[0] = 0;
     }
@@ -427,7 +423,7 @@ static bool add_dataset(struct walk *walk, struct name name, struct hdf5_dataset
         if (inner != dataset->type.bytes)
             return hdf5_fault(h5, ERROR_FORMAT, "its elements are arrays of another size than they claim");
     }
-    if (!place(walk, dataset, bytes, &extent))
+    if (!hdf5_place(walk, dataset, bytes, &extent))
         return false;
     if (walk->style->rename) {
         const struct name other = walk->style->rename(walk->style->context, name, &h5->arena);
@@ -440,15 +436,15 @@ static bool add_dataset(struct walk *walk, struct name name, struct hdf5_dataset
     return add_tensor(walk, dataset, name, extent, 1);
 }
 
-static bool visit_group(struct walk *walk, struct name name, hid_t id, uint64_t address)
+static bool visit_group(struct hdf5_walk *walk, struct name name, hid_t id, uint64_t address)
 {
     struct group group = {.walk = walk, .name = name};
     bool is_again = false;
 
-    if (!enter_group(walk, address, &is_again))
+    if (!hdf5_enter(walk, address, &is_again))
         return false;
     if (is_again)
-        return left_out(walk, name, "it leads to a group that is listed already", (struct name){0});
+        return hdf5_left_out(walk, name, "it leads to a group that is listed already", (struct name){0});
     if (walk->depth > walk->h5.limits->nesting)
         return hdf5_fault(&walk->h5, ERROR_LIMIT, "its groups are nested more than %u deep, the limit",
                           walk->h5.limits->nesting);
@@ -456,7 +452,7 @@ static bool visit_group(struct walk *walk, struct name name, hid_t id, uint64_t 
            hdf5_library_fault(&walk->h5, "its groups cannot be read");
 }
 
-static bool visit_dataset(struct walk *walk, struct name name, hid_t id)
+static bool visit_dataset(struct hdf5_walk *walk, struct name name, hid_t id)
 {
     struct hdf5 *h5 = &walk->h5;
     char printable[NAME_PRINTABLE_BYTES];
@@ -468,34 +464,40 @@ static bool visit_dataset(struct walk *walk, struct name name, hid_t id)
     return is_good;
 }
 
-/* What a hard link leads to. Datatypes are no model's. */
-static bool visit_object(struct walk *walk, struct name name, hid_t parent, const char *own_name, uint64_t address)
+bool hdf5_visit(struct hdf5_walk *walk, struct name name, hid_t id, uint64_t address)
 {
-    const hid_t id = H5Oopen(parent, own_name, H5P_DEFAULT);
-    const H5I_type_t kind = id < 0 ? H5I_BADID : H5Iget_type(id);
-    char printable[NAME_PRINTABLE_BYTES];
+    const H5I_type_t kind = H5Iget_type(id);
     bool is_good = true;
 
     walk->depth++;
-    if (id < 0 && hdf5_is_newer_type()) {
-        walk->depth--;
-        return left_out(walk, name, "its datatype is newer than the HDF5 library here", (struct name){0});
-    }
+    if (kind == H5I_GROUP)
+        is_good = visit_group(walk, name, id, address);
+    else if (kind == H5I_DATASET)
+        is_good = visit_dataset(walk, name, id);
+    walk->depth--;
+    return is_good;
+}
+
+/* What a hard link leads to. Datatypes are no model's. */
+static bool visit_object(struct hdf5_walk *walk, struct name name, hid_t parent, const char *own_name, uint64_t address)
+{
+    const hid_t id = H5Oopen(parent, own_name, H5P_DEFAULT);
+    char printable[NAME_PRINTABLE_BYTES];
+    bool is_good;
+
+    if (id < 0 && hdf5_is_newer_type())
+        return hdf5_left_out(walk, name, "its datatype is newer than the HDF5 library here", (struct name){0});
     if (id < 0) {
         hdf5_library_fault(&walk->h5, "cannot be opened");
         error_prefix(walk->h5.err, walk->h5.rc, "%s: ", name_printable(name, printable));
         return false;
     }
-    if (kind == H5I_GROUP)
-        is_good = visit_group(walk, name, id, address);
-    else if (kind == H5I_DATASET)
-        is_good = visit_dataset(walk, name, id);
+    is_good = hdf5_visit(walk, name, id, address);
     H5Oclose(id);
-    walk->depth--;
     return is_good;
 }
 
-static bool visit_root(struct walk *walk)
+static bool visit_root(struct hdf5_walk *walk)
 {
     const hid_t properties = H5Fget_create_plist(walk->h5.file);
     H5O_info_t info;
@@ -531,7 +533,7 @@ int hdf5_open_model(const struct opener *opener, const struct hdf5_style *style,
                     uint64_t at, uint64_t end, struct model **ret_model, struct error *err)
 {
     struct source *source = model->files[file].source;
-    struct walk walk = {.style = style, .model = model, .file = file, .tensor_room = 1, .file_room = 2};
+    struct hdf5_walk walk = {.style = style, .model = model, .file = file, .tensor_room = 1, .file_room = 2};
     struct hdf5 *h5 = &walk.h5;
     char uri[NAME_PRINTABLE_BYTES];
 

@@ -18,6 +18,7 @@ struct hdf5_type {
     const char *reason;                     /* why its bytes mean nothing to another file, NULL: they do */
     uint32_t bytes;                         /* of an element */
     bool is_swapped, is_complex, is_opaque; /* complex: pairs of dtype */
+    bool is_object_reference;               /* addresses of objects, of 8 bytes */
     uint32_t rank;                          /* of arrays that are elements */
     uint64_t dims[HDF5_RANK_MAX];
 };

@@ -166,6 +166,7 @@ bool hdf5_read_type(struct hdf5 *h5, hid_t id, unsigned depth, struct hdf5_type 
         break;
     case H5T_REFERENCE:
         type.reason = "references";
+        type.is_object_reference = H5Tequal(id, H5T_STD_REF_OBJ) > 0 && bytes == sizeof(hobj_ref_t);
         break;
     case H5T_OPAQUE:
         type.is_opaque = true;

@@ -109,6 +109,7 @@ WIDEN_CODES(f8_e4m3, DTYPE_F8_E4M3)
 WIDEN_CODES(f8_e4m3fnuz, DTYPE_F8_E4M3FNUZ)
 WIDEN_CODES(f8_e5m2fnuz, DTYPE_F8_E5M2FNUZ)
 
+/* The next block is asked for: it comes while this one is summed. */
 INLINE void widen_halves(enum block_format format, const uint8_t *from, size_t elements, float *out)
 {
     size_t i;
@@ -116,6 +117,7 @@ INLINE void widen_halves(enum block_format format, const uint8_t *from, size_t e
     for (i = 0; i + F32_WIDTH <= elements; i += F32_WIDTH) {
         f32v value = load_f32v(format, from + i * 2);
 
+        __builtin_prefetch(from + (i + elements) * 2);
         memcpy(out + i, &value, sizeof(value));
     }
     for (; i < elements; i++)

@@ -10,6 +10,7 @@
 #include "core/adapter/adapter_work.h"
 #include "core/align/pattern.h"
 #include "core/align/spelling.h"
+#include "core/format/format.h"
 #include "core/model/name_index.h"
 
 enum { WORK_BYTES_MAX = 1 << 28 };
@@ -80,6 +81,8 @@ static int read_config(struct applying *x)
     if (text.text) {
         int rc = adapter_config_read(text.text, text.bytes, &x->config, x->err);
 
+        if (rc == 0)
+            rc = adapter_config_check(x->config, x->err);
         return rc ? error_prefix(x->err, rc, "%s: lora_adapter_metadata: ", x->adapter->uri) : 0;
     }
     x->alpha = NAN;
@@ -95,6 +98,19 @@ static int read_config(struct applying *x)
                      "%s: is no adapter that can be merged: it has no adapter_config.json, no "
                      "lora_adapter_metadata and no adapter.lora.alpha",
                      x->adapter->uri);
+}
+
+/* What a GGUF file calls a tensor and how its rows lie is the converter's doing, which depends on more than the
+ * adapter tells. */
+static int check_kinds(const struct applying *x)
+{
+    const bool is_gguf = strcmp(x->adapter->format->name, "gguf") == 0;
+
+    if (is_gguf == (strcmp(x->base->format->name, "gguf") == 0))
+        return 0;
+    return error_set(x->err, ERROR_FORMAT, "%s: is an adapter for a %s, and %s is a %s: their rows may lie otherwise",
+                     x->adapter->uri, is_gguf ? "GGUF file" : "checkpoint", x->base->uri,
+                     is_gguf ? "checkpoint" : "GGUF file");
 }
 
 static void read_tying(struct applying *x)
@@ -277,6 +293,8 @@ int adapter_apply(struct model *base, struct model *adapter, struct error *err)
     int rc = read_config(&x);
 
     read_tying(&x);
+    if (rc == 0)
+        rc = check_kinds(&x);
     if (rc == 0)
         rc = prepare(&x);
     if (rc == 0)

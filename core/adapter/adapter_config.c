@@ -8,7 +8,7 @@
 #include "core/adapter/adapter_work.h"
 #include "core/patterns.h"
 
-enum { PATTERN_TIME_MS = 2000 };
+enum { PATTERN_TIME_MS = 2000, PART_BYTES_MAX = 64, KEY_BYTES = PART_BYTES_MAX + 64 };
 
 int adapter_config_read(const char *text, size_t bytes, struct adapter_config **ret_config, struct error *err)
 {
@@ -22,9 +22,6 @@ int adapter_config_read(const char *text, size_t bytes, struct adapter_config **
         free(config);
         return rc;
     }
-    config_flag(config->json, "use_rslora", &config->is_rslora);
-    config_flag(config->json, "use_dora", &config->is_dora);
-    config_flag(config->json, "fan_in_fan_out", &config->is_fan_in_fan_out);
     *ret_config = config;
     return 0;
 }
@@ -35,6 +32,38 @@ void adapter_config_free(struct adapter_config *config)
         return;
     config_free(config->json);
     free(config);
+}
+
+/* A pipeline of diffusers keeps several configurations in one: "unet.lora_alpha" is that of modules below "unet". */
+static struct name part_of_pipeline(const struct adapter_config *config, struct name module)
+{
+    const char *dot = memchr(module.text, '.', module.bytes);
+    char path[KEY_BYTES];
+    double alpha;
+
+    if (!dot || dot - module.text > PART_BYTES_MAX)
+        return (struct name){module.text, 0};
+    snprintf(path, sizeof(path), "\"%.*s.lora_alpha\"", (int)(dot - module.text), module.text);
+    return (struct name){module.text,
+                         config_number(config->json, path, &alpha) ? (uint32_t)(dot - module.text) + 1 : 0};
+}
+
+/* The path of a member that stands for a module. */
+static const char *path_of(const struct adapter_config *config, const char *key, struct name module,
+                           char out[KEY_BYTES])
+{
+    const struct name part = part_of_pipeline(config, module);
+
+    snprintf(out, KEY_BYTES, "\"%.*s%s\"", (int)part.bytes, part.text, key);
+    return out;
+}
+
+bool adapter_config_is(const struct adapter_config *config, const char *key, struct name module)
+{
+    char path[KEY_BYTES];
+    bool flag = false;
+
+    return config_flag(config->json, path_of(config, key, module, path), &flag) && flag;
 }
 
 static int name_compare_bytes(struct name a, struct name b)
@@ -82,12 +111,29 @@ static int pattern_value(const struct adapter_config *config, const char *path, 
 }
 
 /* Whether an optional member is there and says something. */
-static bool is_set(const struct adapter_config *config, const char *key)
+static bool is_set(const struct adapter_config *config, const char *path)
 {
     bool flag = false;
 
-    return config_count(config->json, key) || config_length(config->json, key) ||
-           (config_flag(config->json, key, &flag) && flag);
+    return config_count(config->json, path) || config_length(config->json, path) ||
+           (config_flag(config->json, path, &flag) && flag);
+}
+
+/* The path of the member that is called key, or ends in it behind a dot, and has a place of at least at. */
+static bool next_path(const struct adapter_config *config, const char *key, size_t *at, char out[KEY_BYTES])
+{
+    const size_t bytes = strlen(key);
+    struct name name;
+
+    for (; config_key(config->json, "", *at, &name); ++*at)
+        if (name.bytes >= bytes && name.bytes < KEY_BYTES - 2 &&
+            memcmp(name.text + name.bytes - bytes, key, bytes) == 0 &&
+            (name.bytes == bytes || name.text[name.bytes - bytes - 1] == '.')) {
+            snprintf(out, KEY_BYTES, "\"%.*s\"", (int)name.bytes, name.text);
+            ++*at;
+            return true;
+        }
+    return false;
 }
 
 int adapter_config_check(const struct adapter_config *config, struct error *err)
@@ -102,6 +148,7 @@ int adapter_config_check(const struct adapter_config *config, struct error *err)
         {"layer_replication", "it repeats layers of the base, which is not done here"},
     };
     static const char *const changing[] = {"pissa", "olora", "corda", "loftq"};
+    char path[KEY_BYTES];
     struct name text;
 
     if (config_text(config->json, "peft_type", &text) && !name_equal(text, name_of("LORA")) &&
@@ -109,17 +156,17 @@ int adapter_config_check(const struct adapter_config *config, struct error *err)
         return error_set(err, ERROR_FORMAT, "is an adapter of type %.*s; only LORA is merged",
                          (int)(text.bytes < 40 ? text.bytes : 40), text.text);
     for (size_t i = 0; i < sizeof(unlike) / sizeof(unlike[0]); i++)
-        if (is_set(config, unlike[i].key))
-            return error_set(err, ERROR_FORMAT, "is an adapter with %s: %s", unlike[i].key, unlike[i].why);
-    if (!config_text(config->json, "init_lora_weights", &text))
-        return 0;
-    for (size_t i = 0; i < sizeof(changing) / sizeof(changing[0]); i++)
-        if (text.bytes >= strlen(changing[i]) && strncasecmp(text.text, changing[i], strlen(changing[i])) == 0)
-            return error_set(err, ERROR_FORMAT,
-                             "is an adapter that began as %.*s (init_lora_weights), on a base from which its beginning "
-                             "was taken away: save it with path_initial_model_for_weight_conversion, or give that base "
-                             "and init_lora_weights true",
-                             (int)(text.bytes < 40 ? text.bytes : 40), text.text);
+        for (size_t at = 0; next_path(config, unlike[i].key, &at, path);)
+            if (is_set(config, path))
+                return error_set(err, ERROR_FORMAT, "is an adapter with %s: %s", unlike[i].key, unlike[i].why);
+    for (size_t at = 0; next_path(config, "init_lora_weights", &at, path);)
+        for (size_t i = 0; config_text(config->json, path, &text) && i < sizeof(changing) / sizeof(changing[0]); i++)
+            if (text.bytes >= strlen(changing[i]) && strncasecmp(text.text, changing[i], strlen(changing[i])) == 0)
+                return error_set(err, ERROR_FORMAT,
+                                 "is an adapter that began as %.*s (init_lora_weights), on a base from which its "
+                                 "beginning was taken away: save it with path_initial_model_for_weight_conversion, or "
+                                 "give that base and init_lora_weights true",
+                                 (int)(text.bytes < 40 ? text.bytes : 40), text.text);
     return 0;
 }
 
@@ -188,13 +235,16 @@ bool adapter_config_token(const struct adapter_config *config, struct name modul
 int adapter_config_scale(const struct adapter_config *config, struct name module, uint64_t rank, double *ret_scale,
                          struct error *err)
 {
+    const struct name part = part_of_pipeline(config, module);
+    const struct name within = {module.text + part.bytes, module.bytes - part.bytes};
     double alpha, r = (double)rank;
+    char path[KEY_BYTES];
     int rc;
 
-    if (!config_number(config->json, "lora_alpha", &alpha))
+    if (!config_number(config->json, path_of(config, "lora_alpha", module, path), &alpha))
         return error_set(err, ERROR_FORMAT, "the adapter's configuration names no lora_alpha");
-    rc = pattern_value(config, "alpha_pattern", module, &alpha, err);
+    rc = pattern_value(config, path_of(config, "alpha_pattern", module, path), within, &alpha, err);
     if (rc == 0)
-        *ret_scale = alpha / (config->is_rslora ? sqrt(r) : r);
+        *ret_scale = alpha / (adapter_config_is(config, "use_rslora", module) ? sqrt(r) : r);
     return rc;
 }

@@ -128,7 +128,7 @@ static bool is_turned(struct applying *x, struct name module)
 
     if (leaf && leaf->has_turned != leaf->has_straight)
         return leaf->has_turned;
-    return x->config && x->config->is_fan_in_fan_out;
+    return x->config && adapter_config_is(x->config, "fan_in_fan_out", module);
 }
 
 /* B·A on a whole tensor; is_transposed: the tensor holds columns where the module has rows. */
@@ -208,7 +208,8 @@ static const struct tensor *find_magnitude(const struct applying *x, struct name
 static bool has_more(const struct applying *x, struct name stem, const struct tensor *magnitude)
 {
     return adapter_part(x, stem, ".lora_mid.weight") || adapter_part(x, stem, ".dora_scale") ||
-           adapter_part(x, stem, ".lora_diag") || (x->config && x->config->is_dora && !magnitude);
+           adapter_part(x, stem, ".lora_diag") ||
+           (x->config && !magnitude && adapter_config_is(x->config, "use_dora", stem));
 }
 
 static int find_target(struct applying *x, const struct form *form, struct name module, struct tensor **ret_tensor)

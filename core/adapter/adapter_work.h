@@ -13,7 +13,6 @@ enum { ADAPTER_NAME_BYTES = 1024, ADAPTER_LEAVES_MAX = 32, RIGHT_ELEMENTS_MAX = 
 
 struct adapter_config {
     struct config *json;
-    bool is_rslora, is_dora, is_fan_in_fan_out;
 };
 
 /* Which way weights of modules lie whose last name is this, as their biases tell. */
@@ -76,6 +75,9 @@ bool adapter_name_ends(struct name name, const char *suffix, struct name *ret_st
 
 /* ERROR_FORMAT where an adapter of that configuration is no sum of a base and a product. */
 int adapter_config_check(const struct adapter_config *config, struct error *err);
+
+/* A flag of the configuration, as it stands for a module. */
+bool adapter_config_is(const struct adapter_config *config, const char *key, struct name module);
 
 /* Whether the configuration stores a module of that name whole. */
 bool adapter_config_saves(const struct adapter_config *config, struct name name);

@@ -23,6 +23,8 @@ static const struct {
     {"{\"lora_alpha\": 16, \"alpha_pattern\": {\"proj\": 4}}", "m.q_proj", 8, 2},
     {"{\"lora_alpha\": 16, \"alpha_pattern\": {\"layers\\\\.[0-9]\\\\.q_proj\": 4}}", "m.layers.3.q_proj", 8, 0.5},
     {"{\"lora_alpha\": 1.5}", "q_proj", 2, 0.75},
+    {"{\"unet.lora_alpha\": 4, \"unet.alpha_pattern\": {\"^a.q\": 2}, \"text.lora_alpha\": 8}", "unet.a.q", 2, 1},
+    {"{\"unet.lora_alpha\": 4, \"text.use_rslora\": true, \"text.lora_alpha\": 8}", "text.a.q", 4, 4},
 };
 
 START_TEST(scale_is_what_peft_makes_it)
@@ -90,6 +92,7 @@ static const struct {
     KIND("pissa", 1),
     {"unet/base", "unet/kohya", "unet/merged-kohya", 18},
     {"unet/base", "unet/processors", "unet/merged-processors", 12},
+    {"unet/base", "unet/pipeline", "unet/merged-pipeline", 12},
 };
 
 START_TEST(every_kind_is_merged_as_peft_does)
@@ -148,6 +151,24 @@ START_TEST(what_is_no_lora_is_refused)
     snprintf(adapter, sizeof(adapter), FIXTURES "/adapters/%s", refused[_i].adapter);
     ck_assert_int_eq(adapter_apply(base, opened(adapter), &err), ERROR_FORMAT);
     ck_assert_msg(strstr(err.text, refused[_i].said) != NULL, "%s", err.text);
+    model_close(base);
+}
+END_TEST
+
+/* Rows lie as llama.cpp's converter puts them, in the one and not in the other. */
+START_TEST(a_checkpoint_takes_no_adapter_of_a_gguf_file)
+{
+    const char *shared = getenv("DIFFAID_SHARED");
+    struct error err = {0};
+    char path[PATH_BYTES];
+    struct model *base;
+
+    if (!shared)
+        return;
+    base = opened(FIXTURES "/align/llama");
+    snprintf(path, sizeof(path), "%.900s/layouts/lora/llama/adapter-f32.gguf", shared);
+    ck_assert_int_eq(adapter_apply(base, opened(path), &err), ERROR_FORMAT);
+    ck_assert_msg(strstr(err.text, "is an adapter for a GGUF file") != NULL, "%s", err.text);
     model_close(base);
 }
 END_TEST
@@ -262,6 +283,7 @@ int main(void)
     tcase_add_loop_test(tcase, scale_is_what_peft_makes_it, 0, sizeof(scales) / sizeof(scales[0]));
     tcase_add_loop_test(tcase, merges_are_told_apart, 0, sizeof(merges) / sizeof(merges[0]));
     tcase_add_test(tcase, what_fits_nothing_is_refused);
+    tcase_add_test(tcase, a_checkpoint_takes_no_adapter_of_a_gguf_file);
     tcase_add_loop_test(tcase, any_range_of_a_merge_is_the_same, 0, sizeof(ranges) / sizeof(ranges[0]));
     tcase_add_loop_test(tcase, every_kind_is_merged_as_peft_does, 0, sizeof(kinds) / sizeof(kinds[0]));
     tcase_add_test(tcase, a_base_holds_nothing_of_its_adapter);

@@ -2,7 +2,7 @@
  * loops, which the compiler turns into its vectors. Every value is exact, so that any way to it gives the same bits. */
 #include "core/scan/vectors.h"
 
-/* Codes of 8 bits are exactly BF16 values: their patterns are made in lanes of 16 bits, CODES at a time. */
+/* Codes of 8 bits are made F16 values, CODES at a time, which lack no more than a power of two. */
 enum { CODES = 2 * F32_WIDTH };
 typedef uint8_t codes_v __attribute__((vector_size(CODES)));
 typedef int16_t patterns_v __attribute__((vector_size(CODES * 2)));
@@ -12,38 +12,27 @@ INLINE patterns_v either(patterns_v mask, patterns_v special, patterns_v pattern
     return (special & mask) | (pattern & ~mask);
 }
 
-/* A float of `mantissa` mantissa bits whose exponent is less by rebias: its fields are moved, and the few codes without
- * an exponent get the one of their highest bit. */
-INLINE patterns_v patterns_of(patterns_v code, int mantissa, int rebias)
+enum { F16_NAN = 0x7e00 };
+
+/* Fields of one sign, five bits of exponent and two of mantissa lie as in an F16; those of four and three one bit
+ * below, where the exponent means less by the difference of the biases. */
+INLINE patterns_v f16_of(enum dtype dtype, patterns_v code)
 {
-    const patterns_v magnitude = code & 0x7f;
-    const int16_t least = (int16_t)((rebias + 1 - mantissa) << 7); /* that of code 1 */
-    patterns_v pattern = (magnitude << (7 - mantissa)) + (int16_t)(rebias << 7);
-
-    if (mantissa == 3)
-        pattern = either((patterns_v)(magnitude < 8), (magnitude & 3) << 5 | (int16_t)(least + (2 << 7)), pattern);
-    pattern = either((patterns_v)(magnitude < 4), (magnitude & 1) << 6 | (int16_t)(least + (1 << 7)), pattern);
-    pattern = either((patterns_v)(magnitude < 2), (patterns_v)(magnitude == 1) & least, pattern);
-    return pattern | (code & 0x80) << 8;
-}
-
-enum { NAN_PATTERN = 0x7fc0 };
-
-INLINE patterns_v patterns_of_dtype(enum dtype dtype, patterns_v code)
-{
-    const patterns_v not_a_number = (patterns_v){0} + NAN_PATTERN;
+    const patterns_v sign = (code & 0x80) << 8, magnitude = code & 0x7f, not_a_number = (patterns_v){0} + F16_NAN;
 
     switch (dtype) {
-    case DTYPE_F8_E5M2: /* Inf and NaN have the highest exponent here as there */
-        return either((patterns_v)((code & 0x7f) >= 0x7c), (code & 0x80) << 8 | 0x7f80 | (code & 3) << 5,
-                      patterns_of(code, 2, 127 - 15));
     case DTYPE_F8_E4M3:
-        return either((patterns_v)((code & 0x7f) == 0x7f), not_a_number, patterns_of(code, 3, 127 - 7));
+        return either((patterns_v)(magnitude == 0x7f), not_a_number, magnitude << 7 | sign);
     case DTYPE_F8_E4M3FNUZ:
-        return either((patterns_v)(code == 0x80), not_a_number, patterns_of(code, 3, 127 - 8));
+        return either((patterns_v)(code == 0x80), not_a_number, magnitude << 7 | sign);
     default:
-        return either((patterns_v)(code == 0x80), not_a_number, patterns_of(code, 2, 127 - 16));
+        return code << 8;
     }
+}
+
+INLINE float scale_of(enum dtype dtype)
+{
+    return dtype == DTYPE_F8_E4M3 ? 0x1p8f : dtype == DTYPE_F8_E4M3FNUZ ? 0x1p7f : 1;
 }
 
 INLINE void widen_step(enum dtype dtype, const uint8_t *from, float *out)
@@ -53,12 +42,12 @@ INLINE void widen_step(enum dtype dtype, const uint8_t *from, float *out)
     u16v halves[2];
 
     memcpy(&codes, from, sizeof(codes));
-    patterns = patterns_of_dtype(dtype, __builtin_convertvector(codes, patterns_v));
+    patterns = f16_of(dtype, __builtin_convertvector(codes, patterns_v));
     memcpy(halves, &patterns, sizeof(halves));
     for (int i = 0; i < 2; i++) {
-        const i32v bits = zero_extend(halves[i]) << 16;
+        const f32v values = f16_to_f32(halves[i]) * scale_of(dtype);
 
-        memcpy(out + i * F32_WIDTH, &bits, sizeof(bits));
+        memcpy(out + i * F32_WIDTH, &values, sizeof(values));
     }
 }
 
@@ -107,9 +96,7 @@ WIDEN(i16, (float)(int16_t)half_at(from, i))
 WIDEN_CODES(f8_e5m2, DTYPE_F8_E5M2)
 WIDEN_CODES(f8_e4m3, DTYPE_F8_E4M3)
 WIDEN_CODES(f8_e4m3fnuz, DTYPE_F8_E4M3FNUZ)
-WIDEN_CODES(f8_e5m2fnuz, DTYPE_F8_E5M2FNUZ)
 
-/* The next block is asked for: it comes while this one is summed. */
 INLINE void widen_halves(enum block_format format, const uint8_t *from, size_t elements, float *out)
 {
     size_t i;
@@ -117,7 +104,6 @@ INLINE void widen_halves(enum block_format format, const uint8_t *from, size_t e
     for (i = 0; i + F32_WIDTH <= elements; i += F32_WIDTH) {
         f32v value = load_f32v(format, from + i * 2);
 
-        __builtin_prefetch(from + (i + elements) * 2);
         memcpy(out + i, &value, sizeof(value));
     }
     for (; i < elements; i++)
@@ -143,7 +129,6 @@ const struct widen_kernels ISA_NAME(widen_kernels) = {
             [DTYPE_F8_E5M2] = widen_f8_e5m2,
             [DTYPE_F8_E4M3] = widen_f8_e4m3,
             [DTYPE_F8_E4M3FNUZ] = widen_f8_e4m3fnuz,
-            [DTYPE_F8_E5M2FNUZ] = widen_f8_e5m2fnuz,
             [DTYPE_U16] = widen_u16,
             [DTYPE_I16] = widen_i16,
             [DTYPE_BF16] = widen_bf16,

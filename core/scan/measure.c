@@ -18,12 +18,19 @@ static size_t min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* The next block is asked for: it comes while this one is summed. Past the end of a tensor, nothing comes of it. */
 void measure_widen(const struct measure *m, const struct stored *x, size_t at, size_t elements, float *out)
 {
+    enum { LINE = 64 };
+    const size_t bits = dtype_traits(x->dtype)->bits, bytes = elements * bits / 8;
+    const uint8_t *from = x->base + (x->first + at) * bits / 8;
+
     if (m->kernels->widen->f32[x->dtype])
-        m->kernels->widen->f32[x->dtype](x->base + (x->first + at) * (dtype_traits(x->dtype)->bits / 8), elements, out);
+        m->kernels->widen->f32[x->dtype](from, elements, out);
     else
         decode_f32(x->dtype, x->base, x->first + at, elements, out);
+    for (size_t line = 0; line < bytes; line += LINE)
+        __builtin_prefetch(from + bytes + line);
 }
 
 /* The block's elements as a kernel reads them: in place where they lie in that format, else decoded. */

@@ -38,6 +38,7 @@ static void work_done(struct packed_work *work)
     free(work->codes);
     free(work->scales);
     free(work->zeros);
+    free(work->columns);
     free(work->group_of);
     free(work->turned);
 }
@@ -289,6 +290,17 @@ static int load_scales(struct packed_work *work, uint64_t row, uint64_t rows, ui
     return packed_load_zero_codes(work, row, rows, group, groups, work->zeros);
 }
 
+static int load_column_factors(struct packed_work *work, const struct packed_tile *tile)
+{
+    const struct packed_matrix *factors = &work->packed->column_factors;
+    int rc;
+
+    if (factors->part == PACKED_NO_PART)
+        return 0;
+    rc = packed_work_reserve(work, &work->columns, &work->column_room, tile->columns, sizeof(*work->columns));
+    return rc ? rc : load_numbers(work, NULL, factors, 0, 1, tile->column, tile->columns, work->columns);
+}
+
 static float value_of(const struct packed *packed, float meaning, float scale, float zero)
 {
     if (packed->is_shift)
@@ -358,12 +370,17 @@ static int read_tile(struct packed_work *work, const struct packed_tile *tile, f
     if (rc == 0)
         rc = load_scales(work, top, tops, first, groups);
     if (rc == 0)
+        rc = load_column_factors(work, tile);
+    if (rc == 0)
         rc = packed_load_codes(work, tile);
     for (uint64_t r = 0; rc == 0 && r < tile->rows; r++) {
         const uint64_t at = (scales_row(packed, tile->row + r) - top) * groups;
+        float *row = out + r * tile->columns;
 
         write_row(work, tile, work->codes + r * tile->columns, work->scales + at,
-                  packed->zeros == PACKED_NO_ZEROS ? NULL : work->zeros + at, first, out + r * tile->columns);
+                  packed->zeros == PACKED_NO_ZEROS ? NULL : work->zeros + at, first, row);
+        for (uint64_t c = 0; packed->column_factors.part != PACKED_NO_PART && c < tile->columns; c++)
+            row[c] *= work->columns[c];
     }
     return rc;
 }

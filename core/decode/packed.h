@@ -47,6 +47,8 @@ struct packed_matrix {
  *
  *   value = (v − zero) · scale · factor      with is_shift: v · scale + zero · zero_sign, with is_divided: v / scale
  *
+ * times what each column is times besides.
+ *
  * v being what the code means, scale and zero those of (r / row_block, c / column_block), or of the group that the
  * part group_index names for column c; with stack_rows, blocks of rows begin anew each so many rows. Whoever makes one
  * has held every number against the parts' shapes. */
@@ -56,6 +58,7 @@ struct packed {
     uint8_t part;           /* of the codes */
     uint8_t bits;           /* of a code */
     uint8_t codes_per_word; /* codes do not cross words, whose highest bits are unused; 0: they do */
+    bool is_planar;         /* DOWN: of each 32 codes the lowest four bits lie first, then the bits above them */
     uint8_t unit_bytes;     /* of a section's unit */
     uint64_t row_bytes;     /* ALONG, HIGH_FIRST, PAIRS: from one line of bytes to the next */
     uint64_t words;         /* DOWN, AWQ: from one line of words to the next */
@@ -84,6 +87,7 @@ struct packed {
     float zero_plus;      /* added to a zero point that is a code */
     bool is_shift, is_divided;
     float zero_sign, factor;
+    struct packed_matrix column_factors; /* one a column, which the activations are times instead; part may be none */
 };
 extern const struct decoder decoder_packed;
 

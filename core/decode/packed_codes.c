@@ -68,6 +68,21 @@ static void unpack_words(const uint8_t *words, uint64_t first, unsigned bits, un
     }
 }
 
+/* Code i of 32 whose bits lie in planes of eight, four, two and one, as far as they have them: first the words of all
+ * codes' lowest bits, then of those above. A plane of so many bits is as many words, which lie `step` apart. */
+static unsigned plane_code(const uint8_t *words, size_t step, unsigned bits, unsigned i)
+{
+    unsigned code = 0, at = 0;
+
+    for (unsigned width = 8; width; width /= 2) {
+        if (!(bits & width))
+            continue;
+        code |= (word_at(words, (at + i * width / 32) * step) >> i * width % 32 & ((1u << width) - 1)) << at;
+        at += width;
+    }
+    return code;
+}
+
 /* Rows of bytes, or of words where codes do not cross them. */
 static int load_along(struct packed_work *work, const struct packed_tile *tile)
 {
@@ -92,18 +107,49 @@ static int load_along(struct packed_work *work, const struct packed_tile *tile)
     return rc;
 }
 
+static void unpack_planes(const uint8_t *words, uint64_t first, unsigned bits, size_t count, uint8_t *codes)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t at = first % 32 + i;
+
+        codes[i] = (uint8_t)plane_code(words + at / 32 * bits * 4, 1, bits, (unsigned)(at % 32));
+    }
+}
+
+/* The words that codes [first, first + count) touch, in planes whole blocks of 32 codes. */
+static void words_of(const struct packed *packed, uint64_t first, uint64_t count, uint64_t *ret_from, uint64_t *ret_to)
+{
+    const unsigned bits = packed->bits, each = packed->codes_per_word;
+    const uint64_t last = first + count - 1;
+
+    if (packed->is_planar) {
+        *ret_from = first / 32 * bits;
+        *ret_to = (last / 32 + 1) * bits;
+        return;
+    }
+    *ret_from = each ? first / each : first * bits / 32;
+    *ret_to = each ? last / each + 1 : (last * bits + bits - 1) / 32 + 1;
+}
+
 static int load_down(struct packed_work *work, const struct packed_tile *tile)
 {
     const struct packed *packed = work->packed;
-    const uint64_t from = tile->column * packed->bits / 32;
-    const uint64_t to = ((tile->column + tile->columns) * packed->bits + 31) / 32;
+    uint64_t from, to;
     const struct packed_matrix words = {
         .part = work->packed->part, .dtype = DTYPE_U32, .row_step = 1, .column_step = packed->words};
-    int rc = packed_work_read(work, &words, tile->row, tile->rows, from, to - from);
+    int rc;
 
-    for (uint64_t r = 0; rc == 0 && r < tile->rows; r++)
-        unpack(work->raw + r * (to - from) * 4, tile->column * packed->bits - from * 32, packed->bits,
-               (size_t)tile->columns, work->codes + r * tile->columns);
+    words_of(packed, tile->column, tile->columns, &from, &to);
+    rc = packed_work_read(work, &words, tile->row, tile->rows, from, to - from);
+    for (uint64_t r = 0; rc == 0 && r < tile->rows; r++) {
+        const uint8_t *row = work->raw + r * (to - from) * 4;
+        uint8_t *codes = work->codes + r * tile->columns;
+
+        if (packed->is_planar)
+            unpack_planes(row, tile->column, packed->bits, (size_t)tile->columns, codes);
+        else
+            unpack(row, tile->column * packed->bits - from * 32, packed->bits, (size_t)tile->columns, codes);
+    }
     return rc;
 }
 
@@ -236,21 +282,14 @@ static float zero_code(const struct packed *packed, const uint8_t *words, size_t
 {
     const unsigned bits = packed->bits, each = packed->codes_per_word;
     const uint64_t bit = each ? i / each * 32 + i % each * bits : i * bits, word = bit / 32;
-    uint64_t pair = (uint32_t)(word_at(words, (size_t)(word - from) * step) + packed->zero_addend);
+    uint64_t pair;
 
+    if (packed->is_planar)
+        return (float)plane_code(words + (i / 32 * bits - from) * step * 4, step, bits, (unsigned)(i % 32));
+    pair = (uint32_t)(word_at(words, (size_t)(word - from) * step) + packed->zero_addend);
     if (bit % 32 + bits > 32)
         pair |= (uint64_t)word_at(words, (size_t)(word + 1 - from) * step) << 32;
     return (float)(pair >> bit % 32 & ((1u << bits) - 1)) + packed->zero_plus - packed->offset;
-}
-
-/* The words that codes [first, first + count) touch. */
-static void words_of(const struct packed *packed, uint64_t first, uint64_t count, uint64_t *ret_from, uint64_t *ret_to)
-{
-    const unsigned bits = packed->bits, each = packed->codes_per_word;
-    const uint64_t last = first + count - 1;
-
-    *ret_from = each ? first / each : first * bits / 32;
-    *ret_to = each ? last / each + 1 : (last * bits + bits - 1) / 32 + 1;
 }
 
 /* Zero points that are codes themselves, [row, row + rows) × [group, group + groups), less what codes are less too. */
@@ -282,6 +321,8 @@ int packed_load_zero_codes(struct packed_work *work, uint64_t row, uint64_t rows
     rc = packed_work_read(work, &packed->zero, from, to - from, group, groups);
     for (uint64_t r = row; rc == 0 && r < row + rows; r++)
         for (uint64_t g = 0; g < groups; g++)
-            *out++ = (float)(word_at(work->raw, (size_t)((r / 8 - from) * groups + g)) >> 4u * awq_nibbles[r % 8] & 15);
+            *out++ =
+                work->meanings[word_at(work->raw, (size_t)((r / 8 - from) * groups + g)) >> 4u * awq_nibbles[r % 8] &
+                               15];
     return rc;
 }

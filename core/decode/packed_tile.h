@@ -14,11 +14,11 @@ struct packed_work {
     const struct tensor *tensor;
     const struct packed *packed;
     struct error *err;
-    uint8_t *raw, *codes; /* stored items; codes of the tile, row by row */
-    float *scales, *zeros;
-    uint32_t *group_of; /* of each column of the tile */
+    uint8_t *raw, *codes;            /* stored items; codes of the tile, row by row */
+    float *scales, *zeros, *columns; /* of the columns what each is times */
+    uint32_t *group_of;              /* of each column of the tile */
     float *turned;
-    size_t raw_room, code_room, scale_room, zero_room, group_room, turned_room;
+    size_t raw_room, code_room, scale_room, zero_room, column_room, group_room, turned_room;
     float meanings[256], nested[256];
 };
 

@@ -11,7 +11,7 @@
 #include "core/model/packed_group.h"
 #include "core/scan/decode.h"
 
-enum { WARNINGS_MAX = 20, INDEX_PIECE = 1024 }; /* the rest is counted */
+enum { WARNINGS_MAX = 20, INDEX_PIECE = 1024, STATE_BYTES_MAX = 1 << 16 }; /* the rest of the warnings is counted */
 
 /* What gives a group away: a name that ends so, at a dot or at the name's beginning where the suffix has none. Without
  * a recogniser it is known, where the partner is there too, but not decoded. */
@@ -22,7 +22,9 @@ static const struct {
 } anchors[] = {
     {.suffix = "qweight", .recognise = packed_gptq_or_awq},
     {.suffix = "weight_packed", .recognise = packed_compressed_tensors},
+    {.suffix = "_scale", .recognise = packed_comfy},
     {.suffix = "_scale", .recognise = packed_scaled},
+    {.suffix = "scale_weight", .recognise = packed_comfy_scaled},
     {.suffix = "_scale_inv", .recognise = packed_scaled_inverse},
     {.suffix = "scale", .recognise = packed_scaled_aside},
     {.suffix = "qscale_weight", .recognise = packed_scaled_aside},
@@ -43,6 +45,10 @@ static const struct {
     {.suffix = "dense_weights", .partner = "row_offsets", .library = "SpQR"},
     {.suffix = "tables2", .partner = "tables", .library = "HIGGS"},
     {.suffix = "forward_hadamard_matrix", .partner = "qweight", .library = "FP-Quant"},
+    {.suffix = "q_scale_max", .partner = "q_weight", .library = "ExLlamaV2"},
+    {.suffix = "trellis", .partner = "svh", .library = "ExLlamaV3"},
+    {.suffix = "Qidxs", .partner = "SU", .library = "QuIP#"},
+    {.suffix = "wscales", .partner = "qweight", .library = "SVDQuant"},
     {.suffix = "weight_scales", .partner = "weight", .library = "EETQ"},
     {.suffix = "bitmask", .partner = "compressed", .library = "compressed-tensors' sparse-bitmask"},
 };
@@ -72,6 +78,16 @@ const struct tensor *packed_partner(const struct packed_group *group, struct nam
     return model_find(group->finder->model, (struct name){name, (uint32_t)bytes});
 }
 
+bool packed_cut(struct name *name, const char *end)
+{
+    const size_t bytes = strlen(end);
+
+    if (name->bytes <= bytes || memcmp(name->text + name->bytes - bytes, end, bytes) != 0)
+        return false;
+    name->bytes -= (uint32_t)bytes;
+    return true;
+}
+
 bool packed_metadata(const struct packed_group *group, const char *suffix, struct name *ret)
 {
     const struct model *model = group->finder->model;
@@ -97,7 +113,8 @@ const struct packed packed_plain = {.row_block = 1,
                                     .scale_factor = 1,
                                     .scale_divisor = 1,
                                     .zero_sign = 1,
-                                    .factor = 1};
+                                    .factor = 1,
+                                    .column_factors = {.part = PACKED_NO_PART}};
 
 bool packed_take(struct packed_group *group, const struct tensor *tensor, uint8_t *ret_part)
 {
@@ -202,6 +219,32 @@ bool packed_read_float(struct packed_group *group, const struct tensor *tensor, 
     decode_f64(tensor->dtype, stored, 0, 1, &value);
     *ret = (float)value;
     return true;
+}
+
+struct config *packed_read_json(struct packed_group *group, const struct tensor *state)
+{
+    struct config *config = NULL;
+    char *text;
+    int rc;
+
+    if (state->storage || state->dtype != DTYPE_U8 || state->extent.bytes > STATE_BYTES_MAX) {
+        packed_unsure(group, "its state is no JSON in U8");
+        return NULL;
+    }
+    text = malloc((size_t)state->extent.bytes + 1);
+    if (!text) {
+        group->rc = error_set(group->finder->err, ERROR_NO_MEMORY, "out of memory for its packed tensors");
+        return NULL;
+    }
+    if (packed_read(group, state, text, (size_t)state->extent.bytes)) {
+        rc = config_parse(text, (size_t)state->extent.bytes, &config, NULL);
+        if (rc == ERROR_NO_MEMORY)
+            group->rc = error_set(group->finder->err, rc, "out of memory for its packed tensors");
+        else if (rc)
+            packed_unsure(group, "its state is no JSON");
+    }
+    free(text);
+    return config;
 }
 
 bool packed_set_elements(struct packed_group *group, const struct tensor *codes)
@@ -319,6 +362,18 @@ bool packed_set_scales(struct packed_group *group, const struct tensor *scales, 
     packed->scales.row_step = packed->groups = quotient(of[2], size[1]);
     packed->scales.column_step = 1;
     return true;
+}
+
+bool packed_set_column_factors(struct packed_group *group, const struct tensor *factors)
+{
+    struct packed *packed = &group->packed;
+    char name[NAME_PRINTABLE_BYTES];
+
+    if (!packed_is_real(factors) || factors->shape.elements != packed->columns)
+        return packed_unsure(group, "%s is not one number for each of %" PRIu64 " columns",
+                             name_printable(factors->name, name), packed->columns);
+    packed->column_factors = (struct packed_matrix){.dtype = factors->dtype, .column_step = 1};
+    return packed_take(group, factors, &packed->column_factors.part);
 }
 
 bool packed_set_group_index(struct packed_group *group, const struct tensor *index)

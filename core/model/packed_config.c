@@ -2,6 +2,7 @@
  * it.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -189,10 +190,24 @@ static void read_groups(struct packed_finder *finder)
     }
 }
 
+/* What ComfyUI says of all layers in one entry of the metadata. */
+static int read_comfy(struct packed_finder *finder)
+{
+    static const struct metadata_entry wanted = {.key = {"_quantization_metadata", 22}};
+    const struct model *model = finder->model;
+    const struct metadata_entry *found = NULL;
+
+    if (model->metadata_count)
+        found = bsearch(&wanted, model->metadata, model->metadata_count, sizeof(wanted), metadata_compare);
+    return found ? parse(finder, found->value.text, found->value.bytes, &finder->comfy) : 0;
+}
+
 int packed_config_read(struct packed_finder *finder)
 {
-    int rc = parse(finder, finder->model->config, finder->model->config_bytes, &finder->config);
+    int rc = read_comfy(finder);
 
+    if (rc == 0)
+        rc = parse(finder, finder->model->config, finder->model->config_bytes, &finder->config);
     if (rc == 0 && !find_in_config(finder))
         rc = find_beside(finder);
     if (rc || finder->method == METHOD_NONE)
@@ -214,4 +229,5 @@ void packed_config_done(struct packed_finder *finder)
 {
     config_free(finder->config);
     config_free(finder->beside);
+    config_free(finder->comfy);
 }

@@ -79,8 +79,8 @@ static bool modelopt_nvfp4(struct packed_group *group, const struct tensor *code
     return packed_set_second(group, second, &group->packed.scale_factor);
 }
 
-/* ModelOpt's MXFP4: two codes a byte, a power of two for 32 columns. */
-static bool modelopt_mxfp4(struct packed_group *group, const struct tensor *codes)
+/* MXFP4 of ModelOpt and Quark: two codes a byte, a power of two for 32 columns. */
+static bool mxfp4(struct packed_group *group, const struct tensor *codes, const char *library)
 {
     struct packed *packed = &group->packed;
     uint64_t dims[3], scale_dims[3];
@@ -95,7 +95,7 @@ static bool modelopt_mxfp4(struct packed_group *group, const struct tensor *code
     packed->row_bytes = dims[2];
     packed->meaning = PACKED_SMALL;
     packed->values = DTYPE_F4;
-    snprintf(group->scheme, sizeof(group->scheme), "ModelOpt mxfp4");
+    snprintf(group->scheme, sizeof(group->scheme), "%s mxfp4", library);
     return packed_take(group, codes, &part) &&
            packed_set_scales(group, group->anchor, DTYPE_F8_E8M0, (const uint64_t[2]){1, 32}, false);
 }
@@ -122,6 +122,45 @@ static bool modelopt_int4(struct packed_group *group, const struct tensor *codes
         (second && !packed_take(group, second, &part)))
         return false;
     snprintf(group->scheme, sizeof(group->scheme), "ModelOpt int4 g%" PRIu64, packed->column_block);
+    return true;
+}
+
+/* Quark's int4 and uint4 by groups: as AutoAWQ packs them, with its own names, and of int4 in two's complement, zero
+ * points too. */
+static bool quark_int4(struct packed_group *group, const struct tensor *codes, const struct tensor *zeros)
+{
+    const struct packed_finder *finder = group->finder;
+    const bool is_signed = packed_setting_is(finder, "global_quant_config.weight.dtype", "int4");
+    struct packed *packed = &group->packed;
+    uint64_t in, words, groups, out, zero_groups, zero_words;
+    struct name exception;
+    uint8_t part;
+
+    if ((!is_signed && !packed_setting_is(finder, "global_quant_config.weight.dtype", "uint4")) ||
+        !packed_setting_is(finder, "export.pack_method", "reorder") ||
+        packed_setting_key(finder, "layer_quant_config", &exception) ||
+        packed_setting_key(finder, "layer_type_quant_config", &exception))
+        return packed_unsure(group, "the config does not tell that all its codes are int4 or uint4, reordered");
+    if (!packed_is_matrix(codes, &in, &words) || !packed_is_matrix(group->anchor, &groups, &out) || !zeros ||
+        zeros->dtype != DTYPE_I32 || !packed_is_matrix(zeros, &zero_groups, &zero_words) ||
+        !packed_is_real(group->anchor) || out / 8 != words || out % 8 != 0 || zero_groups != groups ||
+        zero_words != words || in % groups != 0)
+        return packed_unsure(group, "weight, weight_scale and weight_zero_point do not fit groups of int4");
+    packed_set_shape(group, out, in);
+    packed->codes = PACKED_AWQ;
+    packed->bits = 4;
+    packed->meaning = is_signed ? PACKED_SIGNED : PACKED_UNSIGNED;
+    packed->words = words;
+    packed->groups = groups;
+    packed->column_block = in / groups;
+    packed->zeros = PACKED_ZEROS_AWQ;
+    if (!packed_take(group, codes, &part) || !packed_take(group, group->anchor, &packed->scales.part) ||
+        !packed_take(group, zeros, &packed->zero.part))
+        return false;
+    packed->scales = (struct packed_matrix){packed->scales.part, group->anchor->dtype, 1, out};
+    packed->zero = (struct packed_matrix){packed->zero.part, DTYPE_U32, 1, words};
+    snprintf(group->scheme, sizeof(group->scheme), "Quark %sint4 g%" PRIu64, is_signed ? "" : "u",
+             packed->column_block);
     return true;
 }
 
@@ -185,11 +224,11 @@ static bool is_scaled_by(enum packed_method method, enum dtype dtype)
     case METHOD_COMPRESSED_TENSORS:
     case METHOD_MODELOPT:
     case METHOD_GEMMA:
+    case METHOD_QUARK:
         return true;
     case METHOD_FBGEMM_FP8:
     case METHOD_FP8:
     case METHOD_AUTO_ROUND:
-    case METHOD_QUARK:
         return dtype != DTYPE_I8;
     default:
         return false;
@@ -210,8 +249,7 @@ static bool set_zeros(struct packed_group *group, const struct tensor *codes, co
     return packed_take(group, zeros, &packed->zero.part);
 }
 
-/* X of 8 bits or two FP4, and X_scale: of a tensor, channels, groups of columns or blocks, of one matrix or a stack. */
-bool packed_scaled(struct packed_group *group)
+static bool fill_scaled(struct packed_group *group)
 {
     const struct tensor *codes = packed_partner(group, group->stem, ""), *scales = group->anchor;
     const struct tensor *second = packed_partner(group, group->stem, "_scale_2");
@@ -221,15 +259,19 @@ bool packed_scaled(struct packed_group *group)
     uint64_t dims[3];
     char what[32];
 
-    if (!codes || !(is_f8(codes->dtype) || codes->dtype == DTYPE_I8 || codes->dtype == DTYPE_U8))
+    if (!codes || !packed_call(group, group->stem, ""))
         return false;
-    if (!packed_call(group, group->stem, ""))
+    if (codes->dtype == DTYPE_I32 && finder->method == METHOD_QUARK)
+        return quark_int4(group, codes, zeros);
+    if (!is_f8(codes->dtype) && codes->dtype != DTYPE_I8 && codes->dtype != DTYPE_U8)
         return false;
     if (codes->dtype == DTYPE_U8) {
         if (second && scales->dtype == DTYPE_F8_E4M3)
             return modelopt_nvfp4(group, codes, second);
         if (finder->method == METHOD_MODELOPT)
-            return is_power ? modelopt_mxfp4(group, codes) : modelopt_int4(group, codes, second);
+            return is_power ? mxfp4(group, codes, "ModelOpt") : modelopt_int4(group, codes, second);
+        if (finder->method == METHOD_QUARK && is_power)
+            return mxfp4(group, codes, "Quark");
         if (finder->method == METHOD_BITNET)
             return bitnet(group, codes);
         if (finder->method == METHOD_GEMMA)
@@ -251,6 +293,20 @@ bool packed_scaled(struct packed_group *group)
     snprintf(what, sizeof(what), "scaled %s", dtype_traits(codes->dtype)->name);
     packed_name_blocks(group, what);
     return true;
+}
+
+/* X of 8 bits or two FP4, and X_scale: of a tensor, channels, groups of columns or blocks, of one matrix or a stack. A
+ * module's weight that was smoothed has pre_quant_scale beside it (ModelOpt's AWQ and SmoothQuant). */
+bool packed_scaled(struct packed_group *group)
+{
+    struct name module = group->stem;
+    const struct tensor *smoothing = NULL;
+
+    if (!fill_scaled(group))
+        return false;
+    if (packed_cut(&module, ".weight"))
+        smoothing = packed_partner(group, module, ".pre_quant_scale");
+    return !smoothing || packed_set_column_factors(group, smoothing);
 }
 
 /* DeepSeek's FP8 by blocks, and what followed it: X F8_E4M3 [out, in], X_scale_inv [⌈out / rows⌉, ⌈in / columns⌉],

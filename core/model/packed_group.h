@@ -37,6 +37,7 @@ struct packed_finder {
     struct model *model;
     struct config *config; /* NULL: none */
     struct config *beside; /* a quantiser's own file, where config.json names no method */
+    struct config *comfy;  /* what ComfyUI's metadata say of the file's layers */
     struct error *err;
     const struct config *quantisation; /* the one that names the method, whose settings lie below root */
     const char *root;
@@ -68,7 +69,7 @@ struct packed_group {
 typedef bool packed_recogniser(struct packed_group *group);
 packed_recogniser packed_gptq_or_awq, packed_compressed_tensors, packed_scaled, packed_scaled_inverse,
     packed_scaled_aside, packed_gptoss, packed_bitsandbytes_4, packed_bitsandbytes_8, packed_quanto, packed_hqq,
-    packed_torchao, packed_torchao_torch, packed_torchao_affine, packed_mlx;
+    packed_torchao, packed_torchao_torch, packed_torchao_affine, packed_mlx, packed_comfy, packed_comfy_scaled;
 
 /* What is the same for all groups of the model. ERROR_NO_MEMORY. */
 int packed_config_read(struct packed_finder *finder);
@@ -88,6 +89,9 @@ bool packed_unsure(struct packed_group *group, const char *format, ...) __attrib
 
 /* The tensor named stem + suffix, or NULL. */
 const struct tensor *packed_partner(const struct packed_group *group, struct name stem, const char *suffix);
+
+/* Cuts end off a name that ends so and has more. */
+bool packed_cut(struct name *name, const char *end);
 
 /* The metadata of stem + suffix: what is no tensor in a pickle. */
 bool packed_metadata(const struct packed_group *group, const char *suffix, struct name *ret);
@@ -110,6 +114,9 @@ bool packed_read(struct packed_group *group, const struct tensor *tensor, void *
 bool packed_read_whole(struct packed_group *group, const struct tensor *tensor, uint64_t *out, size_t count);
 bool packed_read_float(struct packed_group *group, const struct tensor *tensor, float *ret);
 
+/* A part that is JSON in U8, parsed; NULL with rc or why set. */
+struct config *packed_read_json(struct packed_group *group, const struct tensor *state);
+
 /* Scales of what packed.rows × packed.columns stand for, by their shape: one, one a row, one a block of block[0] ×
  * block[1] (0: none is named), one a group of columns of a row, of each matrix of a stack; with may_infer also of a
  * grid that divides the matrix. as_dtype is how they are read. */
@@ -121,6 +128,9 @@ bool packed_set_fp4(struct packed_group *group, const struct tensor *codes, cons
 /* FP4 with a scale F8_E4M3 for 16 columns, and what these are times or divided by: one number or one a matrix. */
 bool packed_set_nvfp4(struct packed_group *group, const struct tensor *codes, const struct tensor *scales);
 bool packed_set_second(struct packed_group *group, const struct tensor *second, float *ret_one);
+
+/* One number for each column, by which activations are multiplied before the weight is: a factor of its own. */
+bool packed_set_column_factors(struct packed_group *group, const struct tensor *factors);
 
 /* Takes the group of each column from its index, where that is not simply columns in order. */
 bool packed_set_group_index(struct packed_group *group, const struct tensor *index);

@@ -1,40 +1,10 @@
 /* What libraries save of their own quantised modules: bitsandbytes, optimum-quanto. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/checked.h"
 #include "core/model/packed_group.h"
-
-enum { STATE_BYTES_MAX = 1 << 16 };
-
-/* A part that is JSON, parsed; NULL with why or rc set. */
-static struct config *read_state(struct packed_group *group, const struct tensor *state)
-{
-    struct config *config = NULL;
-    char *text;
-    int rc;
-
-    if (state->storage || state->dtype != DTYPE_U8 || state->extent.bytes > STATE_BYTES_MAX) {
-        packed_unsure(group, "its state is no JSON in U8");
-        return NULL;
-    }
-    text = malloc((size_t)state->extent.bytes + 1);
-    if (!text) {
-        group->rc = error_set(group->finder->err, ERROR_NO_MEMORY, "out of memory for its packed tensors");
-        return NULL;
-    }
-    if (packed_read(group, state, text, (size_t)state->extent.bytes)) {
-        rc = config_parse(text, (size_t)state->extent.bytes, &config, NULL);
-        if (rc == ERROR_NO_MEMORY)
-            group->rc = error_set(group->finder->err, rc, "out of memory for its packed tensors");
-        else if (rc)
-            packed_unsure(group, "its state is no JSON");
-    }
-    free(text);
-    return config;
-}
 
 /* Its shape by the state, whose product is the number of its elements. */
 static bool read_shape(struct packed_group *group, const struct config *state, uint64_t *ret_elements)
@@ -123,7 +93,7 @@ static bool fill_bitsandbytes_4(struct packed_group *group, struct name weight, 
 
 bool packed_bitsandbytes_4(struct packed_group *group)
 {
-    struct config *state = read_state(group, group->anchor);
+    struct config *state = packed_read_json(group, group->anchor);
     const bool is_certain = state && fill_bitsandbytes_4(group, group->stem, state);
 
     config_free(state);
@@ -222,19 +192,67 @@ static bool read_type(const struct packed_group *group, struct name *ret)
     return config_text(group->finder->quantisation, member, ret);
 }
 
+/* Scales of a convolution are [out, 1, …], of as many dimensions as its codes. */
+static bool is_convolution(const struct tensor *codes, const struct tensor *scales)
+{
+    const uint32_t rank = codes->shape.rank;
+
+    if (rank < 3 || rank > PACKED_RANK_MAX || scales->shape.rank != rank || codes->shape.elements == 0)
+        return false;
+    for (uint32_t d = 1; d < rank; d++)
+        if (scales->shape.dims[d] != 1)
+            return false;
+    return scales->shape.dims[0] > 0;
+}
+
+/* A row of what is left of the codes' shape for each output, as its scale's shape has them. */
+static void set_convolution(struct packed_group *group, const struct tensor *codes)
+{
+    struct packed *packed = &group->packed;
+
+    group->rank = codes->shape.rank;
+    memcpy(group->dims, codes->shape.dims, group->rank * sizeof(*group->dims));
+    group->dims[0] = packed->rows = group->anchor->shape.dims[0];
+    packed->columns = packed->column_block = codes->shape.elements / codes->shape.dims[0];
+    packed->groups = 1;
+    packed->scales = (struct packed_matrix){.dtype = group->anchor->dtype, .row_step = 1, .column_step = 1};
+}
+
+static bool quanto_convolution(struct packed_group *group, const struct tensor *codes)
+{
+    struct packed *packed = &group->packed;
+
+    if (codes->shape.dims[0] != group->anchor->shape.dims[0])
+        return packed_unsure(group, "_scale is not one number for each output of _data");
+    set_convolution(group, codes);
+    packed->codes = PACKED_ALONG;
+    packed->bits = 8;
+    packed->row_bytes = packed->columns;
+    packed->meaning = PACKED_ELEMENTS;
+    packed->values = codes->dtype;
+    return packed_take(group, codes, &packed->part) && packed_take(group, group->anchor, &packed->scales.part);
+}
+
 /* X._data._data U8 [⌈groups · bits / 8⌉, size], group r's codes in the lowest bits left free; X._scale and X._shift
- * [groups, 1]: code · scale − shift. Groups are of the elements in order. */
+ * [groups, 1]: code · scale − shift. Groups are of the elements in order; of a convolution one is an output. */
 static bool quanto_groups(struct packed_group *group, const struct tensor *codes, const struct tensor *shift)
 {
     const struct tensor *scales = group->anchor;
+    const bool is_conv = is_convolution(codes, scales);
     struct packed *packed = &group->packed;
     uint64_t rows, size, groups, one, elements;
     struct name type = {0};
     unsigned bits = 0;
     uint8_t part;
 
-    if (codes->dtype != DTYPE_U8 || !packed_is_matrix(codes, &rows, &size) || !shift || !packed_is_real(shift) ||
-        !packed_is_real(scales) || !packed_is_matrix(scales, &groups, &one) || one != 1 ||
+    if (is_conv) {
+        set_convolution(group, codes);
+        rows = codes->shape.dims[0];
+        groups = packed->rows;
+        size = packed->columns;
+    } else if (!packed_is_matrix(codes, &rows, &size) || !packed_is_matrix(scales, &groups, &one) || one != 1)
+        return packed_unsure(group, "_data and _scale do not fit groups of codes");
+    if (codes->dtype != DTYPE_U8 || !shift || !packed_is_real(shift) || !packed_is_real(scales) ||
         !shape_equal(&scales->shape, &shift->shape))
         return packed_unsure(group, "_data, _scale and _shift do not fit groups of codes");
     if (read_type(group, &type))
@@ -257,7 +275,7 @@ static bool quanto_groups(struct packed_group *group, const struct tensor *codes
     packed->is_shift = true;
     packed->zero_sign = -1;
     snprintf(group->scheme, sizeof(group->scheme), "quanto qint%u g%" PRIu64, bits, size);
-    return set_configured_shape(group, group->stem, elements, size) && packed_take(group, codes, &part) &&
+    return (is_conv || set_configured_shape(group, group->stem, elements, size)) && packed_take(group, codes, &part) &&
            packed_take(group, scales, &packed->scales.part) && packed_take(group, shift, &packed->zero.part) &&
            packed_call(group, group->stem, "");
 }
@@ -276,12 +294,16 @@ bool packed_quanto(struct packed_group *group)
     if (codes)
         return quanto_groups(group, codes, packed_partner(group, group->stem, "._shift"));
     if ((plain->dtype != DTYPE_I8 && dtype_traits(plain->dtype)->kind != DTYPE_KIND_FLOAT) ||
-        dtype_traits(plain->dtype)->bits != 8 || !packed_is_matrix(plain, &rows, &columns) ||
-        !packed_is_real(group->anchor))
-        return packed_unsure(group, "_data is no matrix of a type that quanto has");
+        dtype_traits(plain->dtype)->bits != 8 || !packed_is_real(group->anchor))
+        return packed_unsure(group, "_data is of no type that quanto has");
     snprintf(group->scheme, sizeof(group->scheme), "quanto %s",
              plain->dtype == DTYPE_I8 ? "qint8" : dtype_traits(plain->dtype)->name);
-    return packed_set_elements(group, plain) &&
-           packed_set_scales(group, group->anchor, group->anchor->dtype, no_block, false) &&
-           packed_call(group, group->stem, "");
+    if (!packed_call(group, group->stem, ""))
+        return false;
+    if (is_convolution(plain, group->anchor))
+        return quanto_convolution(group, plain);
+    return packed_is_matrix(plain, &rows, &columns)
+               ? packed_set_elements(group, plain) &&
+                     packed_set_scales(group, group->anchor, group->anchor->dtype, no_block, false)
+               : packed_unsure(group, "_data is neither a matrix nor of a convolution");
 }

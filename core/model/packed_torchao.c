@@ -216,19 +216,17 @@ static const struct {
 };
 
 /* Data that are of the weight, or of activations alone; anything else changes what it stands for. */
-static const char *const data_names[] = {"qdata",
-                                         "scale",
-                                         "zero_point",
-                                         "per_tensor_scale",
-                                         "act_quant_scale",
-                                         "act_quant_zero_point",
-                                         "act_per_tensor_scale"};
+static const char *const data_names[] = {
+    "qdata",         "scale",           "zero_point",           "per_tensor_scale",
+    "act_pre_scale", "act_quant_scale", "act_quant_zero_point", "act_per_tensor_scale"};
 
 static bool recognise(const struct subclass *of, struct name type)
 {
+    const struct tensor *smoothing = data_of(of, "act_pre_scale");
+
     for (size_t i = 0; i < sizeof(subclasses) / sizeof(subclasses[0]); i++)
         if (name_equal(type, name_of(subclasses[i].name)))
-            return subclasses[i].recognise(of);
+            return subclasses[i].recognise(of) && (!smoothing || packed_set_column_factors(of->group, smoothing));
     return packed_unsure(of->group, "torchao's %.*s is not known", (int)(type.bytes < 64 ? type.bytes : 64), type.text);
 }
 
@@ -308,19 +306,7 @@ bool packed_torchao_torch(struct packed_group *group)
 
     if (!packed_call(group, group->stem, "") || !class_below(group, group->stem, &class))
         return false;
-    if (data_of(&of, "act_pre_scale"))
-        return packed_unsure(group, "it has act_pre_scale besides");
     return recognise(&of, class);
-}
-
-static bool cut(struct name *name, const char *end)
-{
-    const size_t bytes = strlen(end);
-
-    if (name->bytes <= bytes || memcmp(name->text + name->bytes - bytes, end, bytes) != 0)
-        return false;
-    name->bytes -= (uint32_t)bytes;
-    return true;
 }
 
 /* What versions before 0.12 pickle: X.tensor_impl.int_data or .float8_data, within X.original_weight_tensor where
@@ -330,10 +316,10 @@ bool packed_torchao_affine(struct packed_group *group)
     const struct subclass of = {.group = group, .stem = group->stem};
     struct name outer = group->stem, class, whole;
 
-    if (!class_below(group, of.stem, &class) || !cut(&outer, ".tensor_impl"))
+    if (!class_below(group, of.stem, &class) || !packed_cut(&outer, ".tensor_impl"))
         return false;
     whole = outer;
-    cut(&whole, ".original_weight_tensor");
+    packed_cut(&whole, ".original_weight_tensor");
     group->stem = outer;
     if (!name_equal(class, name_of("PlainAQTTensorImpl")) && !name_equal(class, name_of("Float8AQTTensorImpl")))
         return packed_unsure(group, "torchao's %.*s is not known", (int)(class.bytes < 64 ? class.bytes : 64),

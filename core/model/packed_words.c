@@ -6,6 +6,8 @@
 
 #include "core/model/packed_group.h"
 
+enum { SAMPLE_WORDS = 1024 };
+
 /* Matrix of I32 as words; the unsigned view of the same bits. */
 static bool is_words(const struct tensor *tensor, uint64_t *ret_rows, uint64_t *ret_columns)
 {
@@ -44,6 +46,43 @@ static bool set_group_columns(struct packed_group *group, bool has_index)
     return true;
 }
 
+/* How many words so many codes take, side by side across words. */
+static uint64_t words_across(uint64_t codes, uint64_t bits)
+{
+    return codes / 32 * bits + (codes % 32 * bits + 31) / 32;
+}
+
+static bool is_named_bits(const struct packed_finder *finder, uint64_t bits)
+{
+    for (size_t i = 0; i < finder->bits_count; i++)
+        if (finder->bits[i] == bits)
+            return true;
+    return false;
+}
+
+/* The one number of bits that the outputs' zero points fit in their words and the inputs, where an index tells how many
+ * they are, in theirs; of several the one that the config names. 0 with why. */
+static uint64_t find_gptq_bits(struct packed_group *group, const struct tensor *index, uint64_t words, uint64_t out,
+                               uint64_t zero_words)
+{
+    uint64_t found = 0, named = 0, fits = 0;
+
+    for (uint64_t bits = 2; bits <= 8; bits++) {
+        if (words_across(out, bits) != zero_words ||
+            (index ? words_across(index->shape.elements, bits) != words : words * 32 % bits != 0))
+            continue;
+        fits++;
+        found = bits;
+        if (is_named_bits(group->finder, bits))
+            named = bits;
+    }
+    if (fits == 1 || named)
+        return fits == 1 ? found : named;
+    packed_unsure(group, "%" PRIu64 " words of zero points for %" PRIu64 " outputs are no number of bits", zero_words,
+                  out);
+    return 0;
+}
+
 /* Whether zero points are stored as they are, as the second version has them, and auto-round unless it writes as
  * AutoGPTQ does; false with why. */
 static bool find_version(struct packed_group *group, bool *ret_is_second)
@@ -55,29 +94,43 @@ static bool find_version(struct packed_group *group, bool *ret_is_second)
     *ret_is_second = false;
     if (finder->method == METHOD_AUTO_ROUND) {
         *ret_is_second = !packed_packing_has(finder, "gptq") || packed_packing_has(finder, "gptqmodel");
-        return packed_packing_has(finder, "auto_round") ||
+        return packed_packing_has(finder, "auto_round") || packed_packing_has(finder, "gptq") ||
                packed_unsure(group, "quantization_config names no packing_format of auto-round's");
     }
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
         if (!packed_setting_text(finder, forms[i], &form))
             continue;
-        *ret_is_second = *ret_is_second || packed_setting_is(finder, forms[i], "gptq_v2");
-        if (!packed_setting_is(finder, forms[i], "gptq_v2") && !packed_setting_is(finder, forms[i], "gptq"))
-            return packed_unsure(group, "%s is neither gptq nor gptq_v2", forms[i]);
+        if (packed_setting_is(finder, forms[i], "gptq_p"))
+            group->packed.is_planar = true;
+        *ret_is_second = *ret_is_second || group->packed.is_planar || packed_setting_is(finder, forms[i], "gptq_v2");
+        if (!*ret_is_second && !packed_setting_is(finder, forms[i], "gptq"))
+            return packed_unsure(group, "%s is neither gptq, gptq_v2 nor gptq_p", forms[i]);
     }
     return true;
 }
 
-/* qweight I32 [in · bits / 32, out], qzeros I32 [groups, out · bits / 32], scales [groups, out], g_idx I32 [in]. What
- * is stored of a zero point is one less in version 1, word by word: one that is 0 borrows from its neighbours. Of bits
- * that do not divide a word, code by code. */
+/* Of 5 to 7 bits auto-round writes codes side by side; GPTQModel's are in planes, and it calls that gptq_p. */
+static bool are_planes_known(struct packed_group *group)
+{
+    const struct packed_finder *finder = group->finder;
+    struct name version;
+
+    return group->packed.is_planar || finder->method == METHOD_AUTO_ROUND ||
+           packed_setting_text(finder, "autoround_version", &version) ||
+           packed_unsure(group, "the config does not tell how codes of 5 to 7 bits lie: it names neither gptq_p nor "
+                                "auto-round");
+}
+
+/* qweight I32 [⌈in · bits / 32⌉, out], qzeros I32 [groups, ⌈out · bits / 32⌉], scales [groups, out], g_idx I32 [in].
+ * What is stored of a zero point is one less in version 1, word by word: one that is 0 borrows from its neighbours. Of
+ * bits that do not divide a word, code by code. */
 static bool gptq(struct packed_group *group, const struct tensor *scales)
 {
     static const uint32_t ones[9] = {[2] = 0x55555555, [4] = 0x11111111, [8] = 0x01010101};
     const struct tensor *zeros = packed_partner(group, group->stem, "qzeros");
     const struct tensor *index = packed_partner(group, group->stem, "g_idx");
     struct packed *packed = &group->packed;
-    uint64_t words, out, groups, zero_words, rows, bits;
+    uint64_t words, out, groups, zero_words, rows, bits, in;
     bool is_second;
     uint8_t part;
 
@@ -85,13 +138,15 @@ static bool gptq(struct packed_group *group, const struct tensor *scales)
         !packed_is_matrix(scales, &rows, &packed->rows) || !packed_is_real(scales) || rows != groups ||
         packed->rows != out)
         return packed_unsure(group, "qweight, qzeros and scales do not fit GPTQ's shapes");
-    bits = zero_words * 32 / out;
-    if (bits < 2 || bits > 8 || zero_words * 32 != out * bits || words * 32 % bits != 0)
-        return packed_unsure(group, "%" PRIu64 " words of zero points for %" PRIu64 " outputs are no number of bits",
-                             zero_words, out);
-    if (!find_version(group, &is_second))
+    bits = find_gptq_bits(group, index, words, out, zero_words);
+    if (bits == 0 || !find_version(group, &is_second))
         return false;
-    packed_set_shape(group, out, words * 32 / bits);
+    if (bits >= 5 && bits <= 7 && !are_planes_known(group))
+        return false;
+    in = index ? index->shape.elements : words * 32 / bits;
+    if (packed->is_planar && (words % bits != 0 || zero_words % bits != 0))
+        return packed_unsure(group, "%" PRIu64 " words of planes are not of 32 codes each", words);
+    packed_set_shape(group, out, in);
     packed->codes = PACKED_DOWN;
     packed->bits = (uint8_t)bits;
     packed->words = out;
@@ -234,7 +289,7 @@ bool packed_gptq_or_awq(struct packed_group *group)
 {
     const struct tensor *scales = packed_partner(group, group->stem, "scales");
 
-    if (!scales || (group->anchor->dtype != DTYPE_I32 && group->anchor->dtype != DTYPE_I16))
+    if (!scales || (dtype_traits(group->anchor->dtype)->kind == DTYPE_KIND_FLOAT))
         return false;
     if (group->finder->method == METHOD_AWQ ||
         (group->finder->method == METHOD_AUTO_ROUND && packed_packing_has(group->finder, "awq")))
@@ -244,15 +299,42 @@ bool packed_gptq_or_awq(struct packed_group *group)
     return packed_unsure(group, "quantization_config names neither gptq nor awq");
 }
 
-/* How many words so many codes take: side by side across words, or so that none crosses one. */
-static uint64_t words_across(uint64_t codes, uint64_t bits)
-{
-    return codes / 32 * bits + (codes % 32 * bits + 31) / 32;
-}
-
+/* The same so that none crosses a word. */
 static uint64_t words_within(uint64_t codes, uint64_t bits)
 {
     return (codes - 1) / (32 / bits) + 1;
+}
+
+/* Whether bits that no code has are 0, in the words of rows that hold so many codes each, or are crossed by them (0).
+ */
+static bool are_unused_zero(const uint32_t *words, size_t count, uint64_t row_words, uint64_t columns, uint64_t bits,
+                            uint64_t each)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t before = i % row_words * (each ? each * bits : 32), room = each ? each * bits : 32;
+        const uint64_t used = columns * bits - before < room ? columns * bits - before : room;
+
+        if (used < 32 && words[i] >> used != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Where as many words hold the codes either way, those that are there tell which: bits without a code are never set. */
+static bool find_crossing(struct packed_group *group, uint64_t columns, uint64_t row_words, uint64_t bits,
+                          bool *ret_is_across)
+{
+    const struct tensor *codes = group->anchor;
+    const uint64_t stored = codes->extent.bytes / sizeof(uint32_t);
+    uint32_t words[SAMPLE_WORDS];
+    const size_t count = stored < SAMPLE_WORDS ? (size_t)stored : SAMPLE_WORDS;
+    bool is_within;
+
+    if (codes->storage || !packed_read(group, codes, words, count * sizeof(*words)))
+        return false;
+    *ret_is_across = are_unused_zero(words, count, row_words, columns, bits, 0);
+    is_within = are_unused_zero(words, count, row_words, columns, bits, 32 / bits);
+    return *ret_is_across != is_within;
 }
 
 /* The one number of bits, of those that the config names or of any, that `columns` codes in `words` words fit. */
@@ -263,18 +345,14 @@ static bool find_bits(struct packed_group *group, uint64_t columns, uint64_t wor
     unsigned fits = 0;
 
     for (uint64_t bits = 1; bits <= 8; bits++) {
-        const bool is_across = words_across(columns, bits) == words;
-        const bool is_within = words_within(columns, bits) == words && 32 % bits != 0;
-        bool is_named = finder->bits_count == 0;
+        bool is_across = words_across(columns, bits) == words;
+        bool is_within = words_within(columns, bits) == words && 32 % bits != 0;
 
-        for (size_t i = 0; i < finder->bits_count; i++)
-            is_named = is_named || finder->bits[i] == bits;
-        if (!is_named)
+        if (finder->bits_count && !is_named_bits(finder, bits))
             continue;
-        if (is_across && is_within && columns <= 32 / bits)
-            fits++; /* one word is the same either way */
-        else
-            fits += is_across + is_within;
+        if (is_across && is_within && (columns <= 32 / bits || find_crossing(group, columns, words, bits, &is_across)))
+            is_within = !is_across; /* one word is the same either way */
+        fits += is_across + is_within;
         if (is_across || is_within) {
             packed->bits = (uint8_t)bits;
             packed->codes_per_word = (uint8_t)(is_across ? 0 : 32 / bits);

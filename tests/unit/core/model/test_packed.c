@@ -164,6 +164,13 @@ END_TEST
     "a.W_q U8 32,16; a.scale F16 64,1; a.zero F16 64,1; a.nbits I32 = " nbits "; a.group_size I32 = " size             \
     "; a.axis I32 = " axis "; a.shape I64 2 = 8,128; a.packing U8 7 = '" packing                                       \
     "'; a.unpack_view_dtype U8 11 = 'torch.uint8'"
+#define PLAIN_CONFIG(method) "{\"quantization_config\":{\"quant_method\":\"" method "\"}}"
+#define GPTQ_5               "a.qweight I32 5,32; a.qzeros I32 1,5; a.scales F16 1,32"
+#define COMFY(said)          "a.weight U8 64,32; a.weight_scale F8_E4M3 64,4; a.comfy_quant U8 64 = '" said "'"
+#define QUARK                "a.weight I32 32,2; a.weight_scale F16 4,16; a.weight_zero_point I32 4,1"
+#define QUARK_CONFIG(dtype, method)                                                                                    \
+    "{\"quantization_config\":{\"quant_method\":\"quark\",\"export\":{\"pack_method\":\"" method                       \
+    "\"},\"global_quant_config\":{\"weight\":{\"dtype\":\"" dtype "\"}}}}"
 #define TORCHAO "a._weight_qdata I8 4,8; a._weight_scale F32 4,1; "
 
 /* What is nearly a known layout. */
@@ -183,8 +190,16 @@ static const struct {
     {"a.qweight I32 0,32; a.qzeros I32 1,4; a.scales F16 1,32", GPTQ_CONFIG, "do not fit GPTQ's shapes"},
     {"a.qweight I32 4,32; a.qzeros I32 1,5; a.scales F16 1,32", GPTQ_CONFIG, "no number of bits"},
     {"a.qweight I32 4,32; a.qzeros I32 5,4; a.scales F16 5,32", GPTQ_CONFIG, "groups of one size"},
-    {GPTQ "a.g_idx I32 31", GPTQ_CONFIG, "does not tell the group of each"},
+    {GPTQ "a.g_idx I32 20", GPTQ_CONFIG, "no number of bits"},
     {GPTQ "a.g_idx I64 32", GPTQ_CONFIG, "does not tell the group of each"},
+    {"a.qweight I32 1,5; a.qzeros I32 1,1; a.scales F16 1,5", PLAIN_CONFIG("gptq"), "no number of bits"},
+    {GPTQ_5, PLAIN_CONFIG("gptq"), "neither gptq_p nor auto-round"},
+    {GPTQ_5, "{\"quantization_config\":{\"quant_method\":\"gptq\",\"checkpoint_format\":\"gptq_v2\"}}",
+     "neither gptq_p nor auto-round"},
+    {"a.qweight I32 3,16; a.qzeros I32 1,2; a.scales F16 1,16; a.g_idx I32 20",
+     "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"checkpoint_format\":\"gptq_p\"}}",
+     "are not of 32 codes each"},
+    {"a.qweight I8 4,32; a.qzeros I8 1,4; a.scales F16 1,32", GPTQ_CONFIG, "do not fit GPTQ's shapes"},
     {GPTQ "a.g_idx I32 32 = 0,1", GPTQ_CONFIG, "names group 1 for column 1, there are 1"},
     {GPTQ "a.g_idx I32 32 = -1", GPTQ_CONFIG, "names group -1 for column 0, there are 1"},
     {GPTQ "a.weight F32 1", GPTQ_CONFIG, "there is a a.weight besides"},
@@ -208,7 +223,7 @@ static const struct {
     {CT "a.weight_shape I64 3 = 16,32", CT_CONFIG(4), "is not 2 whole numbers"},
     {CT "a.weight_shape I64 2 = 16,32", CT_CONFIG(8), "fit no number of bits"},
     {"a.weight_packed I32 16,2; a.weight_scale BF16 16,1; a.weight_shape I64 2 = 16,20", CT_CONFIG(3),
-     "several layouts"},
+     "several layouts"}, /* whose codes are 0, so that they do not tell either */
     {"a.weight_packed I32 16,4; a.weight_scale BF16 16,3; a.weight_shape I64 2 = 16,32", CT_CONFIG(4), "fits neither"},
     {"a.weight_packed I32 16,4; a.weight_scale I32 16,1; a.weight_shape I64 2 = 16,32", CT_CONFIG(4),
      "a type that scales do not have"},
@@ -295,7 +310,13 @@ static const struct {
     {"a.up_proj.weight._data._data U8 10,128; a.up_proj.weight._scale F32 20,1; a.up_proj.weight._shift F32 20,1",
      QUANTO_CONFIG, "its shape is not in the file"},
     {"a.weight._data I8 4,8; a.weight._scale F32 4,1", NULL, "does not name quanto"},
-    {"a.weight._data I32 4,8; a.weight._scale F32 4,1", QUANTO_CONFIG, "no matrix of a type that quanto has"},
+    {"a.weight._data I32 4,8; a.weight._scale F32 4,1", QUANTO_CONFIG, "of no type that quanto has"},
+    {"a.weight._data I8 4,8,2; a.weight._scale F32 4,1", QUANTO_CONFIG, "neither a matrix nor of a convolution"},
+    {"a.weight._data I8 3,8,2; a.weight._scale F32 4,1,1", QUANTO_CONFIG, "not one number for each output"},
+    {"a.weight._data._data U8 2,4,3; a.weight._scale F32 5,1,1; a.weight._shift F32 5,1,1", QUANTO_CONFIG,
+     "not those of 5 groups"},
+    {"a.weight._data._data U8 2,4,3; a.weight._scale F32 4,1,1; a.weight._shift F32 4,1", QUANTO_CONFIG,
+     "do not fit groups"},
     {"a.W_q U8 32,16; a.scale F16 64,1; a.zero F16 64,1", NULL, "there is no nbits"},
     {HQQ("4", "16", "1", "8bit_u8"), NULL, "packing is not known for 4 bits"},
     {HQQ("5", "16", "1", "4bit_u8"), NULL, "packing is not known for 5 bits"},
@@ -319,6 +340,30 @@ static const struct {
     {"a.indices I16 1,4; a.centroids.weight F16 1,64", NULL, "of VPTQ, which is not decoded"},
     {"a.weight I8 4,4; a.weight_scales F16 4", NULL, "of EETQ, which is not decoded"},
     {"a.weight.bitmask U8 4,1; a.weight.compressed F16 8", NULL, "sparse-bitmask, which is not decoded"},
+    {"a.q_weight I32 4,4; a.q_scale_max F16 4", NULL, "of ExLlamaV2, which is not decoded"},
+    {"a.trellis I16 4,4,64; a.suh F16 64; a.svh F16 64", NULL, "of ExLlamaV3, which is not decoded"},
+    {"a.qweight I8 4,4; a.wscales BF16 4,4", NULL, "of SVDQuant, which is not decoded"},
+    {COMFY("{\"format\":\"nvfp4\"}                                              "), NULL,
+     "weight_scale_2 do not fit nvfp4"},
+    {COMFY("{\"format\":\"nvfp4\"}                                              ") "; a.weight_scale_2 F32", NULL,
+     "in panels of 128 rows"},
+    {COMFY("{\"format\":\"mxfp8\"}                                              "), NULL, "do not fit mxfp8"},
+    {COMFY("{\"format\":\"float8_e4m3fn\"}                                      "), NULL, "weight is U8, not FP8"},
+    {COMFY("{\"format\":\"int8_tensorwise\"}                                    "), NULL, "weight is U8, not I8"},
+    {COMFY("{\"format\":\"int8_tensorwise\",\"convrot\":true}                     "), NULL,
+     "rotated weights are not decoded"},
+    {COMFY("{\"format\":\"svdquant_w4a4\"}                                      "), NULL,
+     "format svdquant_w4a4 is not decoded"},
+    {"a.weight U8 128,32; a.weight_scale F8_E4M3 128,4; a.weight_scale_2 F32; a.comfy_quant U8 2 = 'no'", NULL,
+     "no JSON"},
+    {"a.weight F8_E4M3 4,8; a.scale_weight F32", NULL, "no scaled_fp8 of ComfyUI's"},
+    {"scaled_fp8 F8_E4M3 2; a.weight F8_E4M3 4,8; a.scale_weight F32 3", NULL, "fits neither rows"},
+    {"scaled_fp8 F8_E4M3 2; a.weight F8_E4M3 4,8; a.scale_weight U8", NULL, "a type that scales do not have"},
+    {QUARK, QUARK_CONFIG("int3", "reorder"), "int4 or uint4, reordered"},
+    {QUARK, QUARK_CONFIG("int4", "order"), "int4 or uint4, reordered"},
+    {QUARK, QUARK_CONFIG("int4", "reorder"), "do not fit groups of int4"},
+    {"a.weight I8 4,8; a.weight_scale F32 4,1; a.pre_quant_scale F32 7", MODELOPT_CONFIG, "for each of 8 columns"},
+    {"a.weight I8 4,8; a.weight_scale F32 4,1; a.pre_quant_scale I32 8", MODELOPT_CONFIG, "for each of 8 columns"},
     {TORCHAO, NULL, "the metadata does not say what it is"},
     {TORCHAO "@a.weight = 'no'", NULL, "is no JSON"},
     {TORCHAO "@a.weight = '{\\\"_type\\\":\\\"Other\\\",\\\"_tensor_data_names\\\":[\\\"qdata\\\"]}'", NULL,
@@ -421,7 +466,7 @@ int main(void)
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner) + (folder_count < 95);
+    failed = srunner_ntests_failed(runner) + (folder_count < 121);
     srunner_free(runner);
     return failed ? 1 : 0;
 }

@@ -1,5 +1,6 @@
 /* Pairs of factors, as each writer names them. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/adapter/adapter_work.h"
@@ -212,11 +213,26 @@ static bool has_more(const struct applying *x, struct name stem, const struct te
            (x->config && !magnitude && adapter_config_is(x->config, "use_dora", stem));
 }
 
+/* torch's MultiheadAttention: the first of peft's modules changes its three projections, the other the one behind. */
+static struct tensor *find_attention(const struct applying *x, struct name module)
+{
+    static const char behind[] = ".base_layer.out_proj";
+    char text[ADAPTER_NAME_BYTES];
+    struct name outer;
+
+    if (!adapter_name_ends(module, behind, &outer))
+        return adapter_find_text(x, module, ".in_proj_weight");
+    snprintf(text, sizeof(text), "%.*s.out_proj", (int)outer.bytes, outer.text);
+    return adapter_find_text(x, name_of(text), ".weight");
+}
+
 static int find_target(struct applying *x, const struct form *form, struct name module, struct tensor **ret_tensor)
 {
     *ret_tensor = adapter_find_text(x, module, form->suffix);
     if (!*ret_tensor && form->a[0] == '_')
         *ret_tensor = adapter_find_text(x, module, ".0.weight"); /* to_out, which is a sequence */
+    if (!*ret_tensor && form->suffix[0])
+        *ret_tensor = find_attention(x, module);
     if (!*ret_tensor && form->suffix[0])
         *ret_tensor = adapter_find_tied(x, module);
     return *ret_tensor ? 0 : adapter_find_flat(x, module, ret_tensor);

@@ -105,7 +105,10 @@ static size_t target_parameters(const struct applying *x, struct name module, si
             break;
         dot = memrchr(parameter.text, '.', parameter.bytes);
         bytes = dot ? (uint32_t)(dot - parameter.text) : 0;
-        if (bytes && module.bytes >= bytes && memcmp(module.text + module.bytes - bytes, parameter.text, bytes) == 0)
+        if (!dot) /* of any module: what transformers makes of experts that it knows as stacked */
+            out[count++] = parameter;
+        else if (bytes && module.bytes >= bytes &&
+                 memcmp(module.text + module.bytes - bytes, parameter.text, bytes) == 0)
             out[count++] = (struct name){dot + 1, parameter.bytes - bytes - 1};
     }
     if (depth < count) {

@@ -90,6 +90,8 @@ static const struct {
     KIND("biases", 11),
     KIND("grown", 1),
     KIND("pissa", 1),
+    KIND("experts-as-modules", 9),
+    KIND("attention", 2),
     {"unet/base", "unet/kohya", "unet/merged-kohya", 18},
     {"unet/base", "unet/processors", "unet/merged-processors", 12},
     {"unet/base", "unet/pipeline", "unet/merged-pipeline", 12},

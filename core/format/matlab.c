@@ -163,6 +163,10 @@ bool matlab_add(struct matlab *m, struct name name, const struct matlab_numbers 
         return matlab_no_memory(m);
     if (!utf8_is_valid(name.text, name.bytes))
         return matlab_fault(m, ERROR_FORMAT, "the name of array %s is no text", name_printable(name, printable));
+    if (stored != DTYPE_UNKNOWN && stored != numbers->dtype && !widened_is_exact(stored, numbers->dtype))
+        return matlab_fault(m, ERROR_FORMAT, "array %s: it is of %s, and its numbers are stored as %s",
+                            name_printable(name, printable), dtype_traits(numbers->dtype)->name,
+                            dtype_traits(stored)->name);
     for (uint32_t d = 0; d < numbers->rank; d++) {
         if (!checked_mul(elements, numbers->dims[d], &elements))
             return matlab_fault(m, ERROR_FORMAT, "array %s: its dimensions multiply to more than 2^64",

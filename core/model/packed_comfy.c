@@ -24,8 +24,8 @@ static const struct config *find_layer(struct packed_group *group, struct name m
     if (group->finder->comfy) {
         char whole[PACKED_NAME_BYTES + PACKED_PATH_BYTES];
 
-        snprintf(whole, sizeof(whole), "%sformat", path);
-        if (config_text(group->finder->comfy, whole, &format))
+        if (snprintf(whole, sizeof(whole), "%sformat", path) < (int)sizeof(whole) &&
+            config_text(group->finder->comfy, whole, &format))
             return group->finder->comfy;
     }
     return NULL;

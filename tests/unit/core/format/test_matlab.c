@@ -58,6 +58,7 @@ static const struct lie lies[] = {
      "an element at offset 136 claims 2147483647 bytes, 472 are left"},
     {"matlab-narrow.mat", "MATLAB", 136, "\x05", 1, "an array has no flags at offset 144"},
     {"matlab-narrow.mat", "MATLAB", 144, "\x13", 1, "is of class 19, which is none"},
+    {"matlab-narrow.mat", "MATLAB", 144, "\x08", 1, "it is of I8, and its numbers are stored as "},
     {"matlab-narrow.mat", "MATLAB", 152, "\x09", 1, "an array's dimensions are none"},
     {"matlab-narrow.mat", "MATLAB", 160, "\xff\xff\xff\xff", 4, "a dimension is negative"},
     {"matlab-narrow.mat", "MATLAB", 160, "\xff\xff\xff\x7f", 4,

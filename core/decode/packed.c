@@ -301,43 +301,56 @@ static int load_column_factors(struct packed_work *work, const struct packed_til
     return rc ? rc : load_numbers(work, NULL, factors, 0, 1, tile->column, tile->columns, work->columns);
 }
 
-static float value_of(const struct packed *packed, float meaning, float scale, float zero)
+/* What becomes of codes, in values of its own: what is written may not be taken for what is read. */
+struct arithmetic {
+    bool is_shift, is_divided;
+    float zero_sign, factor;
+};
+
+static struct arithmetic arithmetic_of(const struct packed *packed)
 {
-    if (packed->is_shift)
-        return meaning * scale + zero * packed->zero_sign;
-    if (packed->is_divided)
+    return (struct arithmetic){packed->is_shift, packed->is_divided, packed->zero_sign, packed->factor};
+}
+
+static float value_of(struct arithmetic a, float meaning, float scale, float zero)
+{
+    if (a.is_shift)
+        return meaning * scale + zero * a.zero_sign;
+    if (a.is_divided)
         return meaning / scale;
-    return (meaning - zero) * scale * packed->factor;
+    return (meaning - zero) * scale * a.factor;
 }
 
 /* Elements that share a scale. There are few codes: where elements are many, each code is worked out once. */
-static void write_run(const struct packed_work *work, const uint8_t *codes, size_t count, float scale, float zero,
-                      float *out)
+static void write_run(const struct packed_work *work, const uint8_t *restrict codes, size_t count, float scale,
+                      float zero, float *restrict out)
 {
-    const struct packed *packed = work->packed;
-    const size_t kinds = (size_t)1 << packed->bits;
+    const struct arithmetic arithmetic = arithmetic_of(work->packed);
+    const size_t kinds = (size_t)1 << work->packed->bits;
+    const float *meanings = work->meanings;
     float values[256];
 
     if (count < 2 * kinds) {
         for (size_t i = 0; i < count; i++)
-            out[i] = value_of(packed, work->meanings[codes[i]], scale, zero);
+            out[i] = value_of(arithmetic, meanings[codes[i]], scale, zero);
         return;
     }
     for (size_t i = 0; i < kinds; i++)
-        values[i] = value_of(packed, work->meanings[i], scale, zero);
+        values[i] = value_of(arithmetic, meanings[i], scale, zero);
     for (size_t i = 0; i < count; i++)
         out[i] = values[codes[i]];
 }
 
 /* Of one row of the tile; scales and zeros are the row's, from group `first` on. */
 static void write_row(const struct packed_work *work, const struct packed_tile *tile, const uint8_t *codes,
-                      const float *scales, const float *zeros, uint64_t first, float *out)
+                      const float *scales, const float *zeros, uint64_t first, float *restrict out)
 {
     const struct packed *packed = work->packed;
+    const struct arithmetic arithmetic = arithmetic_of(packed);
 
     if (packed->group_index != PACKED_NO_PART) {
         for (uint64_t c = 0; c < tile->columns; c++)
-            out[c] = value_of(packed, work->meanings[codes[c]], scales[work->group_of[c]],
+            out[c] = value_of(arithmetic, work->meanings[codes[c]], scales[work->group_of[c]],
                               zeros ? zeros[work->group_of[c]] : 0);
         return;
     }

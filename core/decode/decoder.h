@@ -87,6 +87,25 @@ void pieces_settle(struct pieces *pieces, struct piece *list, struct tensor *ten
 
 extern const struct decoder decoder_pieces;
 
+/* A matrix in tiles: bands of rows, each cut into tiles from its first column to its last. Parameters point to a struct
+ * tiles. */
+struct tile {
+    uint64_t row, rows, column, columns; /* in elements, none empty */
+    uint64_t offset;                     /* in its source */
+    uint32_t source;                     /* counted from the extent's */
+};
+struct tiles {
+    const struct tile *list; /* by row, then by column */
+    size_t count;
+    uint64_t columns; /* of the matrix */
+    uint64_t reach;   /* as of pieces */
+};
+
+/* As pieces_settle. */
+void tiles_settle(struct tiles *tiles, struct tile *list, struct tensor *tensor);
+
+extern const struct decoder decoder_tiles;
+
 /* Elements [first, first + elements) of a box whose element 0 is element base of `of`, which may be decoded itself;
  * dims and steps count the elements of `of` in row-major order. */
 int strided_read(const struct model *model, const struct tensor *of, uint32_t rank, const uint64_t *dims,

@@ -312,6 +312,8 @@ uint64_t decoder_reach(const struct tensor *tensor)
 
     if (tensor->storage && tensor->storage->decoder == &decoder_pieces)
         return ((const struct pieces *)tensor->storage->parameters)->reach;
+    if (tensor->storage && tensor->storage->decoder == &decoder_tiles)
+        return ((const struct tiles *)tensor->storage->parameters)->reach;
     if (!tensor->storage || tensor->storage->decoder != &decoder_strided || tensor->shape.elements == 0)
         return tensor->extent.bytes;
     for (uint32_t d = 0; d < tensor->shape.rank; d++)

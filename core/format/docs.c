@@ -41,9 +41,10 @@ const struct format_docs torch_docs = {
 };
 
 const struct format_docs torch_distributed_docs = {
-    .reads = "the directory, or its .metadata: tensors whose chunks are whole rows, as FSDP cuts them, put together; "
+    .reads = "the directory, or its .metadata: tensors whose chunks are whole rows, as FSDP cuts them, or tiles of two "
+             "dimensions, as tensor parallelism does, put together; "
              "numbers and texts as metadata",
-    .lists = "as PyTorch's; tensors in other chunks, one by one (w[0,128]), with a warning",
+    .lists = "as PyTorch's; tensors in other chunks, one by one (w[0,0,128]), with a warning",
     .refuses =
         "compressed chunks, tensors of which a chunk is missing; as PyTorch's. Objects that hold tensors are left "
         "out with a warning",

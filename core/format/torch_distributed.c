@@ -298,6 +298,93 @@ static int add_rows(struct checkpoint *c, const struct chunk *chunks, size_t cou
     return rc ? rc : add_tensor(c, &tensor);
 }
 
+/* Where a chunk begins along the second dimension. */
+static uint64_t column_of(const struct chunk *chunk)
+{
+    uint64_t column = 0;
+
+    return is_count(chunk->offsets->items[1], &column) ? column : UINT64_MAX;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct chunk *left = a, *right = b;
+    const uint64_t from = column_of(left), to = column_of(right);
+
+    if (left->row != right->row)
+        return left->row < right->row ? -1 : 1;
+    return from < to ? -1 : from > to;
+}
+
+/* Whether count chunks, by row and column, are a band's tiles after the other's, all of them, whole in every dimension
+ * beyond the second. */
+static bool are_tiles(const struct chunk *chunks, size_t count, const struct node *size)
+{
+    uint64_t row = 0, column, rows, columns, dim, offset;
+    size_t i = 0;
+
+    if (!is_count(size->items[0], &rows) || !is_count(size->items[1], &columns))
+        return false;
+    for (size_t k = 0; k < count; k++) {
+        const struct shape *shape = &chunks[k].stored.shape;
+
+        if (shape->elements == 0 || chunks[k].stored.dtype != chunks[0].stored.dtype)
+            return false;
+        for (uint32_t d = 2; d < size->count; d++)
+            if (!is_count(size->items[d], &dim) || shape->dims[d] != dim ||
+                !is_count(chunks[k].offsets->items[d], &offset) || offset != 0)
+                return false;
+    }
+    for (; i < count && row < rows; row += chunks[i - 1].stored.shape.dims[0]) {
+        const uint64_t band = chunks[i].stored.shape.dims[0];
+
+        for (column = 0; i < count && column < columns; i++) {
+            if (chunks[i].row != row || column_of(&chunks[i]) != column || chunks[i].stored.shape.dims[0] != band ||
+                !checked_add(column, chunks[i].stored.shape.dims[1], &column))
+                return false;
+        }
+        if (column != columns || band > rows - row)
+            return false;
+    }
+    return i == count && row == rows;
+}
+
+static int add_tiles(struct checkpoint *c, const struct chunk *chunks, size_t count, const struct node *size)
+{
+    struct tensor tensor = {.dtype = chunks[0].stored.dtype, .shape = {.rank = size->count}};
+    uint64_t *dims = arena_take_array(&c->arena, size->count, sizeof(*dims)), inner = 1;
+    struct tile *list = arena_take_array(&c->arena, count, sizeof(*list));
+    struct storage *storage = arena_take(&c->arena, sizeof(*storage));
+    struct tiles *tiles = arena_take(&c->arena, sizeof(*tiles));
+    int rc;
+
+    if (!dims || !list || !storage || !tiles)
+        return no_memory(c);
+    for (uint32_t d = 0; d < size->count; d++)
+        dims[d] = (uint64_t)size->items[d]->integer;
+    for (uint32_t d = 2; d < size->count; d++)
+        inner *= dims[d]; /* of tiles that are there: no overflow */
+    for (size_t i = 0; i < count; i++) {
+        const struct tensor *stored = &chunks[i].stored;
+
+        list[i] = (struct tile){.row = chunks[i].row,
+                                .rows = stored->shape.dims[0],
+                                .column = column_of(&chunks[i]) * inner,
+                                .columns = stored->shape.dims[1] * inner,
+                                .offset = stored->extent.offset,
+                                .source = stored->extent.source};
+        tensor.shape.elements += stored->shape.elements;
+        tensor.extent.bytes += stored->extent.bytes;
+    }
+    tensor.shape.dims = dims;
+    *tiles = (struct tiles){.count = count, .columns = dims[1] * inner};
+    *storage = (struct storage){.decoder = &decoder_tiles, .parameters = tiles};
+    tensor.storage = storage;
+    tiles_settle(tiles, list, &tensor);
+    rc = copy_name(c, chunks[0].tensor, "", &tensor.name);
+    return rc ? rc : add_tensor(c, &tensor);
+}
+
 /* "[0,128]": where the chunk begins. */
 static void place_text(const struct node *offsets, char out[SUFFIX_BYTES])
 {
@@ -315,7 +402,7 @@ static int add_apart(struct checkpoint *c, struct chunk *chunks, size_t count)
     int rc = 0;
 
     if (model_warn(c->model, "slices", (struct name){0},
-                   "%s lies in %zu chunks that are not whole rows, one behind the other: listed one by one",
+                   "%s lies in %zu chunks that are no rows of tiles, one behind the other: listed one by one",
                    name_printable(chunks[0].tensor, printable), count) != 0)
         return no_memory(c);
     for (size_t i = 0; rc == 0 && i < count; i++) {
@@ -340,12 +427,19 @@ static int add_chunks(struct checkpoint *c, struct chunk *chunks, size_t count, 
         rc = open_chunk(c, &chunks[i]);
         if (rc == 0 && chunks[i].stored.shape.rank != size->count)
             rc = wrong(c, chunks[0].tensor, "a chunk has other dimensions than the tensor");
+        if (rc == 0 && (!chunks[i].offsets || chunks[i].offsets->count != size->count))
+            rc = wrong(c, chunks[0].tensor, "a chunk begins nowhere");
         is_plain &= rc == 0 && !chunks[i].stored.storage;
     }
     if (rc)
         return rc;
     if (size->count == 0)
         return count == 1 ? add_chunk(c, chunks, "") : wrong(c, chunks[0].tensor, "a single number has several chunks");
+    if (count > 1 && is_plain && size->count > 1 && !are_rows(chunks, count, size)) {
+        qsort(chunks, count, sizeof(*chunks), compare_places);
+        if (are_tiles(chunks, count, size))
+            return add_tiles(c, chunks, count, size);
+    }
     if (!are_rows(chunks, count, size) || (count > 1 && !is_plain))
         return add_apart(c, chunks, count);
     return count == 1 ? add_chunk(c, chunks, "") : add_rows(c, chunks, count, size);

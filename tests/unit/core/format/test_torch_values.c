@@ -163,7 +163,7 @@ START_TEST(what_is_not_read_whole_is_told_of)
         const char *file, *says;
     } rows[] = {{"arrays.pt", "objects was left out: it is an array of Python objects"},
                 {"parts.pt", "placed is a DTensor: what of it lies on the rank that wrote the file was read"},
-                {"distributed", "model.columns lies in 2 chunks that are not whole rows"}};
+                {"distributed-grid", "inner lies in 2 chunks that are no rows of tiles"}};
     char path[512];
     struct model *model;
 
@@ -176,14 +176,36 @@ END_TEST
 
 START_TEST(a_distributed_checkpoint_is_put_together)
 {
-    struct model *twin = open_path(TWINS "torch-distributed.safetensors");
-    struct model *model = open_path(_i ? TWINS "distributed/.metadata" : TWINS "distributed");
+    static const struct {
+        const char *path, *twin;
+        size_t files;
+    } rows[] = {{TWINS "distributed", TWINS "torch-distributed.safetensors", 3},
+                {TWINS "distributed/.metadata", TWINS "torch-distributed.safetensors", 3},
+                {TWINS "distributed-grid", TWINS "torch-distributed-grid.safetensors", 5}};
+    struct model *twin = open_path(rows[_i].twin), *model = open_path(rows[_i].path);
 
     ck_assert_str_eq(model->format->name, "torch-distributed");
-    ck_assert_uint_eq(model_count_files(model), 3);
+    ck_assert_uint_eq(model_count_files(model), rows[_i].files);
     ck_assert_uint_eq(check_twins(model, twin), twin->tensor_count);
     model_close(model);
     model_close(twin);
+}
+END_TEST
+
+/* Of bands of tiles: whole rows are read otherwise than their parts. */
+START_TEST(any_range_of_tiles_is_the_same)
+{
+    struct model *model = open_path(TWINS "distributed-grid");
+    const struct tensor *tensor = model_find(model, name_of("grid"));
+    float whole[35], part[35];
+
+    ck_assert_int_eq(decoder_read(model, tensor, 0, 35, whole, NULL), 0);
+    for (size_t first = 0; first < 35; first++)
+        for (size_t n = 1; first + n <= 35; n++) {
+            ck_assert_int_eq(decoder_read(model, tensor, first, n, part, NULL), 0);
+            ck_assert_mem_eq(part, whole + first, n * sizeof(float));
+        }
+    model_close(model);
 }
 END_TEST
 
@@ -306,7 +328,8 @@ int main(void)
     tcase_add_test(tcase, a_view_that_repeats_its_elements_without_end_is_listed);
     tcase_add_loop_test(tcase, numbers_are_metadata, 0, 12);
     tcase_add_loop_test(tcase, what_is_not_read_whole_is_told_of, 0, 3);
-    tcase_add_loop_test(tcase, a_distributed_checkpoint_is_put_together, 0, 2);
+    tcase_add_loop_test(tcase, a_distributed_checkpoint_is_put_together, 0, 3);
+    tcase_add_test(tcase, any_range_of_tiles_is_the_same);
     tcase_add_loop_test(tcase, arrays_that_lie_are_refused, 0, 3);
     tcase_add_loop_test(tcase, a_distributed_checkpoint_that_lies_is_refused, 0, 8);
     tcase_add_loop_test(tcase, a_directory_says_what_it_misses, 0, 2);

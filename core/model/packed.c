@@ -40,7 +40,7 @@ static const struct {
     {.suffix = ".float8_data", .recognise = packed_torchao_affine},
     {.suffix = "scales", .recognise = packed_mlx},
     {.suffix = ".packed_weight", .recognise = packed_torchao_affine},
-    {.suffix = "codebooks", .partner = "codes", .library = "AQLM"},
+    {.suffix = "codebooks", .recognise = packed_aqlm},
     {.suffix = "centroids.weight", .partner = "indices", .library = "VPTQ"},
     {.suffix = "dense_weights", .partner = "row_offsets", .library = "SpQR"},
     {.suffix = "tables2", .partner = "tables", .library = "HIGGS"},
@@ -50,7 +50,7 @@ static const struct {
     {.suffix = "Qidxs", .partner = "SU", .library = "QuIP#"},
     {.suffix = "wscales", .partner = "qweight", .library = "SVDQuant"},
     {.suffix = "weight_scales", .partner = "weight", .library = "EETQ"},
-    {.suffix = "bitmask", .partner = "compressed", .library = "compressed-tensors' sparse-bitmask"},
+    {.suffix = "bitmask", .recognise = packed_sparse},
 };
 
 bool packed_unsure(struct packed_group *group, const char *format, ...)
@@ -458,23 +458,40 @@ static bool is_free(struct replacing *r, struct packed_group *group)
     return true;
 }
 
+static void *keep_copy(struct replacing *r, const void *from, size_t bytes)
+{
+    void *copy = arena_take(&r->arena, bytes);
+
+    if (copy)
+        memcpy(copy, from, bytes);
+    return copy;
+}
+
 /* A copy of what is nested, in the arena; NULL where nothing is. */
 static bool keep_inner(struct replacing *r, const struct packed **inner)
 {
-    struct packed *copy;
-
     if (!*inner)
         return true;
-    copy = arena_take(&r->arena, sizeof(*copy));
-    if (copy)
-        *copy = **inner;
-    *inner = copy;
-    return copy != NULL;
+    *inner = keep_copy(r, *inner, sizeof(**inner));
+    return *inner != NULL;
+}
+
+/* What the decoder is told, in the arena; NULL: no memory. */
+static const void *keep_parameters(struct replacing *r, const struct packed_group *group)
+{
+    struct packed *packed;
+
+    if (group->decoder == &decoder_sums)
+        return keep_copy(r, &group->sums, sizeof(group->sums));
+    if (group->decoder == &decoder_bitmask)
+        return keep_copy(r, &group->bitmask, sizeof(group->bitmask));
+    packed = keep_copy(r, &group->packed, sizeof(group->packed));
+    return packed && keep_inner(r, &packed->scales_of) && keep_inner(r, &packed->zeros_of) ? packed : NULL;
 }
 
 static int keep(struct replacing *r, const struct packed_group *group)
 {
-    struct packed *packed = arena_take(&r->arena, sizeof(*packed));
+    const void *parameters = keep_parameters(r, group);
     struct storage *storage = arena_take(&r->arena, sizeof(*storage));
     struct tensor *parts = arena_take_array(&r->arena, group->part_count, sizeof(*parts));
     uint64_t *dims = arena_take_array(&r->arena, group->rank, sizeof(*dims));
@@ -482,14 +499,11 @@ static int keep(struct replacing *r, const struct packed_group *group)
     const char *name = arena_copy(&r->arena, group->name, group->name_bytes);
     struct found *found = &r->found[r->found_count];
 
-    if (!packed || !storage || !parts || !dims || !scheme || !name)
+    if (!parameters || !storage || !parts || !dims || !scheme || !name)
         return no_memory(r);
-    *packed = group->packed;
-    if (!keep_inner(r, &packed->scales_of) || !keep_inner(r, &packed->zeros_of))
-        return no_memory(r);
-    *storage = (struct storage){.decoder = &decoder_packed,
+    *storage = (struct storage){.decoder = group->decoder,
                                 .stored_as = name_of(scheme),
-                                .parameters = packed,
+                                .parameters = parameters,
                                 .parts = parts,
                                 .part_count = group->part_count};
     found->name = (struct name){name, (uint32_t)group->name_bytes};
@@ -545,6 +559,7 @@ static int look_at(struct replacing *r, const struct tensor *tensor, struct pack
         group->anchor = tensor;
         group->stem = (struct name){tensor->name.text, tensor->name.bytes - (uint32_t)strlen(anchors[i].suffix)};
         group->packed = packed_plain;
+        group->decoder = &decoder_packed;
         if (anchors[i].recognise && anchors[i].recognise(group) && is_free(r, group))
             return keep(r, group);
         if (!anchors[i].recognise && packed_partner(group, group->stem, anchors[i].partner))

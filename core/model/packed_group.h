@@ -3,7 +3,9 @@
 #define CORE_MODEL_PACKED_GROUP_H
 
 #include "core/arena.h"
+#include "core/decode/bitmask.h"
 #include "core/decode/packed.h"
+#include "core/decode/sums.h"
 #include "core/model/config.h"
 #include "core/model/model.h"
 
@@ -55,8 +57,11 @@ struct packed_group {
     struct name stem;            /* its name without the suffix */
     const struct tensor *parts[PACKED_PARTS_MAX];
     uint8_t part_count;
+    const struct decoder *decoder;  /* of what follows */
     struct packed packed, inner[2]; /* and its scales and zero points, where these are codes themselves */
-    char name[PACKED_NAME_BYTES];   /* of what the group stands for */
+    struct sums sums;
+    struct bitmask bitmask;
+    char name[PACKED_NAME_BYTES]; /* of what the group stands for */
     size_t name_bytes;
     uint64_t dims[PACKED_RANK_MAX];
     uint32_t rank;
@@ -69,7 +74,8 @@ struct packed_group {
 typedef bool packed_recogniser(struct packed_group *group);
 packed_recogniser packed_gptq_or_awq, packed_compressed_tensors, packed_scaled, packed_scaled_inverse,
     packed_scaled_aside, packed_gptoss, packed_bitsandbytes_4, packed_bitsandbytes_8, packed_quanto, packed_hqq,
-    packed_torchao, packed_torchao_torch, packed_torchao_affine, packed_mlx, packed_comfy, packed_comfy_scaled;
+    packed_torchao, packed_torchao_torch, packed_torchao_affine, packed_mlx, packed_comfy, packed_comfy_scaled,
+    packed_aqlm, packed_sparse;
 
 /* What is the same for all groups of the model. ERROR_NO_MEMORY. */
 int packed_config_read(struct packed_finder *finder);

@@ -44,7 +44,7 @@ START_TEST(every_layout_has_the_values_that_were_packed)
 
         if (!wanted)
             continue;
-        ck_assert_msg(tensor->storage && tensor->storage->decoder == &decoder_packed, "%s is not decoded", name);
+        ck_assert_msg(tensor->storage && tensor->storage->part_count, "%s is not decoded", name);
         ck_assert_int_eq(tensor->dtype, DTYPE_F32);
         ck_assert(shape_equal(&tensor->shape, &wanted->shape));
         expected = elements_of(truth, wanted, &bytes);
@@ -107,7 +107,7 @@ START_TEST(bytes_are_those_of_the_parts)
 
     for (size_t t = 0; t < model->tensor_count; t++) {
         const struct tensor *tensor = &model->tensors[t];
-        uint8_t *bytes = malloc((size_t)tensor->extent.bytes + 1), part[4096];
+        uint8_t *bytes = malloc((size_t)tensor->extent.bytes + 1), part[1 << 15];
         uint64_t at = 0, shared = 0;
 
         all += tensor->extent.bytes;
@@ -167,6 +167,7 @@ END_TEST
 #define PLAIN_CONFIG(method) "{\"quantization_config\":{\"quant_method\":\"" method "\"}}"
 #define GPTQ_5               "a.qweight I32 5,32; a.qzeros I32 1,5; a.scales F16 1,32"
 #define COMFY(said)          "a.weight U8 64,32; a.weight_scale F8_E4M3 64,4; a.comfy_quant U8 64 = '" said "'"
+#define SPARSE(rest)         "a.weight.bitmask U8 4,1; a.weight.compressed F16 " rest
 #define QUARK                "a.weight I32 32,2; a.weight_scale F16 4,16; a.weight_zero_point I32 4,1"
 #define QUARK_CONFIG(dtype, method)                                                                                    \
     "{\"quantization_config\":{\"quant_method\":\"quark\",\"export\":{\"pack_method\":\"" method                       \
@@ -336,10 +337,25 @@ static const struct {
                     "a.meta_scale.axis I32; a.meta_scale.shape I64 2 = 64,1; a.meta_scale.packing U8 7 = '8bit_u8'",
      NULL, "scale_q has 63 bytes"},
     {"a.W_q U8 4,4; a.scale F32 4,1; a.zero F32 4,1; @a.nbits = 'x4'", NULL, "nbits is no number"},
-    {"a.codes I8 4,4,1; a.codebooks F16 1,256,1,8; a.scales F16 4,1,1,1", NULL, "of AQLM, which is not decoded"},
+    {"a.codes I8 4,4,1; a.codebooks F16 1,256,1,8; a.scales F16 5,1,1,1", NULL, "do not fit AQLM"},
+    {"a.codes I8 4,4,2; a.codebooks F16 1,256,1,8; a.scales F16 4,1,1,1", NULL, "do not fit AQLM"},
+    {"a.codes I8 4,0,1; a.codebooks F16 1,256,1,8; a.scales F16 4,1,1,1", NULL, "do not fit AQLM"},
+    {"a.codes I8 4,4,1; a.codebooks F16 1,256,2,8; a.scales F16 4,1,1,1", NULL, "of 2 outputs, which is not decoded"},
+    {"a.codes I8 4,4,1; a.codebooks F16 1,512,1,8; a.scales F16 4,1,1,1", NULL, "512 entries of a codebook"},
+    {"a.codes I16 4,4,1; a.codebooks F16 1,96,1,8; a.scales F16 4,1,1,1", NULL, "96 entries of a codebook"},
+    {"a.codes U8 4,4,1; a.codebooks F16 1,256,1,8; a.scales F16 4,1,1,1", NULL, "do not fit codes of U8"},
     {"a.indices I16 1,4; a.centroids.weight F16 1,64", NULL, "of VPTQ, which is not decoded"},
     {"a.weight I8 4,4; a.weight_scales F16 4", NULL, "of EETQ, which is not decoded"},
-    {"a.weight.bitmask U8 4,1; a.weight.compressed F16 8", NULL, "sparse-bitmask, which is not decoded"},
+    {"a.weight.bitmask U8 4,1; a.weight.compressed F16 8", NULL, "there is no shape"},
+    {SPARSE("8; a.weight.shape I64 2 = 4,9"), NULL, "do not fit each other"},
+    {SPARSE("8; a.weight.shape I64 2 = 4,0"), NULL, "do not fit each other"},
+    {SPARSE("8; a.weight.shape I64 2 = 3,8"), NULL, "do not fit each other"},
+    {SPARSE("8; a.weight.shape I64 2 = 4,8"), NULL, "not half of each of 4 rows"},
+    {SPARSE("4,3; a.weight.shape I64 2 = 4,8"), NULL, "not half of each of 4 rows"},
+    {SPARSE("8; a.weight.shape I64 2 = 4,8; a.weight.row_offsets I64 3"), NULL, "not one I64 for each of 4 rows"},
+    {SPARSE("4,4; a.weight.shape I64 2 = 4,8; a.weight_scale F32 4"), NULL, "with zero points or scales"},
+    {"a.bitmask U8 4,1; a.compressed I8 4,4; a.shape I64 2 = 4,8", NULL, "I8 values are there without scales"},
+    {"a.bitmask U8 4,1; a.compressed I8 4,4; a.shape I64 2 = 4,8; a.weight_scale F32 3", NULL, "not one number"},
     {"a.q_weight I32 4,4; a.q_scale_max F16 4", NULL, "of ExLlamaV2, which is not decoded"},
     {"a.trellis I16 4,4,64; a.suh F16 64; a.svh F16 64", NULL, "of ExLlamaV3, which is not decoded"},
     {"a.qweight I8 4,4; a.wscales BF16 4,4", NULL, "of SVDQuant, which is not decoded"},
@@ -420,6 +436,34 @@ START_TEST(a_tensor_is_a_part_of_one_only)
 }
 END_TEST
 
+/* A mask is a claim about how many values there are. */
+static const struct {
+    const char *tensors, *why;
+} masks[] = {
+    {"a.bitmask U8 2,1 = 0x0f,0x1f; a.compressed F16 2,4; a.shape I64 2 = 2,8", "has not half of its bits set"},
+    {"a.bitmask U8 2,1 = 0x0f,0x1f; a.compressed F16 8; a.shape I64 2 = 2,8; a.row_offsets I64 2 = 0,4",
+     "row 1 has values beyond the 8"},
+    {"a.bitmask U8 2,1 = 0x0f,0x1f; a.compressed F16 9; a.shape I64 2 = 2,8; a.row_offsets I64 2 = 0,-4",
+     "row 1 has values beyond the 9"},
+};
+
+START_TEST(a_mask_that_lies_is_an_error)
+{
+    size_t bytes;
+    uint8_t *file = made_file(masks[_i].tensors, &bytes);
+    struct model *model = made_model(file, bytes, NULL);
+    struct error err = {0};
+    float values[16];
+
+    ck_assert_uint_eq(model->tensor_count, 1);
+    ck_assert_int_eq(decoder_read(model, &model->tensors[0], 0, 8, values, &err), 0);
+    ck_assert_int_eq(decoder_read(model, &model->tensors[0], 0, 16, values, &err), ERROR_FORMAT);
+    ck_assert_msg(strstr(err.text, masks[_i].why) != NULL, "says: %s", err.text);
+    model_close(model);
+    free(file);
+}
+END_TEST
+
 START_TEST(plain_models_are_left_alone)
 {
     size_t bytes;
@@ -462,11 +506,12 @@ int main(void)
     tcase_add_loop_test(tcase, what_is_not_certain_stays_integers_and_says_so, 0,
                         (int)(sizeof(lies) / sizeof(lies[0])));
     tcase_add_test(tcase, a_tensor_is_a_part_of_one_only);
+    tcase_add_loop_test(tcase, a_mask_that_lies_is_an_error, 0, (int)(sizeof(masks) / sizeof(masks[0])));
     tcase_add_test(tcase, plain_models_are_left_alone);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner) + (folder_count < 121);
+    failed = srunner_ntests_failed(runner) + (folder_count < 129);
     srunner_free(runner);
     return failed ? 1 : 0;
 }

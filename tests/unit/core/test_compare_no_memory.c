@@ -30,19 +30,22 @@ static int open_one(const char *path, struct model **ret_model, struct error *er
     return model_open(&place, &limits_default, ret_model, err);
 }
 
-static int compare_and_render(const struct compare_request *request, const char *a, const char *b, struct error *err)
+enum { MODELS_MAX = 3 };
+
+static int compare_and_render(const struct compare_request *request, const char *const *paths, size_t count,
+                              struct error *err)
 {
     static struct output output;
-    struct model *models[2] = {NULL, NULL};
+    struct model *models[MODELS_MAX] = {NULL};
     struct compare_env env = {.scan.threads = 1};
     struct render_options options = {0};
     struct comparison *comparison = NULL;
-    int rc = open_one(a, &models[0], err);
+    int rc = 0;
 
+    for (size_t m = 0; rc == 0 && m < count; m++)
+        rc = open_one(paths[m], &models[m], err);
     if (rc == 0)
-        rc = open_one(b, &models[1], err);
-    if (rc == 0)
-        rc = compare_run(request, models, 2, &env, &comparison, err);
+        rc = compare_run(request, models, count, &env, &comparison, err);
     if (rc == 0) {
         output_init(&output, open("/dev/null", O_WRONLY | O_CLOEXEC));
         for (size_t i = 0; i < renderer_count; i++)
@@ -51,12 +54,12 @@ static int compare_and_render(const struct compare_request *request, const char 
         close(output.fd);
     }
     comparison_free(comparison);
-    model_close(models[0]);
-    model_close(models[1]);
+    for (size_t m = 0; m < count; m++)
+        model_close(models[m]);
     return rc;
 }
 
-static void walk(const struct compare_request *request, const char *a, const char *b)
+static void walk_all(const struct compare_request *request, const char *const *paths, size_t count)
 {
     long n = 0;
     int rc;
@@ -67,12 +70,17 @@ static void walk(const struct compare_request *request, const char *a, const cha
         live = 0;
         countdown = n++;
         is_counting = true;
-        rc = compare_and_render(request, a, b, &err);
+        rc = compare_and_render(request, paths, count, &err);
         is_counting = false;
         ck_assert_msg(live == 0, "%ld blocks are left when allocation %ld fails: %s", live, n - 1, err.text);
         ck_assert_msg(rc == 0 || rc == ERROR_NO_MEMORY, "allocation %ld: %d: %s", n - 1, rc, err.text);
     } while (rc != 0 || countdown < 0);
     ck_assert_int_gt(n, 30);
+}
+
+static void walk(const struct compare_request *request, const char *a, const char *b)
+{
+    walk_all(request, (const char *const[]){a, b}, 2);
 }
 
 START_TEST(every_analysis_reports_short_memory)
@@ -103,6 +111,19 @@ START_TEST(pairing_by_content_reports_short_memory)
 }
 END_TEST
 
+/* The last looks at parts of the first's tensors, and so does the model between, whose layout is the first's. */
+START_TEST(models_of_other_layouts_report_short_memory)
+{
+    static const char *const paths[] = {FIXTURES "/align/qkv-fused", FIXTURES "/align/qkv-fused",
+                                        FIXTURES "/align/qkv-apart"};
+    struct compare_request request = {.analyses = 1};
+
+    options_init(&request.options);
+    walk_all(&request, paths, 3);
+    options_done(&request.options);
+}
+END_TEST
+
 START_TEST(patterns_report_short_memory)
 {
     struct compare_request request = {.analyses = 1};
@@ -125,6 +146,7 @@ int main(void)
     tcase_set_timeout(tcase, 240);
     tcase_add_test(tcase, every_analysis_reports_short_memory);
     tcase_add_test(tcase, pairing_by_content_reports_short_memory);
+    tcase_add_test(tcase, models_of_other_layouts_report_short_memory);
     tcase_add_test(tcase, patterns_report_short_memory);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

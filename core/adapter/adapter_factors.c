@@ -96,6 +96,16 @@ static struct adapter_leaf *find_leaf(struct applying *x, struct name name)
     return NULL;
 }
 
+/* The tensor of the base that is called so, by its own name. */
+static const struct tensor *beside(const struct applying *x, struct name module, const char *suffix)
+{
+    char text[ADAPTER_NAME_BYTES];
+    const int length = snprintf(text, sizeof(text), "%.*s%s", (int)module.bytes, module.text, suffix);
+
+    return length > 0 && (size_t)length < sizeof(text) ? model_find(x->base, (struct name){text, (uint32_t)length})
+                                                       : NULL;
+}
+
 void adapter_learn_leaves(struct applying *x)
 {
     for (size_t i = 0; i < x->base->tensor_count; i++) {
@@ -106,7 +116,7 @@ void adapter_learn_leaves(struct applying *x)
         if (tensor->shape.rank != 2 || tensor->shape.dims[0] == tensor->shape.dims[1] ||
             !adapter_name_ends(tensor->name, ".weight", &module))
             continue;
-        bias = adapter_find_text(x, module, ".bias");
+        bias = beside(x, module, ".bias");
         if (!bias || bias->shape.rank != 1)
             continue;
         leaf = find_leaf(x, leaf_of(module));

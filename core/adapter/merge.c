@@ -92,6 +92,7 @@ static int measure_pair(const struct model *const *models, const struct tensor *
                         const struct tensor *other, const atomic_bool *cancel, struct merge_tensor *item,
                         struct error *err)
 {
+    const size_t room = adapted->shape.elements < BLOCK ? (size_t)adapted->shape.elements + 1 : BLOCK;
     struct arena arena = {.limit = 1 << 24};
     struct tensor base;
     struct reader readers[3] = {
@@ -99,8 +100,8 @@ static int measure_pair(const struct model *const *models, const struct tensor *
     int rc = base_of(adapted, &arena, &base, err);
 
     for (int i = 0; i < 3; i++) {
-        readers[i].stored = calloc(BLOCK, 8);
-        readers[i].values = calloc(BLOCK, sizeof(double));
+        readers[i].stored = calloc(room, 8);
+        readers[i].values = calloc(room, sizeof(double));
         if (rc == 0 && (!readers[i].stored || !readers[i].values))
             rc = error_set(err, ERROR_NO_MEMORY, "no memory to look at a merge");
     }

@@ -310,7 +310,8 @@ bool packed_scaled(struct packed_group *group)
 }
 
 /* DeepSeek's FP8 by blocks, and what followed it: X F8_E4M3 [out, in], X_scale_inv [⌈out / rows⌉, ⌈in / columns⌉],
- * which multiplies in spite of its name; of a stack of matrices too. Scales are floats, or powers of two (F8_E8M0, or
+ * which multiplies in spite of its name, but where the config says that it is an inverse (GPTQModel); of a stack of
+ * matrices too. Scales are floats, or powers of two (F8_E8M0, or
  * U8). An I8 is two FP4, low half first, whose blocks are told by the grid alone. */
 static bool scaled_by_blocks(struct packed_group *group, const struct tensor *codes)
 {
@@ -341,6 +342,7 @@ static bool scaled_by_blocks(struct packed_group *group, const struct tensor *co
     }
     if (!packed_set_scales(group, scales, as_dtype, is_fp4 ? (const uint64_t[2]){0, 0} : group->finder->block, true))
         return false;
+    packed->is_divided = packed_setting_is(group->finder, "weight_scale_semantics", "inverse");
     packed_name_blocks(group, is_fp4 ? "block FP4" : codes->dtype == DTYPE_F8_E4M3 ? "block F8_E4M3" : "block F8");
     return true;
 }

@@ -278,7 +278,8 @@ bool packed_torchao(struct packed_group *group)
     if (are_data_known(config))
         is_certain = recognise(&of, type);
     else
-        packed_unsure(group, "the metadata names other data than are known");
+        packed_unsure(group, "torchao's %.*s has other data than are known", (int)(type.bytes < 64 ? type.bytes : 64),
+                      type.text ? type.text : "");
     config_free(config);
     return is_certain;
 }

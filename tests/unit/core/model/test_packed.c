@@ -387,7 +387,12 @@ static const struct {
     {TORCHAO "@a.weight = '{\\\"_type\\\":\\\"Int8Tensor\\\",\\\"_tensor_data_names\\\":[\\\"qdata\\\"]}'", NULL,
      "not one for each block"},
     {TORCHAO "@a.weight = '{\\\"_type\\\":\\\"Int8Tensor\\\",\\\"_tensor_data_names\\\":[\\\"lut\\\"]}'", NULL,
-     "other data than"},
+     "torchao's Int8Tensor has other data than"},
+    {"a._weight_qdata I32 1,1,32,4; a._weight_scale_and_zero BF16 4,8,2; "
+     "@a.weight = "
+     "'{\\\"_type\\\":\\\"Int4TilePackedTo4dTensor\\\",\\\"_tensor_data_names\\\":[\\\"qdata\\\",\\\"scale_and_"
+     "zero\\\"]}'",
+     NULL, "torchao's Int4TilePackedTo4dTensor has other data"},
     {"a._weight_qdata I8 4,16; a._weight_scale F16 1,4; a._weight_zero_point F16 1,4; "
      "@a.weight = '{\\\"_type\\\":\\\"Int4Tensor\\\",\\\"_data\\\":{\\\"block_size\\\":[1,16]},"
      "\\\"_tensor_data_names\\\":[\\\"qdata\\\"]}'",
@@ -511,7 +516,7 @@ int main(void)
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner) + (folder_count < 129);
+    failed = srunner_ntests_failed(runner) + (folder_count < 132);
     srunner_free(runner);
     return failed ? 1 : 0;
 }

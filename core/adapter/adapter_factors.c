@@ -248,6 +248,15 @@ static int find_target(struct applying *x, const struct form *form, struct name 
     return *ret_tensor ? 0 : adapter_find_flat(x, module, ret_tensor);
 }
 
+/* Some write alpha as an integer. */
+static bool is_number(const struct tensor *tensor)
+{
+    const struct dtype_traits *traits = dtype_traits(tensor->dtype);
+
+    return tensor->shape.elements == 1 && tensor_is_decodable(tensor) && traits->bits % 8 == 0 &&
+           (traits->kind == DTYPE_KIND_FLOAT || traits->kind == DTYPE_KIND_INT || traits->kind == DTYPE_KIND_UINT);
+}
+
 static int apply_form(struct applying *x, const struct form *form, struct name stem, const struct tensor *a)
 {
     const struct tensor *b = adapter_part(x, stem, form->b), *magnitude = find_magnitude(x, stem);
@@ -259,7 +268,7 @@ static int apply_form(struct applying *x, const struct form *form, struct name s
     if (!b || has_more(x, stem, magnitude))
         return 0;
     x->own_alpha = adapter_part(x, stem, ".alpha");
-    if (x->own_alpha && (!adapter_is_float(x->own_alpha) || x->own_alpha->shape.elements != 1))
+    if (x->own_alpha && !is_number(x->own_alpha))
         return 0;
     rc = find_target(x, form, module, &tensor);
     if (rc || !tensor)

@@ -159,6 +159,19 @@ static int flatten(struct applying *x)
     return 0;
 }
 
+static struct tensor *find_flat(const struct applying *x, const char *place, struct name rest)
+{
+    const struct name_records records = {x->flat, sizeof(*x->flat)};
+    char text[ADAPTER_NAME_BYTES];
+    const int length = snprintf(text, sizeof(text), "%s%.*s", place, (int)rest.bytes, rest.text);
+    uint32_t at;
+
+    if (length <= 0 || (size_t)length >= sizeof(text))
+        return NULL;
+    at = name_index_find(x->flat_index, records, (struct name){text, (uint32_t)length});
+    return at == NAME_INDEX_NONE || x->is_flat_twice[at] ? NULL : &x->fresh[at];
+}
+
 int adapter_find_flat(struct applying *x, struct name module, struct tensor **ret_tensor)
 {
     static const char *const kohya[] = {"lora_unet_", "lora_te_",          "lora_te1_",
@@ -171,6 +184,7 @@ int adapter_find_flat(struct applying *x, struct name module, struct tensor **re
                                          "text_encoder_",
                                          "cond_stage_model_transformer_",
                                          "conditioner_embedders_0_transformer_"};
+    static const char text_model[] = "text_model_";
     struct name rest = {NULL, 0};
 
     *ret_tensor = NULL;
@@ -188,18 +202,13 @@ int adapter_find_flat(struct applying *x, struct name module, struct tensor **re
         if (rc)
             return rc;
     }
-    for (size_t i = 0; !*ret_tensor && i < sizeof(places) / sizeof(places[0]); i++) {
-        const struct name_records records = {x->flat, sizeof(*x->flat)};
-        char text[ADAPTER_NAME_BYTES];
-        const int length = snprintf(text, sizeof(text), "%s%.*s", places[i], (int)rest.bytes, rest.text);
-        uint32_t at;
-
-        if (length <= 0 || (size_t)length >= sizeof(text))
-            continue;
-        at = name_index_find(x->flat_index, records, (struct name){text, (uint32_t)length});
-        if (at != NAME_INDEX_NONE && !x->is_flat_twice[at])
-            *ret_tensor = &x->fresh[at];
-    }
+    for (size_t i = 0; !*ret_tensor && i < sizeof(places) / sizeof(places[0]); i++)
+        *ret_tensor = find_flat(x, places[i], rest);
+    if (!*ret_tensor && rest.bytes > sizeof(text_model) - 1 &&
+        memcmp(rest.text, text_model, sizeof(text_model) - 1) == 0)
+        *ret_tensor =
+            find_flat(x, "", /* as transformers 5 saves it */
+                      (struct name){rest.text + sizeof(text_model) - 1, rest.bytes - (uint32_t)sizeof(text_model) + 1});
     return 0;
 }
 

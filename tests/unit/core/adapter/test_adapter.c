@@ -92,6 +92,7 @@ static const struct {
     KIND("pissa", 1),
     KIND("experts-as-modules", 9),
     KIND("attention", 2),
+    KIND("text", 2),
     {"unet/base", "unet/kohya", "unet/merged-kohya", 18},
     {"unet/base", "unet/processors", "unet/merged-processors", 12},
     {"unet/base", "unet/pipeline", "unet/merged-pipeline", 12},

@@ -607,13 +607,41 @@ static bool is_any_anchor(const struct model *model)
     return false;
 }
 
+/* A matrix of what a quantiser may have left: integers of at most 32 bits, or FP8. */
+static bool has_codes(const struct model *model)
+{
+    for (size_t t = 0; t < model->tensor_count; t++) {
+        const struct dtype_traits *traits = dtype_traits(model->tensors[t].dtype);
+        const bool is_integer = traits->kind == DTYPE_KIND_INT || traits->kind == DTYPE_KIND_UINT;
+
+        if (model->tensors[t].shape.rank >= 2 && (is_integer ? traits->bits <= 32 : traits->bits == 8) &&
+            traits->kind != DTYPE_KIND_BOOL)
+            return true;
+    }
+    return false;
+}
+
+/* The config names a method that is none of those here, and not even a name looked like one. */
+static int tell_unseen(struct replacing *r)
+{
+    const struct name method = r->finder.method_name;
+
+    if (r->finder.method != METHOD_OTHER || r->found_count || r->unsure || !has_codes(r->finder.model))
+        return 0;
+    if (model_warn(r->finder.model, "packed-unknown", (struct name){0},
+                   "the config names the method %.*s, which is not decoded; what it packed is compared as it is stored",
+                   (int)(method.bytes < 64 ? method.bytes : 64), method.text) != 0)
+        return no_memory(r);
+    return 0;
+}
+
 int packed_recognise(struct model *model, struct error *err)
 {
     struct replacing r = {.finder = {.model = model, .err = err}, .arena = {.limit = UINT64_MAX}};
     struct packed_group *group = NULL;
     int rc;
 
-    if (!is_any_anchor(model))
+    if (!is_any_anchor(model) && !has_codes(model))
         return 0;
     rc = packed_config_read(&r.finder);
     if (rc) {
@@ -632,6 +660,8 @@ int packed_recognise(struct model *model, struct error *err)
         model_warn(model, "packed-unknown", (struct name){0}, "%zu tensors in all look packed in a way not certain",
                    r.unsure) != 0)
         rc = no_memory(&r);
+    if (rc == 0)
+        rc = tell_unseen(&r);
     if (rc == 0 && r.found_count)
         rc = replace(&r);
     packed_config_done(&r.finder);

@@ -441,6 +441,30 @@ START_TEST(a_tensor_is_a_part_of_one_only)
 }
 END_TEST
 
+START_TEST(a_method_that_left_no_known_name_is_told)
+{
+    static const struct {
+        const char *tensors, *config;
+        size_t warnings;
+    } models[] = {
+        {"a.w_int U8 4,8; a.w_max F16 4", PLAIN_CONFIG("sdnq"), 1},
+        {"a.w_int U8 4,8; a.w_max F16 4", NULL, 0},
+        {"a.weight F16 4,8", PLAIN_CONFIG("sdnq"), 0},
+        {"a.weight F16 4,8; a.position_ids I64 1,8", PLAIN_CONFIG("sdnq"), 0},
+    };
+    size_t bytes;
+    uint8_t *file = made_file(models[_i].tensors, &bytes);
+    struct model *model = made_model(file, bytes, models[_i].config);
+
+    ck_assert_uint_eq(model->warning_count, models[_i].warnings);
+    if (model->warning_count)
+        ck_assert_msg(strstr(model->warnings[0].message, "the method sdnq") != NULL, "says: %s",
+                      model->warnings[0].message);
+    model_close(model);
+    free(file);
+}
+END_TEST
+
 /* A mask is a claim about how many values there are. */
 static const struct {
     const char *tensors, *why;
@@ -511,6 +535,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_is_not_certain_stays_integers_and_says_so, 0,
                         (int)(sizeof(lies) / sizeof(lies[0])));
     tcase_add_test(tcase, a_tensor_is_a_part_of_one_only);
+    tcase_add_loop_test(tcase, a_method_that_left_no_known_name_is_told, 0, 4);
     tcase_add_loop_test(tcase, a_mask_that_lies_is_an_error, 0, (int)(sizeof(masks) / sizeof(masks[0])));
     tcase_add_test(tcase, plain_models_are_left_alone);
     suite_add_tcase(suite, tcase);

@@ -280,6 +280,9 @@ static const struct {
             "a\x85R."),
      ERROR_UNSUPPORTED, "calls what no checkpoint needs, the global logging.FileHandler"},
     {PICKLE("\x80\x02"
+            "cparamiko\nSSHClient\n)R."),
+     ERROR_UNSUPPORTED, "calls what no checkpoint needs, the global paramiko.SSHClient"},
+    {PICKLE("\x80\x02"
             "ctorch.jit\nCompilationUnit\nX\x01\0\0\0"
             "a\x85R."),
      ERROR_UNSUPPORTED, "calls what no checkpoint needs, the global torch.jit.CompilationUnit"},

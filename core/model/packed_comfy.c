@@ -7,12 +7,24 @@
 
 enum { FP4_SIZE = 16, MX_SIZE = 32 };
 
-/* What is said of the module in either place, to be freed where ret_own is set; NULL: nothing. */
+/* Whether the metadata have a layer of that name; path is then where it is. */
+static bool is_layer(const struct config *said, struct name layer, char *path, size_t path_bytes)
+{
+    char whole[PACKED_NAME_BYTES + PACKED_PATH_BYTES];
+    struct name format;
+
+    snprintf(path, path_bytes, "layers.\"%.*s\".", (int)layer.bytes, layer.text);
+    snprintf(whole, sizeof(whole), "%sformat", path);
+    return config_text(said, whole, &format);
+}
+
+/* What is said of the module in either place, to be freed where ret_own is set; NULL: nothing. The metadata name a
+ * layer without what goes before it in a file of more than one model. */
 static const struct config *find_layer(struct packed_group *group, struct name module, char *path, size_t path_bytes,
                                        struct config **ret_own)
 {
     const struct tensor *said = packed_partner(group, module, ".comfy_quant");
-    struct name format;
+    const struct config *of_all = group->finder->comfy;
 
     *ret_own = NULL;
     if (said) {
@@ -20,14 +32,12 @@ static const struct config *find_layer(struct packed_group *group, struct name m
         *ret_own = packed_read_json(group, said);
         return *ret_own;
     }
-    snprintf(path, path_bytes, "layers.\"%.*s\".", (int)module.bytes, module.text);
-    if (group->finder->comfy) {
-        char whole[PACKED_NAME_BYTES + PACKED_PATH_BYTES];
-
-        if (snprintf(whole, sizeof(whole), "%sformat", path) < (int)sizeof(whole) &&
-            config_text(group->finder->comfy, whole, &format))
-            return group->finder->comfy;
-    }
+    for (uint32_t at = 0; of_all && at < module.bytes; at++)
+        if ((at == 0 || module.text[at - 1] == '.') &&
+            is_layer(of_all, (struct name){module.text + at, module.bytes - at}, path, path_bytes))
+            return of_all;
+    if (of_all)
+        packed_unsure(group, "ComfyUI's metadata say nothing of its layer");
     return NULL;
 }
 
@@ -118,8 +128,8 @@ static bool recognise(struct packed_group *group, const struct config *layer, ch
     config_flag(layer, path, &is_rotated);
     snprintf(path + base, path_bytes - base, "format");
     config_text(layer, path, &format);
-    if (!codes || is_rotated)
-        return packed_unsure(group, is_rotated ? "ComfyUI's rotated weights are not decoded" : "there is no weight");
+    if (is_rotated)
+        return packed_unsure(group, "ComfyUI's rotated weights are not decoded");
     for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
         if (!name_equal(format, name_of(formats[i].name)))
             continue;
@@ -140,7 +150,7 @@ bool packed_comfy(struct packed_group *group)
     bool is_certain;
     uint8_t part;
 
-    if (!packed_cut(&module, ".weight"))
+    if (!packed_cut(&module, ".weight") || !packed_partner(group, group->stem, ""))
         return false;
     layer = find_layer(group, module, path, sizeof(path), &own);
     is_certain = layer && recognise(group, layer, path, sizeof(path));

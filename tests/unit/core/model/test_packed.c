@@ -372,6 +372,9 @@ static const struct {
      "format svdquant_w4a4 is not decoded"},
     {"a.weight U8 128,32; a.weight_scale F8_E4M3 128,4; a.weight_scale_2 F32; a.comfy_quant U8 2 = 'no'", NULL,
      "no JSON"},
+    {"a.weight U8 128,32; a.weight_scale F8_E4M3 128,4; a.weight_scale_2 F32; "
+     "@_quantization_metadata = '{\\\"layers\\\":{\\\"b\\\":{\\\"format\\\":\\\"nvfp4\\\"}}}'",
+     NULL, "say nothing of its layer"},
     {"a.weight F8_E4M3 4,8; a.scale_weight F32", NULL, "no scaled_fp8 of ComfyUI's"},
     {"scaled_fp8 F8_E4M3 2; a.weight F8_E4M3 4,8; a.scale_weight F32 3", NULL, "fits neither rows"},
     {"scaled_fp8 F8_E4M3 2; a.weight F8_E4M3 4,8; a.scale_weight U8", NULL, "a type that scales do not have"},
@@ -541,7 +544,7 @@ int main(void)
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner) + (folder_count < 132);
+    failed = srunner_ntests_failed(runner) + (folder_count < 133);
     srunner_free(runner);
     return failed ? 1 : 0;
 }

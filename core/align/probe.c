@@ -38,7 +38,8 @@ int probe_tensors(const struct model *model_a, const struct tensor *a, const str
         return 0;
     for (uint64_t run = 0; run < RUNS; run++) {
         const uint64_t room = elements - RUN_ELEMENTS;
-        const uint64_t first = is_whole ? run * RUN_ELEMENTS : room / RUNS * run + (run * 37 < room / RUNS ? run * 37 : 0);
+        const uint64_t first =
+            is_whole ? run * RUN_ELEMENTS : room / RUNS * run + (run * 37 < room / RUNS ? run * 37 : 0);
         const size_t n = first + RUN_ELEMENTS <= elements ? RUN_ELEMENTS : (size_t)(elements - first);
         int rc = read_values(model_a, a, first, n, x, err);
 

@@ -14,8 +14,7 @@ static bool is_layer(const struct config *said, struct name layer, char *path, s
     struct name format;
 
     snprintf(path, path_bytes, "layers.\"%.*s\".", (int)layer.bytes, layer.text);
-    snprintf(whole, sizeof(whole), "%sformat", path);
-    return config_text(said, whole, &format);
+    return snprintf(whole, sizeof(whole), "%sformat", path) < (int)sizeof(whole) && config_text(said, whole, &format);
 }
 
 /* What is said of the module in either place, to be freed where ret_own is set; NULL: nothing. The metadata name a

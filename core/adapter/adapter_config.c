@@ -148,13 +148,13 @@ int adapter_config_check(const struct adapter_config *config, struct error *err)
         {"layer_replication", "it repeats layers of the base, which is not done here"},
     };
     static const char *const changing[] = {"pissa", "olora", "corda", "loftq"};
-    char path[KEY_BYTES];
+    char path[KEY_BYTES], printable[NAME_PRINTABLE_BYTES];
     struct name text;
 
     if (config_text(config->json, "peft_type", &text) && !name_equal(text, name_of("LORA")) &&
         !name_equal(text, name_of("TRAINABLE_TOKENS")))
-        return error_set(err, ERROR_FORMAT, "is an adapter of type %.*s; only LORA is merged",
-                         (int)(text.bytes < 40 ? text.bytes : 40), text.text);
+        return error_set(err, ERROR_FORMAT, "is an adapter of type %s; only LORA is merged",
+                         name_printable(text, printable));
     for (size_t i = 0; i < sizeof(unlike) / sizeof(unlike[0]); i++)
         for (size_t at = 0; next_path(config, unlike[i].key, &at, path);)
             if (is_set(config, path))
@@ -163,10 +163,10 @@ int adapter_config_check(const struct adapter_config *config, struct error *err)
         for (size_t i = 0; config_text(config->json, path, &text) && i < sizeof(changing) / sizeof(changing[0]); i++)
             if (text.bytes >= strlen(changing[i]) && strncasecmp(text.text, changing[i], strlen(changing[i])) == 0)
                 return error_set(err, ERROR_FORMAT,
-                                 "is an adapter that began as %.*s (init_lora_weights), on a base from which its "
+                                 "is an adapter that began as %s (init_lora_weights), on a base from which its "
                                  "beginning was taken away: save it with path_initial_model_for_weight_conversion, or "
                                  "give that base and init_lora_weights true",
-                                 (int)(text.bytes < 40 ? text.bytes : 40), text.text);
+                                 name_printable(text, printable));
     return 0;
 }
 

@@ -624,13 +624,13 @@ static bool has_codes(const struct model *model)
 /* The config names a method that is none of those here, and not even a name looked like one. */
 static int tell_unseen(struct replacing *r)
 {
-    const struct name method = r->finder.method_name;
+    char method[NAME_PRINTABLE_BYTES];
 
     if (r->finder.method != METHOD_OTHER || r->found_count || r->unsure || !has_codes(r->finder.model))
         return 0;
     if (model_warn(r->finder.model, "packed-unknown", (struct name){0},
-                   "the config names the method %.*s, which is not decoded; what it packed is compared as it is stored",
-                   (int)(method.bytes < 64 ? method.bytes : 64), method.text) != 0)
+                   "the config names the method %s, which is not decoded; what it packed is compared as it is stored",
+                   name_printable(r->finder.method_name, method)) != 0)
         return no_memory(r);
     return 0;
 }

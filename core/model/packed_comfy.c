@@ -5,12 +5,12 @@
 
 #include "core/model/packed_group.h"
 
-enum { FP4_SIZE = 16, MX_SIZE = 32 };
+enum { FP4_SIZE = 16, MX_SIZE = 32, PREFIXES_MAX = 16 }; /* names may have thousands of dots */
 
 /* Whether the metadata have a layer of that name; path is then where it is. */
 static bool is_layer(const struct config *said, struct name layer, char *path, size_t path_bytes)
 {
-    char whole[PACKED_NAME_BYTES + PACKED_PATH_BYTES];
+    char whole[PACKED_NAME_BYTES + PACKED_PATH_BYTES + sizeof("format")];
     struct name format;
 
     snprintf(path, path_bytes, "layers.\"%.*s\".", (int)layer.bytes, layer.text);
@@ -24,6 +24,7 @@ static const struct config *find_layer(struct packed_group *group, struct name m
 {
     const struct tensor *said = packed_partner(group, module, ".comfy_quant");
     const struct config *of_all = group->finder->comfy;
+    unsigned prefixes = 0;
 
     *ret_own = NULL;
     if (said) {
@@ -31,8 +32,8 @@ static const struct config *find_layer(struct packed_group *group, struct name m
         *ret_own = packed_read_json(group, said);
         return *ret_own;
     }
-    for (uint32_t at = 0; of_all && at < module.bytes; at++)
-        if ((at == 0 || module.text[at - 1] == '.') &&
+    for (uint32_t at = 0; of_all && at < module.bytes && prefixes <= PREFIXES_MAX; at++)
+        if ((at == 0 || module.text[at - 1] == '.') && ++prefixes &&
             is_layer(of_all, (struct name){module.text + at, module.bytes - at}, path, path_bytes))
             return of_all;
     if (of_all)
@@ -120,6 +121,7 @@ static bool recognise(struct packed_group *group, const struct config *layer, ch
 {
     const struct tensor *codes = packed_partner(group, group->stem, "");
     const size_t base = strlen(path);
+    char printable[NAME_PRINTABLE_BYTES];
     struct name format = {0};
     bool is_rotated = false;
 
@@ -135,8 +137,7 @@ static bool recognise(struct packed_group *group, const struct config *layer, ch
         snprintf(group->scheme, sizeof(group->scheme), "ComfyUI %s", formats[i].name);
         return packed_call(group, group->stem, "") && formats[i].recognise(group, codes);
     }
-    return packed_unsure(group, "ComfyUI's format %.*s is not decoded", (int)(format.bytes < 32 ? format.bytes : 32),
-                         format.text ? format.text : "");
+    return packed_unsure(group, "ComfyUI's format %s is not decoded", name_printable(format, printable));
 }
 
 /* X.weight beside X.weight_scale, of a layer of which something is said. */
@@ -164,12 +165,13 @@ bool packed_comfy_scaled(struct packed_group *group)
 {
     const struct tensor *codes = packed_partner(group, group->stem, "weight");
     bool is_said = packed_partner(group, (struct name){0}, "scaled_fp8") != NULL;
+    unsigned prefixes = 0;
 
-    for (uint32_t i = 0; !is_said && i < group->stem.bytes; i++)
-        is_said = group->stem.text[i] == '.' &&
-                  packed_partner(group, (struct name){group->stem.text, i + 1}, "scaled_fp8") != NULL;
     if (!codes || (codes->dtype != DTYPE_F8_E4M3 && codes->dtype != DTYPE_F8_E5M2))
         return false;
+    for (uint32_t i = 0; !is_said && i < group->stem.bytes && prefixes < PREFIXES_MAX; i++)
+        is_said = group->stem.text[i] == '.' && ++prefixes &&
+                  packed_partner(group, (struct name){group->stem.text, i + 1}, "scaled_fp8") != NULL;
     if (!is_said)
         return packed_unsure(group, "there is no scaled_fp8 of ComfyUI's");
     snprintf(group->scheme, sizeof(group->scheme), "ComfyUI %s",

@@ -74,6 +74,7 @@ static bool of_mode(struct packed_group *group, const struct tensor *codes, stru
                     uint64_t size)
 {
     struct packed *packed = &group->packed;
+    char printable[NAME_PRINTABLE_BYTES];
 
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         if (!name_equal(mode, name_of(modes[i].name)))
@@ -86,7 +87,7 @@ static bool of_mode(struct packed_group *group, const struct tensor *codes, stru
         return packed_take(group, codes, &packed->part) &&
                packed_set_scales(group, group->anchor, modes[i].scales, (const uint64_t[2]){1, size}, false);
     }
-    return packed_unsure(group, "MLX's mode %.*s is not known", (int)(mode.bytes < 32 ? mode.bytes : 32), mode.text);
+    return packed_unsure(group, "MLX's mode %s is not known", name_printable(mode, printable));
 }
 
 /* weight U32 [out, in · bits / 32], a dense stream of codes, scales [out, in / group], and biases; of stacks too. */

@@ -187,14 +187,14 @@ static bool nvfp4(const struct subclass *of)
 static bool mx(const struct subclass *of)
 {
     struct packed_group *group = of->group;
+    char printable[NAME_PRINTABLE_BYTES];
     struct name elements = {0};
     uint64_t size = 0;
     bool is_fp4;
 
     attribute_u64(of, "block_size", &size);
     if (of->config ? config_text(of->config, "_data.elem_dtype", &elements) : attribute_of(of, "elem_dtype", &elements))
-        return packed_unsure(group, "elements of the type %.*s", (int)(elements.bytes < 32 ? elements.bytes : 32),
-                             elements.text);
+        return packed_unsure(group, "elements of the type %s", name_printable(elements, printable));
     if (size == 0)
         return packed_unsure(group, "there is no block_size");
     is_fp4 = group->anchor->dtype == DTYPE_U8;
@@ -223,11 +223,12 @@ static const char *const data_names[] = {
 static bool recognise(const struct subclass *of, struct name type)
 {
     const struct tensor *smoothing = data_of(of, "act_pre_scale");
+    char printable[NAME_PRINTABLE_BYTES];
 
     for (size_t i = 0; i < sizeof(subclasses) / sizeof(subclasses[0]); i++)
         if (name_equal(type, name_of(subclasses[i].name)))
             return subclasses[i].recognise(of) && (!smoothing || packed_set_column_factors(of->group, smoothing));
-    return packed_unsure(of->group, "torchao's %.*s is not known", (int)(type.bytes < 64 ? type.bytes : 64), type.text);
+    return packed_unsure(of->group, "torchao's %s is not known", name_printable(type, printable));
 }
 
 static bool are_data_known(const struct config *config)
@@ -252,6 +253,7 @@ bool packed_torchao(struct packed_group *group)
 {
     struct name stem = group->stem, type = {0}, value;
     struct subclass of = {.group = group, .stem = stem};
+    char printable[NAME_PRINTABLE_BYTES];
     struct config *config = NULL;
     uint32_t at = stem.bytes;
     bool is_certain = false;
@@ -278,8 +280,7 @@ bool packed_torchao(struct packed_group *group)
     if (are_data_known(config))
         is_certain = recognise(&of, type);
     else
-        packed_unsure(group, "torchao's %.*s has other data than are known", (int)(type.bytes < 64 ? type.bytes : 64),
-                      type.text ? type.text : "");
+        packed_unsure(group, "torchao's %s has other data than are known", name_printable(type, printable));
     config_free(config);
     return is_certain;
 }
@@ -316,6 +317,7 @@ bool packed_torchao_affine(struct packed_group *group)
 {
     const struct subclass of = {.group = group, .stem = group->stem};
     struct name outer = group->stem, class, whole;
+    char printable[NAME_PRINTABLE_BYTES];
 
     if (!class_below(group, of.stem, &class) || !packed_cut(&outer, ".tensor_impl"))
         return false;
@@ -323,7 +325,6 @@ bool packed_torchao_affine(struct packed_group *group)
     packed_cut(&whole, ".original_weight_tensor");
     group->stem = outer;
     if (!name_equal(class, name_of("PlainAQTTensorImpl")) && !name_equal(class, name_of("Float8AQTTensorImpl")))
-        return packed_unsure(group, "torchao's %.*s is not known", (int)(class.bytes < 64 ? class.bytes : 64),
-                             class.text ? class.text : "");
+        return packed_unsure(group, "torchao's %s is not known", name_printable(class, printable));
     return elements(&of) && packed_call(group, whole, "");
 }

@@ -449,11 +449,13 @@ START_TEST(a_method_that_left_no_known_name_is_told)
     static const struct {
         const char *tensors, *config;
         size_t warnings;
+        const char *says;
     } models[] = {
-        {"a.w_int U8 4,8; a.w_max F16 4", PLAIN_CONFIG("sdnq"), 1},
-        {"a.w_int U8 4,8; a.w_max F16 4", NULL, 0},
-        {"a.weight F16 4,8", PLAIN_CONFIG("sdnq"), 0},
-        {"a.weight F16 4,8; a.position_ids I64 1,8", PLAIN_CONFIG("sdnq"), 0},
+        {"a.w_int U8 4,8; a.w_max F16 4", PLAIN_CONFIG("sdnq"), 1, "the method sdnq"},
+        {"a.w_int U8 4,8; a.w_max F16 4", PLAIN_CONFIG("\\u001b[31m\\n"), 1, "the method \\x1b[31m\\x0a,"},
+        {"a.w_int U8 4,8; a.w_max F16 4", NULL, 0, NULL},
+        {"a.weight F16 4,8", PLAIN_CONFIG("sdnq"), 0, NULL},
+        {"a.weight F16 4,8; a.position_ids I64 1,8", PLAIN_CONFIG("sdnq"), 0, NULL},
     };
     size_t bytes;
     uint8_t *file = made_file(models[_i].tensors, &bytes);
@@ -461,7 +463,7 @@ START_TEST(a_method_that_left_no_known_name_is_told)
 
     ck_assert_uint_eq(model->warning_count, models[_i].warnings);
     if (model->warning_count)
-        ck_assert_msg(strstr(model->warnings[0].message, "the method sdnq") != NULL, "says: %s",
+        ck_assert_msg(strstr(model->warnings[0].message, models[_i].says) != NULL, "says: %s",
                       model->warnings[0].message);
     model_close(model);
     free(file);
@@ -538,7 +540,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_is_not_certain_stays_integers_and_says_so, 0,
                         (int)(sizeof(lies) / sizeof(lies[0])));
     tcase_add_test(tcase, a_tensor_is_a_part_of_one_only);
-    tcase_add_loop_test(tcase, a_method_that_left_no_known_name_is_told, 0, 4);
+    tcase_add_loop_test(tcase, a_method_that_left_no_known_name_is_told, 0, 5);
     tcase_add_loop_test(tcase, a_mask_that_lies_is_an_error, 0, (int)(sizeof(masks) / sizeof(masks[0])));
     tcase_add_test(tcase, plain_models_are_left_alone);
     suite_add_tcase(suite, tcase);

@@ -15,8 +15,11 @@ static int read_negated(const struct model *model, const struct tensor *tensor, 
     const struct dtype_traits *traits = dtype_traits(tensor->dtype);
     const bool is_complex = traits->kind == DTYPE_KIND_COMPLEX;
     const size_t size = traits->bits / (is_complex ? 16 : 8), bytes = elements * (traits->bits / 8);
-    int rc = decoder_read(model, &negated->of, first, elements, out, err);
+    struct tensor of = negated->of;
+    int rc;
 
+    of.extent = tensor->extent; /* a checkpoint of several files places its tensors anew */
+    rc = decoder_read(model, &of, first, elements, out, err);
     if (rc)
         return rc;
     if (negated->is_negative)

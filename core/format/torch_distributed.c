@@ -429,7 +429,7 @@ static int add_chunks(struct checkpoint *c, struct chunk *chunks, size_t count, 
             rc = wrong(c, chunks[0].tensor, "a chunk has other dimensions than the tensor");
         if (rc == 0 && (!chunks[i].offsets || chunks[i].offsets->count != size->count))
             rc = wrong(c, chunks[0].tensor, "a chunk begins nowhere");
-        is_plain &= rc == 0 && !chunks[i].stored.storage;
+        is_plain &= rc == 0 && !chunks[i].stored.storage && dtype_traits(chunks[i].stored.dtype)->bits % 8 == 0;
     }
     if (rc)
         return rc;

@@ -289,11 +289,12 @@ static int set_flags(struct rebuilt *r, const struct node *metadata)
     struct negated *negated;
     const bool is_conjugated = is_true(node_member(metadata, "conj")),
                is_negative = is_true(node_member(metadata, "neg"));
-    const enum dtype_kind kind = dtype_traits(r->tensor.dtype)->kind;
+    const struct dtype_traits *traits = dtype_traits(r->tensor.dtype);
+    const bool is_negatable = traits->kind == DTYPE_KIND_FLOAT && traits->bits >= 16; /* smaller ones by no torch */
 
     if (!is_conjugated && !is_negative)
         return 0;
-    if (!tensor_is_decodable(&r->tensor) || (kind != DTYPE_KIND_COMPLEX && (is_conjugated || kind != DTYPE_KIND_FLOAT)))
+    if (!tensor_is_decodable(&r->tensor) || (traits->kind != DTYPE_KIND_COMPLEX && (is_conjugated || !is_negatable)))
         return set_unknown(r, "a view that is conjugated or negated when it is read");
     negated = arena_take(&r->torch->arena, sizeof(*negated));
     if (!negated)

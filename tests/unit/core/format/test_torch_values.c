@@ -163,7 +163,8 @@ START_TEST(what_is_not_read_whole_is_told_of)
         const char *file, *says;
     } rows[] = {{"arrays.pt", "objects was left out: it is an array of Python objects"},
                 {"parts.pt", "placed is a DTensor: what of it lies on the rank that wrote the file was read"},
-                {"distributed-grid", "inner lies in 2 chunks that are no rows of tiles"}};
+                {"distributed-grid", "inner lies in 2 chunks that are no rows of tiles"},
+                {"tiles-of-f4", "w lies in 2 chunks that are no rows of tiles"}};
     char path[512];
     struct model *model;
 
@@ -189,6 +190,31 @@ START_TEST(a_distributed_checkpoint_is_put_together)
     ck_assert_uint_eq(check_twins(model, twin), twin->tensor_count);
     model_close(model);
     model_close(twin);
+}
+END_TEST
+
+/* Where a view lies in a file beside the first, what it turns does too. */
+START_TEST(views_are_turned_in_whatever_file_they_lie)
+{
+    static const char *const paths[] = {TWINS "negated-shards", TWINS "negated-distributed"};
+    struct model *twin = open_path(TWINS "torch-negated.safetensors"), *model = open_path(paths[_i]);
+
+    ck_assert_uint_eq(model->tensor_count, 3);
+    ck_assert_uint_eq(check_twins(model, twin), 3);
+    model_close(model);
+    model_close(twin);
+}
+END_TEST
+
+/* torch has no negation of these: some have no sign, some have one that makes 0 a NaN. */
+START_TEST(narrow_floats_are_not_turned)
+{
+    struct model *model = open_path(TWINS "negated-narrow.pt");
+
+    ck_assert_uint_eq(model->tensor_count, 3);
+    for (size_t t = 0; t < model->tensor_count; t++)
+        ck_assert(!tensor_is_decodable(&model->tensors[t]));
+    model_close(model);
 }
 END_TEST
 
@@ -327,8 +353,10 @@ int main(void)
     tcase_add_loop_test(tcase, scales_that_have_no_numbers_are_refused, 0, 2);
     tcase_add_test(tcase, a_view_that_repeats_its_elements_without_end_is_listed);
     tcase_add_loop_test(tcase, numbers_are_metadata, 0, 12);
-    tcase_add_loop_test(tcase, what_is_not_read_whole_is_told_of, 0, 3);
+    tcase_add_loop_test(tcase, what_is_not_read_whole_is_told_of, 0, 4);
     tcase_add_loop_test(tcase, a_distributed_checkpoint_is_put_together, 0, 3);
+    tcase_add_loop_test(tcase, views_are_turned_in_whatever_file_they_lie, 0, 2);
+    tcase_add_test(tcase, narrow_floats_are_not_turned);
     tcase_add_test(tcase, any_range_of_tiles_is_the_same);
     tcase_add_loop_test(tcase, arrays_that_lie_are_refused, 0, 3);
     tcase_add_loop_test(tcase, a_distributed_checkpoint_that_lies_is_refused, 0, 8);

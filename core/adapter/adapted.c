@@ -101,3 +101,12 @@ const struct tensor *adapted_base(const struct tensor *tensor)
         base = next;
     return base;
 }
+
+size_t adapted_layers(const struct tensor *tensor)
+{
+    size_t layers = 0;
+
+    while ((tensor = one_before(tensor)))
+        layers++;
+    return layers;
+}

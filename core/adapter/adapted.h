@@ -20,6 +20,9 @@ extern const struct decoder decoder_adapted, decoder_adapted_rows;
 /* What the tensor was before all adapters, NULL of one that none changed; looked at as it is or through one view. */
 const struct tensor *adapted_base(const struct tensor *tensor);
 
+/* How many changes lie on a tensor, one on the other: each is read by the one before it. */
+size_t adapted_layers(const struct tensor *tensor);
+
 /* Elements [first, first + count) of a tensor of floating point as doubles. */
 int adapted_read_f64(const struct model *model, const struct tensor *tensor, uint64_t first, uint64_t count,
                      double *out, struct error *err);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/adapter/adapted.h"
 #include "core/adapter/adapter_work.h"
 #include "core/align/pattern.h"
 #include "core/align/spelling.h"
@@ -142,6 +143,29 @@ static int spell(struct applying *x, uint32_t i)
     return 0;
 }
 
+/* The adapter's files are counted behind base's, of the parts of what is packed too. */
+static int shift_files(struct applying *x, struct tensor *tensor)
+{
+    const uint32_t by = (uint32_t)x->base->file_count;
+    struct storage *storage;
+    struct tensor *parts;
+
+    tensor->extent.source += by;
+    if (!tensor->storage || tensor->storage->part_count == 0)
+        return 0;
+    storage = arena_take(&x->arena, sizeof(*storage));
+    parts = arena_take_array(&x->arena, tensor->storage->part_count, sizeof(*parts));
+    if (!storage || !parts)
+        return adapter_no_memory(x);
+    memcpy(parts, tensor->storage->parts, tensor->storage->part_count * sizeof(*parts));
+    for (uint32_t i = 0; i < tensor->storage->part_count; i++)
+        parts[i].extent.source += by;
+    *storage = *tensor->storage;
+    storage->parts = parts;
+    tensor->storage = storage;
+    return 0;
+}
+
 static int prepare(struct applying *x)
 {
     const size_t base_count = x->base->tensor_count, count = x->adapter->tensor_count;
@@ -173,7 +197,8 @@ static int prepare(struct applying *x)
     }
     memcpy(x->parts, x->adapter->tensors, count * sizeof(*x->parts));
     for (size_t i = 0; i < count; i++)
-        x->parts[i].extent.source += (uint32_t)x->base->file_count;
+        if (shift_files(x, &x->parts[i]))
+            return adapter_no_memory(x);
     return 0;
 }
 
@@ -183,6 +208,11 @@ void adapter_mark(struct applying *x, const struct tensor *part)
         x->is_applied[part - x->parts] = true;
         x->applied++;
     }
+}
+
+bool adapter_has_room(const struct tensor *tensor)
+{
+    return adapted_layers(tensor) < ADAPTER_LAYERS_MAX;
 }
 
 int adapter_store(struct applying *x, struct tensor *tensor, const struct decoder *decoder, const void *parameters,

@@ -64,8 +64,11 @@ int adapter_put_scaled(struct applying *x, struct name module, uint64_t rank, st
 {
     struct lora *kept = arena_take(&x->arena, sizeof(*kept));
     struct tensor *base = arena_take(&x->arena, sizeof(*base));
-    int rc = scale_of(x, module, rank, &lora->scale);
+    int rc;
 
+    if (!adapter_has_room(tensor))
+        return 0;
+    rc = scale_of(x, module, rank, &lora->scale);
     if (rc)
         return rc;
     if (!kept || !base)
@@ -274,7 +277,7 @@ static int apply_form(struct applying *x, const struct form *form, struct name s
     if (rc || !tensor)
         return rc ? rc : adapter_apply_parameter(x, module, a, b);
     rc = adapter_apply_pair(x, module, tensor, a, b, magnitude, form->is_embedding || is_turned(x, module));
-    return rc || a->shape.rank == 0 ? rc : apply_bias(x, module, stem, a->shape.dims[0]);
+    return rc || !x->is_applied[a - x->parts] ? rc : apply_bias(x, module, stem, a->shape.dims[0]);
 }
 
 int adapter_apply_factors(struct applying *x, const struct tensor *part)

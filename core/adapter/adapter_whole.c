@@ -143,7 +143,8 @@ int adapter_apply_rows(struct applying *x, const struct tensor *part)
     if (!tensor)
         tensor = adapter_find_tied(x, module);
     if (!tensor || !adapter_is_float(tensor) || !adapter_is_float(part) || !differ_in_rows(tensor, part) ||
-        part->shape.elements == 0 || part->shape.dims[0] != adapter_config_tokens(x->config, module))
+        !adapter_has_room(tensor) || part->shape.elements == 0 ||
+        part->shape.dims[0] != adapter_config_tokens(x->config, module))
         return 0;
     return put_rows(x, module, tensor, part);
 }

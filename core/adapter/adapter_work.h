@@ -9,7 +9,7 @@
 #include "core/model/config.h"
 #include "core/model/name_index.h"
 
-enum { ADAPTER_NAME_BYTES = 1024, ADAPTER_LEAVES_MAX = 32, RIGHT_ELEMENTS_MAX = 1 << 28 };
+enum { ADAPTER_NAME_BYTES = 1024, ADAPTER_LEAVES_MAX = 32, ADAPTER_LAYERS_MAX = 16, RIGHT_ELEMENTS_MAX = 1 << 28 };
 
 struct adapter_config {
     struct config *json;
@@ -85,6 +85,9 @@ bool adapter_config_saves(const struct adapter_config *config, struct name name)
 /* The configuration's token `at` of an embedding of which rows are stored, and how many there are. */
 size_t adapter_config_tokens(const struct adapter_config *config, struct name module);
 bool adapter_config_token(const struct adapter_config *config, struct name module, size_t at, uint64_t *ret_row);
+
+/* Whether another change may lie on the tensor: names that mean the same module are without end. */
+bool adapter_has_room(const struct tensor *tensor);
 
 /* Gives a tensor a decoder; stored_as is its type's name and what was done. */
 int adapter_store(struct applying *x, struct tensor *tensor, const struct decoder *decoder, const void *parameters,

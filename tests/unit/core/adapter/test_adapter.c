@@ -96,6 +96,8 @@ static const struct {
     {"unet/base", "unet/kohya", "unet/merged-kohya", 18},
     {"unet/base", "unet/processors", "unet/merged-processors", 12},
     {"unet/base", "unet/pipeline", "unet/merged-pipeline", 12},
+    {"rare/base.safetensors", "rare/packed.safetensors", "rare/merged-packed.safetensors", 1},
+    {"rare/base.safetensors", "rare/negated.pt", "rare/merged-negated.safetensors", 1},
 };
 
 START_TEST(every_kind_is_merged_as_peft_does)
@@ -186,6 +188,33 @@ START_TEST(what_fits_nothing_is_refused)
     adapter = opened(FIXTURES "/align/llama");
     ck_assert_int_eq(adapter_apply(base, adapter, &err), ERROR_FORMAT);
     ck_assert_msg(strstr(err.text, "is no adapter") != NULL, "%s", err.text);
+    model_close(base);
+}
+END_TEST
+
+/* Each is read by the one above it: without an end, that would be the stack's. */
+START_TEST(no_more_changes_lie_on_a_tensor_than_can_be_read)
+{
+    struct model *base = opened(FIXTURES "/adapters/rare/base.safetensors");
+    const struct tensor *tensor;
+    float values[48];
+
+    ck_assert_int_eq(adapter_apply(base, opened(FIXTURES "/adapters/rare/layers"), NULL), 0);
+    tensor = model_find(base, name_of("m.q.weight"));
+    ck_assert_uint_eq(adapted_layers(tensor), 16);
+    ck_assert_uint_eq(base->warning_count, 2 * 4); /* the factors of four */
+    ck_assert_int_eq(decoder_read(base, tensor, 0, 48, values, NULL), 0);
+    model_close(base);
+}
+END_TEST
+
+START_TEST(a_bias_is_not_added_where_its_factors_are_not)
+{
+    struct model *base = opened(FIXTURES "/adapters/rare/base.safetensors");
+    struct error err = {0};
+
+    ck_assert_int_eq(adapter_apply(base, opened(FIXTURES "/adapters/rare/rankless"), &err), ERROR_FORMAT);
+    ck_assert_msg(strstr(err.text, "fits a tensor") != NULL, "%s", err.text);
     model_close(base);
 }
 END_TEST
@@ -291,6 +320,8 @@ int main(void)
     tcase_add_loop_test(tcase, every_kind_is_merged_as_peft_does, 0, sizeof(kinds) / sizeof(kinds[0]));
     tcase_add_test(tcase, a_base_holds_nothing_of_its_adapter);
     tcase_add_loop_test(tcase, what_is_no_lora_is_refused, 0, sizeof(refused) / sizeof(refused[0]));
+    tcase_add_test(tcase, no_more_changes_lie_on_a_tensor_than_can_be_read);
+    tcase_add_test(tcase, a_bias_is_not_added_where_its_factors_are_not);
     tcase_add_test(tcase, real_merges_are_told_apart);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

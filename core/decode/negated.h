@@ -6,7 +6,7 @@
 #include "core/decode/decoder.h"
 
 struct negated {
-    struct tensor of; /* as it is stored, at the extent of the tensor itself: floats of 16 bits on, or complex numbers */
+    struct tensor of; /* as it is stored, floats of 16 bits on or complex numbers, at the extent of the tensor itself */
     bool is_conjugated, is_negative;
 };
 

@@ -44,7 +44,7 @@ static int absorb(struct model *model, struct model *part, const struct limits *
         (rc = reserve(&model->files, sizeof(*model->files), files, err)) ||
         (rc = reserve(&model->metadata, sizeof(*model->metadata), metadata, err)) ||
         (rc = reserve(&model->chunks, sizeof(*model->chunks), chunks, err)) ||
-        (rc = reserve(&model->warnings, sizeof(*model->warnings), warnings, err)))
+        (rc = reserve(&model->warnings, sizeof(*model->warnings), model_warning_room(warnings), err)))
         return rc;
     for (size_t i = 0; i < part->tensor_count; i++) {
         model->tensors[model->tensor_count + i] = part->tensors[i];

@@ -76,14 +76,25 @@ int model_check_unchanged(struct model *model, struct error *err)
     return 0;
 }
 
+size_t model_warning_room(size_t count)
+{
+    size_t room = 1;
+
+    while (room < count)
+        room *= 2;
+    return room;
+}
+
 int model_warn(struct model *model, const char *code, struct name tensor, const char *format, ...)
 {
-    struct model_warning *grown;
+    const size_t count = model->warning_count, room = model_warning_room(count + 1);
+    struct model_warning *grown = model->warnings;
     char *message = NULL;
     va_list args;
     int length;
 
-    grown = reallocarray(model->warnings, model->warning_count + 1, sizeof(*grown));
+    if (count == 0 || room > model_warning_room(count))
+        grown = reallocarray(grown, room, sizeof(*grown));
     if (!grown)
         return ERROR_NO_MEMORY;
     model->warnings = grown;

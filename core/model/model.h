@@ -93,6 +93,9 @@ const struct tensor *model_find(const struct model *model, struct name name);
 /* ERROR_CHANGED when a file of the model is not what was opened. */
 int model_check_unchanged(struct model *model, struct error *err);
 
+/* How many warnings there is room for where there are count: growing costs no more than they do. */
+size_t model_warning_room(size_t count);
+
 int model_warn(struct model *model, const char *code, struct name tensor, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

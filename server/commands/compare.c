@@ -26,7 +26,7 @@
 enum { TO_OUT, TO_JUNIT, DESTINATIONS };
 static struct destination destinations[DESTINATIONS] = {{.fd = -1, .dir_fd = -1}, {.fd = -1, .dir_fd = -1}};
 static atomic_bool is_cancelled;
-static volatile sig_atomic_t is_writing;
+static volatile sig_atomic_t is_polled; /* the flag, by the pass */
 
 static void discard_destinations(void)
 {
@@ -34,11 +34,14 @@ static void discard_destinations(void)
         destination_discard(&destinations[i]);
 }
 
+/* The pass ends soon by itself; what else runs, a library that goes round in a damaged file among it, is left at once,
+ * and so is everything at the second time. */
 static void on_interrupt(int number)
 {
+    const bool is_again = atomic_exchange_explicit(&is_cancelled, true, memory_order_relaxed);
+
     (void)number;
-    atomic_store_explicit(&is_cancelled, true, memory_order_relaxed);
-    if (!is_writing)
+    if (is_polled && !is_again)
         return;
     discard_destinations();
     _exit(EXIT_INTERRUPTED);
@@ -198,7 +201,6 @@ static int render(struct run *run, const struct comparison *comparison, struct e
     };
     int rc;
 
-    is_writing = 1;
     if (comparison->scan)
         run->report.pass = comparison->scan->pass;
     begin_phase(run, "write");
@@ -264,7 +266,9 @@ static int compare(struct run *run, uint64_t cache_bytes, struct model **models,
         env.scan.progress = progress_bar_update;
         env.scan.progress_context = &bar;
     }
+    is_polled = 1;
     rc = compare_run(&a->request, models, a->model_count, &env, ret_comparison, err);
+    is_polled = 0;
     progress_bar_clear(&bar);
     if (rc == 0 && sigbus_was_caught())
         rc = error_set(err, ERROR_READ, "the device failed to read a part of a model's file");

@@ -196,6 +196,7 @@ int layout_align_two(const struct model *const *models, struct pairing *pairing,
 int layouts_align(const struct model *const *models, struct pairing *pairing, const struct layout_rules *extra,
                   bool is_probed, struct error *err)
 {
-    return pairing->models <= 2 ? layout_align_two(models, pairing, extra, is_probed, err)
-                                : layout_align_models(models, pairing, extra, is_probed, err);
+    if (pairing->models <= 2)
+        return layout_align_two(models, pairing, extra, is_probed, err);
+    return has_leftovers(pairing) ? layout_align_models(models, pairing, extra, is_probed, err) : 0;
 }

@@ -18,14 +18,6 @@ struct bits {
     struct error *err;
 };
 
-static int read_items(const struct bits *b, const struct tensor *part, uint64_t first, uint64_t count, void *out)
-{
-    const uint64_t size = dtype_traits(part->dtype)->bits / 8;
-
-    return source_read_at(b->model->files[part->extent.source].source, part->extent.offset + first * size, out,
-                          (size_t)(count * size), b->err);
-}
-
 static uint64_t count_set(const uint8_t *mask, uint64_t from, uint64_t to)
 {
     uint64_t set = 0;
@@ -41,7 +33,7 @@ static int find_start(const struct bits *b, uint64_t row, uint64_t *ret)
         *ret = row * (b->of->columns / 2);
         return 0;
     }
-    return read_items(b, b->offsets, row, 1, ret);
+    return decoder_read(b->model, b->offsets, row, 1, ret, b->err);
 }
 
 static int read_scale(const struct bits *b, uint64_t row, float *ret)
@@ -52,7 +44,7 @@ static int read_scale(const struct bits *b, uint64_t row, float *ret)
     *ret = 1;
     if (!b->scales)
         return 0;
-    rc = read_items(b, b->scales, b->scales->shape.elements == 1 ? 0 : row, 1, stored);
+    rc = decoder_read(b->model, b->scales, b->scales->shape.elements == 1 ? 0 : row, 1, stored, b->err);
     if (rc == 0)
         decode_f32(b->scales->dtype, stored, 0, 1, ret);
     return rc;
@@ -64,7 +56,7 @@ static int read_columns(const struct bits *b, uint64_t row, uint64_t from, uint6
     const uint64_t row_bytes = (b->of->columns - 1) / 8 + 1;
     uint64_t start = 0, before, count;
     float scale;
-    int rc = read_items(b, b->mask, row * row_bytes, row_bytes, b->row);
+    int rc = decoder_read(b->model, b->mask, row * row_bytes, row_bytes, b->row, b->err);
 
     if (rc == 0)
         rc = find_start(b, row, &start);
@@ -79,7 +71,7 @@ static int read_columns(const struct bits *b, uint64_t row, uint64_t from, uint6
     if (start > b->values->shape.elements || before + count > b->values->shape.elements - start)
         return error_set(b->err, ERROR_FORMAT, "row %" PRIu64 " has values beyond the %" PRIu64 " that there are", row,
                          b->values->shape.elements);
-    rc = count ? read_items(b, b->values, start + before, count, b->stored) : 0;
+    rc = count ? decoder_read(b->model, b->values, start + before, count, b->stored, b->err) : 0;
     if (rc == 0)
         decode_f32(b->values->dtype, b->stored, 0, (size_t)count, b->present);
     for (uint64_t c = from, at = 0; rc == 0 && c < to; c++)

@@ -8,21 +8,11 @@
 
 enum { PIECE = 4096 }; /* vectors */
 
-/* Items [first, first + count) of a part. */
-static int read_items(const struct model *model, const struct tensor *part, uint64_t first, uint64_t count, void *out,
-                      struct error *err)
-{
-    const uint64_t size = dtype_traits(part->dtype)->bits / 8;
-
-    return source_read_at(model->files[part->extent.source].source, part->extent.offset + first * size, out,
-                          (size_t)(count * size), err);
-}
-
 static int read_floats(const struct model *model, const struct tensor *part, uint64_t first, uint64_t count, float *out,
                        struct error *err)
 {
     void *stored = reallocarray(NULL, (size_t)count, dtype_traits(part->dtype)->bits / 8);
-    int rc = stored ? read_items(model, part, first, count, stored, err)
+    int rc = stored ? decoder_read(model, part, first, (size_t)count, stored, err)
                     : error_set(err, ERROR_NO_MEMORY, "no memory to unpack a tensor");
 
     if (rc == 0)
@@ -85,8 +75,8 @@ static int read_range(const struct model *model, const struct tensor *tensor, co
         to = from + PIECE < last ? from + PIECE : last;
         if (to > row_end)
             to = row_end;
-        rc =
-            read_items(model, &tensor->storage->parts[0], from * sums->books, (to - from) * sums->books, r->codes, err);
+        rc = decoder_read(model, &tensor->storage->parts[0], from * sums->books, (size_t)((to - from) * sums->books),
+                          r->codes, err);
         if (rc == 0)
             rc = read_floats(model, &tensor->storage->parts[2], row, 1, &scale, err);
         if (rc == 0)

@@ -69,7 +69,6 @@ static struct node *object_of(struct machine *m, struct node *class, struct node
 static bool is_plain_class(struct name class, const struct node *args)
 {
     const struct node *only = args->count == 1 ? args->items[0] : NULL;
-
     const bool has_number = only && (only->kind == NODE_INT || only->kind == NODE_FLOAT);
     const bool has_text = only && only->kind == NODE_TEXT && only->text.bytes <= MEMBER_BYTES_MAX;
 

@@ -317,7 +317,6 @@ static const char *const busy_modules[] = {
     "scapy",
     "psutil",
     "yaml",
-
 };
 
 static bool is_of_module(struct name global, const char *module)

@@ -44,7 +44,7 @@ static int absorb(struct model *model, struct model *part, const struct limits *
         (rc = reserve(&model->files, sizeof(*model->files), files, err)) ||
         (rc = reserve(&model->metadata, sizeof(*model->metadata), metadata, err)) ||
         (rc = reserve(&model->chunks, sizeof(*model->chunks), chunks, err)) ||
-        (rc = reserve(&model->warnings, sizeof(*model->warnings), model_warning_room(warnings), err)))
+        (rc = reserve(&model->warnings, sizeof(*model->warnings), warnings, err)))
         return rc;
     for (size_t i = 0; i < part->tensor_count; i++) {
         model->tensors[model->tensor_count + i] = part->tensors[i];
@@ -63,7 +63,7 @@ static int absorb(struct model *model, struct model *part, const struct limits *
     model->file_count = files;
     model->metadata_count = metadata;
     model->chunk_count = chunks;
-    model->warning_count = warnings;
+    model->warning_count = model->warning_room = warnings;
     part->dims = NULL;
     part->tensor_count = part->file_count = part->metadata_count = part->chunk_count = part->warning_count = 0;
     model_close(part);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/model/order.h"
 
 void model_close(struct model *model)
@@ -76,34 +77,20 @@ int model_check_unchanged(struct model *model, struct error *err)
     return 0;
 }
 
-size_t model_warning_room(size_t count)
-{
-    size_t room = 1;
-
-    while (room < count)
-        room *= 2;
-    return room;
-}
-
 int model_warn(struct model *model, const char *code, struct name tensor, const char *format, ...)
 {
-    const size_t count = model->warning_count, room = model_warning_room(count + 1);
-    struct model_warning *grown = model->warnings;
     char *message = NULL;
     va_list args;
     int length;
 
-    if (count == 0 || room > model_warning_room(count))
-        grown = reallocarray(grown, room, sizeof(*grown));
-    if (!grown)
+    if (!array_reserve(&model->warnings, sizeof(*model->warnings), model->warning_count, &model->warning_room))
         return ERROR_NO_MEMORY;
-    model->warnings = grown;
     va_start(args, format);
     length = vasprintf(&message, format, args);
     va_end(args);
     if (length < 0)
         return ERROR_NO_MEMORY;
-    grown[model->warning_count++] = (struct model_warning){code, message, tensor};
+    model->warnings[model->warning_count++] = (struct model_warning){code, message, tensor};
     return 0;
 }
 

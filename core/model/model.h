@@ -73,7 +73,7 @@ struct model {
     uint64_t bytes;      /* of all weight files */
     uint64_t parameters; /* elements of all tensors, saturating */
     struct model_warning *warnings;
-    size_t warning_count;
+    size_t warning_count, warning_room;
     struct shard shard; /* of a model that one file is */
     void **chunks;      /* other memory that lives as long as the model: dims of further shards, storages */
     size_t chunk_count;
@@ -92,9 +92,6 @@ const struct tensor *model_find(const struct model *model, struct name name);
 
 /* ERROR_CHANGED when a file of the model is not what was opened. */
 int model_check_unchanged(struct model *model, struct error *err);
-
-/* How many warnings there is room for where there are count: growing costs no more than they do. */
-size_t model_warning_room(size_t count);
 
 int model_warn(struct model *model, const char *code, struct name tensor, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -2,7 +2,9 @@
 #include "core/format/pickle_globals.h"
 #include "core/format/pickle_machine.h"
 
-enum { MEMBER_BYTES_MAX = 256 }; /* of the text that an enumeration's member is known by */
+#include <ctype.h>
+
+enum { WORD_BYTES_MAX = 64 };
 
 /* The pairs of a list of pairs, as dicts of protocol 0 are called with. */
 static bool append_pairs(struct machine *m, struct node *dict, const struct node *pairs)
@@ -64,15 +66,24 @@ static struct node *object_of(struct machine *m, struct node *class, struct node
     return node;
 }
 
+/* A text that is neither a path, an address nor a command. */
+static bool is_word(struct name text)
+{
+    for (uint32_t i = 0; i < text.bytes; i++)
+        if (!isalnum((unsigned char)text.text[i]) && text.text[i] != '_' && text.text[i] != '-')
+            return false;
+    return text.bytes > 0 && text.bytes <= WORD_BYTES_MAX;
+}
+
 /* What classes of somebody's own are called with when they hold no more than what they are given afterwards, as dicts
  * of another order do, or are one of a few values: an enumeration's member. */
 static bool is_plain_class(struct name class, const struct node *args)
 {
     const struct node *only = args->count == 1 ? args->items[0] : NULL;
-    const bool has_number = only && (only->kind == NODE_INT || only->kind == NODE_FLOAT);
-    const bool has_text = only && only->kind == NODE_TEXT && only->text.bytes <= MEMBER_BYTES_MAX;
 
-    return (args->count == 0 || has_number || has_text) && pickle_global_is_class(class, has_text);
+    return pickle_global_is_class(class) &&
+           (args->count == 0 || (only && (only->kind == NODE_INT || only->kind == NODE_FLOAT ||
+                                          (only->kind == NODE_TEXT && is_word(only->text)))));
 }
 
 bool machine_reduce(struct machine *m)

@@ -1,95 +1,18 @@
-/* Two tables. Nothing is executed here whatever a pickle says; but a file that would run code where others open it is
+/* Tables. Nothing is executed here whatever a pickle says; but a file that would run code where others open it is
  * not passed off as a harmless model, and what an unknown function would have made of its arguments cannot be known. */
 #include "core/format/pickle_globals.h"
 
 #include <string.h>
 
-/* Modules, with all below them. */
-static const char *const unsafe_modules[] = {
-    "os",
-    "posix",
-    "nt",
-    "sys",
-    "subprocess",
-    "pty",
-    "socket",
-    "shutil",
-    "importlib",
-    "runpy",
-    "ctypes",
-    "_ctypes",
-    "pickle",
-    "_pickle",
-    "marshal",
-    "code",
-    "codeop",
-    "pdb",
-    "bdb",
-    "webbrowser",
-    "commands",
-    "popen2",
-    "multiprocessing",
-    "threading",
-    "_thread",
-    "asyncio",
-    "signal",
-    "http",
-    "urllib",
-    "urllib2",
-    "httplib",
-    "requests",
-    "ftplib",
-    "smtplib",
-    "telnetlib",
-    "xmlrpc",
-    "pip",
-    "setuptools",
-    "pkgutil",
-    "zipimport",
-    "imp",
-    "inspect",
-    "types",
-    "platform",
-    "profile",
-    "cProfile",
-    "trace",
-    "timeit",
-    "tempfile",
-    "glob",
-    "linecache",
-    "cffi",
-    "dill",
-    "cloudpickle",
-    "joblib",
-    "torch.hub",
-    "torch.utils.cpp_extension",
-    "torch.serialization.load",
-    "torch.load",
-    "torch.jit.load",
-    "numpy.f2py",
-    "numpy.testing",
-    "numpy.distutils",
-    "numpy.load",
-    "operator",
-    "builtins",
-    "__builtin__",
-    "__builtins__",
-    "bz2",
-    "gzip",
-    "io",
-    "_io",
-    "atexit",
-    "gc",
-    "ssl",
-    "site",
-    "venv",
-    "ensurepip",
-    "doctest",
-    "unittest",
-    "lib2to3",
-    "distutils",
-    "idlelib",
-};
+/* Modules and names, with all below them. */
+static const char unsafe_modules[] =
+    "os posix nt sys subprocess pty socket shutil importlib runpy ctypes _ctypes pickle _pickle marshal code codeop "
+    "pdb bdb webbrowser commands popen2 multiprocessing threading _thread asyncio signal http urllib urllib2 httplib "
+    "requests ftplib smtplib telnetlib xmlrpc pip setuptools pkgutil zipimport imp inspect types platform profile "
+    "cProfile trace timeit tempfile glob linecache cffi dill cloudpickle joblib torch.hub torch.utils.cpp_extension "
+    "torch.serialization.load torch.load torch.jit.load numpy.f2py numpy.testing numpy.distutils numpy.load operator "
+    "builtins __builtin__ __builtins__ bz2 gzip io _io atexit gc ssl site venv ensurepip doctest unittest lib2to3 "
+    "distutils idlelib";
 
 /* Of modules that are unsafe otherwise: types and harmless functions. */
 static const char *const safe_names[] = {
@@ -185,9 +108,37 @@ static const char *const callables[] = {
 
 /* Packages whose classes checkpoints hold as plain values: enumerations, settings. Functions of theirs may do anything;
  * by Python's convention a class begins with a capital. */
-static const char *const packages[] = {"torchao.",   "transformers.", "accelerate.",        "omegaconf.",
-                                       "diffusers.", "lightning.",    "pytorch_lightning.", "lightning_fabric.",
-                                       "peft.",      "timm."};
+static const char packages[] =
+    "torchao transformers accelerate omegaconf diffusers lightning pytorch_lightning lightning_fabric peft timm";
+
+/* The rest of Python's library, versions 3.8 to 3.13: what a checkpoint may call of it stands in the lists above. */
+static const char python_modules[] =
+    "_frozen_importlib _winapi abc aifc argparse array ast asynchat asyncore audioop base64 binascii binhex bisect "
+    "calendar cgi cgitb chunk cmath cmd codecs collections colorsys compileall concurrent configparser contextlib "
+    "contextvars copy copyreg crypt csv curses dataclasses datetime dbm decimal difflib dis dummy_threading email "
+    "encodings enum errno faulthandler fcntl filecmp fileinput fnmatch formatter fractions functools genericpath "
+    "getopt getpass gettext graphlib grp hashlib heapq hmac html imaplib imghdr ipaddress itertools json keyword "
+    "locale logging lzma macpath mailbox mailcap math mimetypes mmap modulefinder msilib msvcrt netrc nis nntplib "
+    "ntpath nturl2path numbers opcode optparse ossaudiodev parser pathlib pickletools pipes plistlib poplib posixpath "
+    "pprint pstats pwd py_compile pyclbr pydoc pydoc_data pyexpat queue quopri random re readline reprlib resource "
+    "rlcompleter sched secrets select selectors shelve shlex smtpd sndhdr socketserver spwd sqlite3 sre_compile "
+    "sre_constants sre_parse stat statistics string stringprep struct sunau symbol symtable sysconfig syslog tabnanny "
+    "tarfile termios textwrap time tkinter token tokenize tomllib traceback tracemalloc tty turtle turtledemo typing "
+    "unicodedata uu uuid warnings wave weakref winreg winsound wsgiref xdrlib xml zipapp zipfile zlib zoneinfo";
+
+/* Whether it is one of these modules, or lies in one. */
+static bool is_of(struct name global, const char *modules)
+{
+    size_t bytes;
+
+    for (; *modules; modules += bytes + (modules[bytes] == ' ')) {
+        bytes = strcspn(modules, " ");
+        if (global.bytes >= bytes && memcmp(global.text, modules, bytes) == 0 &&
+            (global.bytes == bytes || global.text[bytes] == '.'))
+            return true;
+    }
+    return false;
+}
 
 static bool has_name_of_class(struct name global)
 {
@@ -198,142 +149,9 @@ static bool has_name_of_class(struct name global)
     return last < global.bytes && global.text[last] >= 'A' && global.text[last] <= 'Z';
 }
 
-static bool is_class_of_package(struct name global)
+bool pickle_global_is_class(struct name global)
 {
-    if (!has_name_of_class(global))
-        return false;
-    for (size_t i = 0; i < sizeof(packages) / sizeof(packages[0]); i++)
-        if (global.bytes > strlen(packages[i]) && memcmp(global.text, packages[i], strlen(packages[i])) == 0)
-            return true;
-    return false;
-}
-
-/* Modules of Python's library, and packages, whose classes open, connect, start or parse something when they are made;
- * those that are unsafe under any name are refused before. */
-static const char *const busy_modules[] = {
-    "logging",
-    "zipfile",
-    "tarfile",
-    "sqlite3",
-    "dbm",
-    "shelve",
-    "mmap",
-    "select",
-    "selectors",
-    "concurrent",
-    "mailbox",
-    "imaplib",
-    "poplib",
-    "nntplib",
-    "socketserver",
-    "wsgiref",
-    "cgi",
-    "cgitb",
-    "curses",
-    "tkinter",
-    "turtle",
-    "pydoc",
-    "codecs",
-    "fileinput",
-    "lzma",
-    "zlib",
-    "shlex",
-    "cmd",
-    "optparse",
-    "configparser",
-    "csv",
-    "xml",
-    "plistlib",
-    "netrc",
-    "getpass",
-    "py_compile",
-    "zipapp",
-    "msilib",
-    "winreg",
-    "_winapi",
-    "sched",
-    "queue",
-    "ast",
-    "symtable",
-    "string",
-    "email",
-    "html",
-    "gettext",
-    "readline",
-    "rlcompleter",
-    "tracemalloc",
-    "faulthandler",
-    "copyreg",
-    "copy",
-    "contextlib",
-    "functools",
-    "itertools",
-    "warnings",
-    "weakref",
-    "argparse",
-    "random",
-    "secrets",
-    "_frozen_importlib",
-    "fabric",
-    "paramiko",
-    "invoke",
-    "pexpect",
-    "plumbum",
-    "sh",
-    "docker",
-    "kubernetes",
-    "boto3",
-    "botocore",
-    "httpx",
-    "aiohttp",
-    "urllib3",
-    "websocket",
-    "websockets",
-    "zmq",
-    "redis",
-    "pymongo",
-    "psycopg2",
-    "sqlalchemy",
-    "pandas",
-    "tensorflow",
-    "jinja2",
-    "mako",
-    "IPython",
-    "jupyter_client",
-    "ray",
-    "dask",
-    "distributed",
-    "numba",
-    "llvmlite",
-    "cupy",
-    "triton",
-    "selenium",
-    "playwright",
-    "flask",
-    "django",
-    "tornado",
-    "twisted",
-    "celery",
-    "scapy",
-    "psutil",
-    "yaml",
-};
-
-static bool is_of_module(struct name global, const char *module)
-{
-    const size_t bytes = strlen(module);
-
-    return global.bytes > bytes && memcmp(global.text, module, bytes) == 0 && global.text[bytes] == '.';
-}
-
-bool pickle_global_is_class(struct name global, bool has_text)
-{
-    if (!has_name_of_class(global) || (has_text && (is_of_module(global, "torch") || is_of_module(global, "numpy"))))
-        return false;
-    for (size_t i = 0; i < sizeof(busy_modules) / sizeof(busy_modules[0]); i++)
-        if (is_of_module(global, busy_modules[i]))
-            return false;
-    return true;
+    return has_name_of_class(global) && !is_of(global, python_modules);
 }
 
 /* "__builtin__" and "copy_reg" are what Python 2 called them. */
@@ -357,20 +175,12 @@ static bool is_listed(struct name global, const char *const *names, size_t count
 
 bool pickle_global_is_unsafe(struct name global)
 {
-    if (is_listed(global, safe_names, sizeof(safe_names) / sizeof(safe_names[0])))
-        return false;
-    for (size_t i = 0; i < sizeof(unsafe_modules) / sizeof(unsafe_modules[0]); i++) {
-        const size_t bytes = strlen(unsafe_modules[i]);
-
-        if (global.bytes >= bytes && memcmp(global.text, unsafe_modules[i], bytes) == 0 &&
-            (global.bytes == bytes || global.text[bytes] == '.'))
-            return true;
-    }
-    return false;
+    return is_of(global, unsafe_modules) && !is_listed(global, safe_names, sizeof(safe_names) / sizeof(safe_names[0]));
 }
 
 bool pickle_global_is_callable(struct name global)
 {
     return is_listed(global, callables, sizeof(callables) / sizeof(callables[0])) ||
-           is_listed(global, safe_names, sizeof(safe_names) / sizeof(safe_names[0])) || is_class_of_package(global);
+           is_listed(global, safe_names, sizeof(safe_names) / sizeof(safe_names[0])) ||
+           (has_name_of_class(global) && is_of(global, packages));
 }

@@ -12,8 +12,7 @@ bool pickle_global_is_unsafe(struct name global);
 /* Whether a checkpoint may call it: what rebuilds tensors, containers, and values of the standard library and NumPy. */
 bool pickle_global_is_callable(struct name global);
 
-/* Whether it is, by its name, a class of somebody's own: not of Python's library or a package that acts on the
- * world, nor one of torch's or NumPy's that would be given a text. */
-bool pickle_global_is_class(struct name global, bool has_text);
+/* Whether it is, by its name, a class of somebody's own: begun with a capital, and not of Python's library. */
+bool pickle_global_is_class(struct name global);
 
 #endif

@@ -280,12 +280,16 @@ static const struct {
             "a\x85R."),
      ERROR_UNSUPPORTED, "calls what no checkpoint needs, the global logging.FileHandler"},
     {PICKLE("\x80\x02"
-            "cparamiko\nSSHClient\n)R."),
-     ERROR_UNSUPPORTED, "calls what no checkpoint needs, the global paramiko.SSHClient"},
+            "cnet\nMade\nX\x06\0\0\0"
+            "bf16-1\x85R."),
+     0, ""},
     {PICKLE("\x80\x02"
-            "ctorch.jit\nCompilationUnit\nX\x01\0\0\0"
-            "a\x85R."),
-     ERROR_UNSUPPORTED, "calls what no checkpoint needs, the global torch.jit.CompilationUnit"},
+            "cnet\nMade\nX\x04\0\0\0"
+            "a.so\x85R."),
+     ERROR_UNSUPPORTED, "calls what no checkpoint needs, the global net.Made"},
+    {PICKLE("\x80\x02"
+            "cnet\nMade\nX\0\0\0\0\x85R."),
+     ERROR_UNSUPPORTED, "calls what no checkpoint needs, the global net.Made"},
     {PICKLE("(cnet\nmake\nNo."), ERROR_UNSUPPORTED, "calls what no checkpoint needs, the global net.make"},
     {PICKLE("\x80\x02"
             "cnet\nos\nsystem\n."),

@@ -70,25 +70,8 @@ struct strides {
 };
 extern const struct decoder decoder_strided;
 
-/* Elements in pieces, one behind the other in the tensor but not in the file: parameters point to a struct pieces. */
-struct piece {
-    uint64_t first;  /* element; the first piece's is 0 */
-    uint64_t offset; /* in its source */
-    uint32_t source; /* counted from the extent's */
-};
-struct pieces {
-    const struct piece *list; /* by first, none empty */
-    size_t count;
-    uint64_t reach; /* from the extent's offset, of those in the extent's source */
-};
-
-/* Gives pieces its list, whose sources are still those of the model, and tensor the extent's source and offset. */
-void pieces_settle(struct pieces *pieces, struct piece *list, struct tensor *tensor);
-
-extern const struct decoder decoder_pieces;
-
-/* A matrix in tiles: bands of rows, each cut into tiles from its first column to its last. Parameters point to a struct
- * tiles. */
+/* A matrix in tiles that lie anywhere: bands of rows, each cut into tiles from its first column to its last. Pieces of
+ * one run of elements are tiles of one column. Parameters point to a struct tiles. */
 struct tile {
     uint64_t row, rows, column, columns; /* in elements, none empty */
     uint64_t offset;                     /* in its source */
@@ -98,10 +81,10 @@ struct tiles {
     const struct tile *list; /* by row, then by column */
     size_t count;
     uint64_t columns; /* of the matrix */
-    uint64_t reach;   /* as of pieces */
+    uint64_t reach;   /* from the extent's offset, of those in the extent's source */
 };
 
-/* As pieces_settle. */
+/* Gives tiles its list, whose sources are still those of the model, and tensor the extent's source and offset. */
 void tiles_settle(struct tiles *tiles, struct tile *list, struct tensor *tensor);
 
 extern const struct decoder decoder_tiles;

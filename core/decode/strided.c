@@ -310,8 +310,6 @@ uint64_t decoder_reach(const struct tensor *tensor)
     const struct strides *strides = tensor->storage ? tensor->storage->parameters : NULL;
     uint64_t last = 0;
 
-    if (tensor->storage && tensor->storage->decoder == &decoder_pieces)
-        return ((const struct pieces *)tensor->storage->parameters)->reach;
     if (tensor->storage && tensor->storage->decoder == &decoder_tiles)
         return ((const struct tiles *)tensor->storage->parameters)->reach;
     if (!tensor->storage || tensor->storage->decoder != &decoder_strided || tensor->shape.elements == 0)

@@ -1,5 +1,5 @@
-/* A matrix in tiles, as sharding along two dimensions leaves it: bands of rows, each cut into tiles that lie anywhere.
- * Whole rows are read a tile at a time, as many as a small buffer takes, so that a range costs few reads. */
+/* Rows that one tile holds whole are read as they lie; of a band of several tiles, as many rows of each as a small
+ * buffer takes, so that a range costs few reads. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +78,11 @@ static int read_tiles(const struct model *model, const struct tensor *tensor, ui
         const struct tile *tile = &tiles->list[at];
         uint64_t n;
 
-        if (column == 0 && elements >= tiles->columns) {
+        if (tile->columns == tiles->columns) {
+            n = (tile->row + tile->rows - row) * tile->columns - column;
+            n = n < elements ? n : elements;
+            rc = read_run(model, tensor, tile, row, column, n, to, err);
+        } else if (column == 0 && elements >= tiles->columns) {
             n = tile->row + tile->rows - row;
             n = n < elements / tiles->columns ? n : elements / tiles->columns;
             rc = read_rows(model, tensor, at, row, n, to, err);

@@ -249,14 +249,14 @@ static bool read_parts(struct flax *f, struct array **ret_parts, uint64_t *ret_c
 static bool join(struct flax *f, const struct shape *shape, const struct array *parts, uint64_t count,
                  struct tensor *ret_tensor)
 {
-    struct piece *list = arena_take_array(&f->arena, (size_t)count, sizeof(*list));
-    struct pieces *pieces = arena_take(&f->arena, sizeof(*pieces));
+    struct tile *list = arena_take_array(&f->arena, (size_t)count, sizeof(*list));
+    struct tiles *tiles = arena_take(&f->arena, sizeof(*tiles));
     struct storage *storage = arena_take(&f->arena, sizeof(*storage));
     char path[NAME_PRINTABLE_BYTES];
     struct tensor tensor = {.dtype = parts[0].dtype, .shape = *shape};
     uint64_t elements = 0;
 
-    if (!list || !pieces || !storage)
+    if (!list || !tiles || !storage)
         return flax_no_memory(f);
     if (tensor.dtype == DTYPE_UNKNOWN || strcmp(parts[0].dtype_name, "int4") == 0)
         return flax_fault(f, ERROR_UNSUPPORTED, "its pieces are of a dtype that is not put together here");
@@ -267,7 +267,8 @@ static bool join(struct flax *f, const struct shape *shape, const struct array *
             return flax_fault(f, ERROR_FORMAT, "its pieces are of more than one dtype");
         if (part->bytes == 0)
             continue;
-        list[pieces->count++] = (struct piece){elements, part->offset, 0};
+        list[tiles->count++] =
+            (struct tile){.row = elements, .rows = part->shape.elements, .columns = 1, .offset = part->offset};
         elements += part->shape.elements; /* in the file: no overflow */
         tensor.extent.bytes += part->bytes;
     }
@@ -276,8 +277,9 @@ static bool join(struct flax *f, const struct shape *shape, const struct array *
             &f->bytes, ERROR_FORMAT, "tensor %s: its pieces have %" PRIu64 " elements, its shape has %" PRIu64,
             name_printable((struct name){f->path, (uint32_t)f->path_bytes}, path), elements, shape->elements);
     if (elements > 0) {
-        pieces_settle(pieces, list, &tensor);
-        *storage = (struct storage){.decoder = &decoder_pieces, .parameters = pieces};
+        tiles->columns = 1;
+        tiles_settle(tiles, list, &tensor);
+        *storage = (struct storage){.decoder = &decoder_tiles, .parameters = tiles};
         tensor.storage = storage;
     }
     *ret_tensor = tensor;

@@ -180,13 +180,13 @@ static bool find_run(struct tensorflow *tf, const struct tensorflow_entry *whole
 static bool join(struct tensorflow *tf, const struct tensorflow_entry *whole, const struct run *run, struct name name)
 {
     struct tensor *tensor = &tf->model->tensors[tf->model->tensor_count];
-    struct piece *list = arena_take_array(&tf->arena, run->count, sizeof(*list));
-    struct pieces *pieces = arena_take(&tf->arena, sizeof(*pieces));
+    struct tile *list = arena_take_array(&tf->arena, run->count, sizeof(*list));
+    struct tiles *tiles = arena_take(&tf->arena, sizeof(*tiles));
     struct storage *storage = arena_take(&tf->arena, sizeof(*storage));
     struct tensorflow_entry one = *run->first;
     uint64_t element = 0;
 
-    if (!list || !pieces || !storage)
+    if (!list || !tiles || !storage)
         return tensorflow_no_memory(tf);
     one.dims = whole->dims; /* of the whole; its bytes are put right below */
     one.elements = whole->elements;
@@ -201,16 +201,18 @@ static bool join(struct tensorflow *tf, const struct tensorflow_entry *whole, co
             return false;
         if (part->elements == 0)
             continue;
-        list[pieces->count++] = (struct piece){element, part->offset, file};
+        list[tiles->count++] =
+            (struct tile){.row = element, .rows = part->elements, .columns = 1, .offset = part->offset, .source = file};
         element += part->elements;
         tensor->extent.bytes += part->bytes;
     }
     if (element != whole->elements)
         return tensorflow_wrong(tf, whole->key, "its slices have another number of elements than itself");
-    if (pieces->count == 0)
+    if (tiles->count == 0)
         return true;
-    pieces_settle(pieces, list, tensor);
-    *storage = (struct storage){.decoder = &decoder_pieces, .parameters = pieces};
+    tiles->columns = 1;
+    tiles_settle(tiles, list, tensor);
+    *storage = (struct storage){.decoder = &decoder_tiles, .parameters = tiles};
     tensor->storage = storage;
     return true;
 }

@@ -115,10 +115,7 @@ static int compare_names(struct name a, struct name b)
 
 static int compare_chunks(const void *a, const void *b)
 {
-    const struct chunk *x = a, *y = b;
-    const int order = compare_names(x->tensor, y->tensor);
-
-    return order ? order : (x->row > y->row) - (x->row < y->row);
+    return compare_names(((const struct chunk *)a)->tensor, ((const struct chunk *)b)->tensor);
 }
 
 static int read_chunks(struct checkpoint *c, const struct node *storage)
@@ -244,91 +241,50 @@ static int add_chunk(struct checkpoint *c, struct chunk *chunk, const char *suff
     return rc ? rc : add_tensor(c, &tensor);
 }
 
-/* Whether count chunks are whole rows of the tensor, one behind the other, all of them. */
-static bool are_rows(const struct chunk *chunks, size_t count, const struct node *size)
-{
-    uint64_t row = 0, dim;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct shape *shape = &chunks[i].stored.shape;
-
-        if (chunks[i].row != row || chunks[i].stored.dtype != chunks[0].stored.dtype ||
-            !checked_add(row, shape->dims[0], &row))
-            return false;
-        for (uint32_t d = 1; d < size->count; d++)
-            if (!is_count(size->items[d], &dim) || shape->dims[d] != dim)
-                return false;
-    }
-    return is_count(size->items[0], &dim) && row == dim;
-}
-
-static int add_rows(struct checkpoint *c, const struct chunk *chunks, size_t count, const struct node *size)
-{
-    struct tensor tensor = {.dtype = chunks[0].stored.dtype};
-    uint64_t *dims = arena_take_array(&c->arena, size->count + 1, sizeof(*dims)), elements = 0;
-    struct piece *list = arena_take_array(&c->arena, count, sizeof(*list));
-    struct storage *storage = arena_take(&c->arena, sizeof(*storage));
-    struct pieces *pieces = arena_take(&c->arena, sizeof(*pieces));
-    int rc;
-
-    if (!dims || !list || !storage || !pieces)
-        return no_memory(c);
-    for (uint32_t d = 0; d < size->count; d++)
-        dims[d] = (uint64_t)size->items[d]->integer;
-    for (size_t i = 0; i < count; i++) {
-        const struct tensor *stored = &chunks[i].stored;
-
-        if (stored->shape.elements == 0)
-            continue;
-        list[pieces->count++] =
-            (struct piece){.first = elements, .offset = stored->extent.offset, .source = stored->extent.source};
-        elements += stored->shape.elements; /* of files that are there: no overflow */
-        tensor.extent.bytes += stored->extent.bytes;
-    }
-    tensor.shape = (struct shape){.dims = dims, .elements = elements, .rank = size->count};
-    *storage = (struct storage){.decoder = &decoder_pieces, .parameters = pieces};
-    if (pieces->count > 1) {
-        tensor.storage = storage;
-        pieces_settle(pieces, list, &tensor);
-    } else if (pieces->count == 1) {
-        tensor.extent.offset = list[0].offset;
-        tensor.extent.source = list[0].source;
-    }
-    rc = copy_name(c, chunks[0].tensor, "", &tensor.name);
-    return rc ? rc : add_tensor(c, &tensor);
-}
-
 /* Where a chunk begins along the second dimension. */
 static uint64_t column_of(const struct chunk *chunk)
 {
     uint64_t column = 0;
 
-    return is_count(chunk->offsets->items[1], &column) ? column : UINT64_MAX;
+    return chunk->offsets->count < 2 || is_count(chunk->offsets->items[1], &column) ? column : UINT64_MAX;
 }
 
+/* By row and column; what holds nothing comes first. */
 static int compare_places(const void *a, const void *b)
 {
     const struct chunk *left = a, *right = b;
     const uint64_t from = column_of(left), to = column_of(right);
 
+    if ((left->stored.shape.elements == 0) != (right->stored.shape.elements == 0))
+        return left->stored.shape.elements == 0 ? -1 : 1;
     if (left->row != right->row)
         return left->row < right->row ? -1 : 1;
     return from < to ? -1 : from > to;
 }
 
-/* Whether count chunks, by row and column, are a band's tiles after the other's, all of them, whole in every dimension
- * beyond the second. */
+static bool is_whole(const struct chunk *chunk, const struct node *size)
+{
+    uint64_t dim;
+
+    for (uint32_t d = 0; d < size->count; d++)
+        if (!is_count(size->items[d], &dim) || chunk->stored.shape.dims[d] != dim)
+            return false;
+    return true;
+}
+
+/* Whether count chunks, none empty, by row and column, are a band's tiles after the other's, all of them, whole in
+ * every dimension beyond the second. */
 static bool are_tiles(const struct chunk *chunks, size_t count, const struct node *size)
 {
-    uint64_t row = 0, column, rows, columns, dim, offset;
+    uint64_t row = 0, column, rows, columns = 1, dim, offset;
     size_t i = 0;
 
-    if (!is_count(size->items[0], &rows) || !is_count(size->items[1], &columns))
+    if (!is_count(size->items[0], &rows) || (size->count > 1 && !is_count(size->items[1], &columns)))
         return false;
     for (size_t k = 0; k < count; k++) {
         const struct shape *shape = &chunks[k].stored.shape;
 
-        if (shape->elements == 0 || chunks[k].stored.dtype != chunks[0].stored.dtype)
+        if (chunks[k].stored.dtype != chunks[0].stored.dtype)
             return false;
         for (uint32_t d = 2; d < size->count; d++)
             if (!is_count(size->items[d], &dim) || shape->dims[d] != dim ||
@@ -339,8 +295,10 @@ static bool are_tiles(const struct chunk *chunks, size_t count, const struct nod
         const uint64_t band = chunks[i].stored.shape.dims[0];
 
         for (column = 0; i < count && column < columns; i++) {
-            if (chunks[i].row != row || column_of(&chunks[i]) != column || chunks[i].stored.shape.dims[0] != band ||
-                !checked_add(column, chunks[i].stored.shape.dims[1], &column))
+            const struct shape *shape = &chunks[i].stored.shape;
+
+            if (chunks[i].row != row || column_of(&chunks[i]) != column || shape->dims[0] != band ||
+                !checked_add(column, size->count > 1 ? shape->dims[1] : 1, &column))
                 return false;
         }
         if (column != columns || band > rows - row)
@@ -370,14 +328,14 @@ static int add_tiles(struct checkpoint *c, const struct chunk *chunks, size_t co
         list[i] = (struct tile){.row = chunks[i].row,
                                 .rows = stored->shape.dims[0],
                                 .column = column_of(&chunks[i]) * inner,
-                                .columns = stored->shape.dims[1] * inner,
+                                .columns = size->count > 1 ? stored->shape.dims[1] * inner : 1,
                                 .offset = stored->extent.offset,
                                 .source = stored->extent.source};
         tensor.shape.elements += stored->shape.elements;
         tensor.extent.bytes += stored->extent.bytes;
     }
     tensor.shape.dims = dims;
-    *tiles = (struct tiles){.count = count, .columns = dims[1] * inner};
+    *tiles = (struct tiles){.count = count, .columns = size->count > 1 ? dims[1] * inner : 1};
     *storage = (struct storage){.decoder = &decoder_tiles, .parameters = tiles};
     tensor.storage = storage;
     tiles_settle(tiles, list, &tensor);
@@ -412,7 +370,7 @@ static int add_apart(struct checkpoint *c, struct chunk *chunks, size_t count)
     return rc;
 }
 
-/* The chunks of one tensor, by row. */
+/* The chunks of one tensor. */
 static int add_chunks(struct checkpoint *c, struct chunk *chunks, size_t count, const struct node *metadata)
 {
     const struct node *size = size_of(attribute(metadata, "size")), *of = attribute(metadata, "chunks");
@@ -435,14 +393,13 @@ static int add_chunks(struct checkpoint *c, struct chunk *chunks, size_t count, 
         return rc;
     if (size->count == 0)
         return count == 1 ? add_chunk(c, chunks, "") : wrong(c, chunks[0].tensor, "a single number has several chunks");
-    if (count > 1 && is_plain && size->count > 1 && !are_rows(chunks, count, size)) {
-        qsort(chunks, count, sizeof(*chunks), compare_places);
-        if (are_tiles(chunks, count, size))
-            return add_tiles(c, chunks, count, size);
-    }
-    if (!are_rows(chunks, count, size) || (count > 1 && !is_plain))
-        return add_apart(c, chunks, count);
-    return count == 1 ? add_chunk(c, chunks, "") : add_rows(c, chunks, count, size);
+    qsort(chunks, count, sizeof(*chunks), compare_places);
+    for (; count > 1 && chunks->stored.shape.elements == 0; count--)
+        chunks++;
+    if (count == 1 && is_whole(chunks, size))
+        return add_chunk(c, chunks, "");
+    return count > 1 && is_plain && are_tiles(chunks, count, size) ? add_tiles(c, chunks, count, size)
+                                                                   : add_apart(c, chunks, count);
 }
 
 /* An object that is no tensor: its scalars are metadata, below its name. */

@@ -114,10 +114,11 @@ void pattern_set_limit_time(struct pattern_set *set, unsigned ms)
     set->until_ns = now_ns() + (int64_t)ms * 1000000;
 }
 
-int pattern_set_match(struct pattern_set *set, struct name name, bool *ret_matches, struct error *err)
+int pattern_set_match_one(struct pattern_set *set, size_t at, struct name name, bool *ret_matches, struct error *err)
 {
     uint32_t steps = name.bytes ? MATCH_STEPS_MAX / name.bytes : MATCH_STEPS_MAX;
     char quoted[NAME_PRINTABLE_BYTES];
+    int rc;
 
     if (name.bytes > NAME_MATCHED_MAX)
         return error_set(err, ERROR_LIMIT, "a name of %u bytes is longer than the %d that patterns take", name.bytes,
@@ -125,21 +126,25 @@ int pattern_set_match(struct pattern_set *set, struct name name, bool *ret_match
     if (set->until_ns && now_ns() >= set->until_ns)
         return error_set(err, ERROR_LIMIT, "matching the pattern takes longer than it may");
     pcre2_set_match_limit_8(set->limits, steps < START_STEPS_MAX ? steps : START_STEPS_MAX);
-
-    for (size_t i = 0; i < set->count; i++) {
-        int rc = pcre2_match_8(set->codes[i], (PCRE2_SPTR8)name.text, name.bytes, 0, PCRE2_NO_UTF_CHECK, set->match,
-                               set->limits);
-
-        if (rc >= 0) {
-            *ret_matches = true;
-            return 0;
-        }
-        if (rc == PCRE2_ERROR_NOMEMORY)
-            return error_set(err, ERROR_NO_MEMORY, "out of memory");
-        if (rc != PCRE2_ERROR_NOMATCH)
-            return error_set(err, ERROR_LIMIT, "pattern \"%s\" needs more steps or memory than a pattern may",
-                             name_printable(name_of(set->texts[i]), quoted));
-    }
-    *ret_matches = false;
+    rc = pcre2_match_8(set->codes[at], (PCRE2_SPTR8)name.text, name.bytes, 0, PCRE2_NO_UTF_CHECK, set->match,
+                       set->limits);
+    if (rc == PCRE2_ERROR_NOMEMORY)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory");
+    if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
+        return error_set(err, ERROR_LIMIT, "pattern \"%s\" needs more steps or memory than a pattern may",
+                         name_printable(name_of(set->texts[at]), quoted));
+    *ret_matches = rc >= 0;
     return 0;
+}
+
+int pattern_set_match(struct pattern_set *set, struct name name, bool *ret_matches, struct error *err)
+{
+    bool matches = false;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && !matches && i < set->count; i++)
+        rc = pattern_set_match_one(set, i, name, &matches, err);
+    if (rc == 0)
+        *ret_matches = matches;
+    return rc;
 }

@@ -23,4 +23,7 @@ void pattern_set_limit_time(struct pattern_set *set, unsigned ms);
  * name is longer than NAME_MATCHED_MAX. */
 int pattern_set_match(struct pattern_set *set, struct name name, bool *ret_matches, struct error *err);
 
+/* Whether pattern `at` of the list does. */
+int pattern_set_match_one(struct pattern_set *set, size_t at, struct name name, bool *ret_matches, struct error *err);
+
 #endif

@@ -11,7 +11,9 @@
 #include "core/adapter/adapter_work.h"
 #include "core/align/pattern.h"
 #include "core/align/spelling.h"
+#include "core/format/folder.h"
 #include "core/format/format.h"
+#include "core/limits.h"
 #include "core/model/name_index.h"
 
 enum { WORK_BYTES_MAX = 1 << 28 };
@@ -61,24 +63,35 @@ static bool has_own_scales(const struct model *adapter)
     return has_factor;
 }
 
+/* What is long was left in its file: with a scale for each of thousands of modules it is. */
+static int read_config_file(struct applying *x, const struct side_file *file)
+{
+    char *text = NULL;
+    int rc = 0;
+
+    if (!file->text)
+        rc = folder_read_whole(file->source, limits_default.config_bytes, "a config", &text, x->err);
+    if (rc == 0) {
+        rc = adapter_config_read(text ? text : file->text, (size_t)file->bytes, &x->config, x->err);
+        if (rc)
+            error_prefix(x->err, rc, "%s: adapter_config.json: ", x->adapter->uri);
+    }
+    free(text);
+    if (rc)
+        return rc;
+    rc = adapter_config_check(x->config, x->err);
+    return rc ? error_prefix(x->err, rc, "%s: ", x->adapter->uri) : 0;
+}
+
 static int read_config(struct applying *x)
 {
     const struct name alpha = metadata_of(x->adapter, "adapter.lora.alpha");
     const struct name text = metadata_of(x->adapter, "lora_adapter_metadata");
     char number[64];
 
-    for (size_t i = 0; i < x->adapter->side_file_count; i++) {
-        const struct side_file *file = &x->adapter->side_files[i];
-
-        if (strcmp(file->name, "adapter_config.json") == 0 && file->text) {
-            int rc = adapter_config_read(file->text, (size_t)file->bytes, &x->config, x->err);
-
-            if (rc)
-                return error_prefix(x->err, rc, "%s: adapter_config.json: ", x->adapter->uri);
-            rc = adapter_config_check(x->config, x->err);
-            return rc ? error_prefix(x->err, rc, "%s: ", x->adapter->uri) : 0;
-        }
-    }
+    for (size_t i = 0; i < x->adapter->side_file_count; i++)
+        if (strcmp(x->adapter->side_files[i].name, "adapter_config.json") == 0)
+            return read_config_file(x, &x->adapter->side_files[i]);
     if (text.text) {
         int rc = adapter_config_read(text.text, text.bytes, &x->config, x->err);
 
@@ -112,19 +125,6 @@ static int check_kinds(const struct applying *x)
     return error_set(x->err, ERROR_FORMAT, "%s: is an adapter for a %s, and %s is a %s: their rows may lie otherwise",
                      x->adapter->uri, is_gguf ? "GGUF file" : "checkpoint", x->base->uri,
                      is_gguf ? "checkpoint" : "GGUF file");
-}
-
-static void read_tying(struct applying *x)
-{
-    struct config *config = NULL;
-    bool is_tied = true;
-
-    if (!x->base->config || config_parse(x->base->config, x->base->config_bytes, &config, NULL) != 0)
-        return;
-    if (!config_flag(config, "tie_word_embeddings", &is_tied))
-        config_flag(config, "text_config.tie_word_embeddings", &is_tied);
-    x->is_untied = !is_tied;
-    config_free(config);
 }
 
 static int spell(struct applying *x, uint32_t i)
@@ -268,6 +268,7 @@ static int apply_all(struct applying *x)
     int rc = 0;
 
     adapter_learn_leaves(x);
+    adapter_learn_embedding(x);
     for (size_t step = 0; step < sizeof(steps) / sizeof(steps[0]); step++)
         for (size_t i = 0; rc == 0 && i < x->adapter->tensor_count; i++)
             if (!x->is_applied[i])
@@ -322,7 +323,6 @@ int adapter_apply(struct model *base, struct model *adapter, struct error *err)
     struct applying x = {.base = base, .adapter = adapter, .arena = {.limit = WORK_BYTES_MAX}, .err = err};
     int rc = read_config(&x);
 
-    read_tying(&x);
     if (rc == 0)
         rc = check_kinds(&x);
     if (rc == 0)

@@ -13,7 +13,7 @@ int adapter_apply(struct model *base, struct model *adapter, struct error *err);
 struct adapter_config;
 int adapter_config_read(const char *text, size_t bytes, struct adapter_config **ret_config, struct error *err);
 void adapter_config_free(struct adapter_config *config);
-int adapter_config_scale(const struct adapter_config *config, struct name module, uint64_t rank, double *ret_scale,
+int adapter_config_scale(struct adapter_config *config, struct name module, uint64_t rank, double *ret_scale,
                          struct error *err);
 
 #endif

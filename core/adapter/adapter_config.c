@@ -1,4 +1,5 @@
 /* adapter_config.json, and the same text in the metadata of diffusers' files. */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,39 +7,14 @@
 #include <strings.h>
 
 #include "core/adapter/adapter_work.h"
-#include "core/patterns.h"
 
-enum { PATTERN_TIME_MS = 2000, PART_BYTES_MAX = 64, KEY_BYTES = PART_BYTES_MAX + 64 };
-
-int adapter_config_read(const char *text, size_t bytes, struct adapter_config **ret_config, struct error *err)
-{
-    struct adapter_config *config = calloc(1, sizeof(*config));
-    int rc;
-
-    if (!config)
-        return error_set(err, ERROR_NO_MEMORY, "no memory for an adapter's configuration");
-    rc = config_parse(text, bytes, &config->json, err);
-    if (rc) {
-        free(config);
-        return rc;
-    }
-    *ret_config = config;
-    return 0;
-}
-
-void adapter_config_free(struct adapter_config *config)
-{
-    if (!config)
-        return;
-    config_free(config->json);
-    free(config);
-}
+enum { PATTERN_TIME_MS = 2000, PARTS_MAX = 64, PART_BYTES_MAX = ADAPTER_KEY_BYTES - 64 };
 
 /* A pipeline of diffusers keeps several configurations in one: "unet.lora_alpha" is that of modules below "unet". */
 static struct name part_of_pipeline(const struct adapter_config *config, struct name module)
 {
     const char *dot = memchr(module.text, '.', module.bytes);
-    char path[KEY_BYTES];
+    char path[ADAPTER_KEY_BYTES];
     double alpha;
 
     if (!dot || dot - module.text > PART_BYTES_MAX)
@@ -50,17 +26,17 @@ static struct name part_of_pipeline(const struct adapter_config *config, struct 
 
 /* The path of a member that stands for a module. */
 static const char *path_of(const struct adapter_config *config, const char *key, struct name module,
-                           char out[KEY_BYTES])
+                           char out[ADAPTER_KEY_BYTES])
 {
     const struct name part = part_of_pipeline(config, module);
 
-    snprintf(out, KEY_BYTES, "\"%.*s%s\"", (int)part.bytes, part.text, key);
+    snprintf(out, ADAPTER_KEY_BYTES, "\"%.*s%s\"", (int)part.bytes, part.text, key);
     return out;
 }
 
 bool adapter_config_is(const struct adapter_config *config, const char *key, struct name module)
 {
-    char path[KEY_BYTES];
+    char path[ADAPTER_KEY_BYTES];
     bool flag = false;
 
     return config_flag(config->json, path_of(config, key, module, path), &flag) && flag;
@@ -73,41 +49,67 @@ static int name_compare_bytes(struct name a, struct name b)
     return order ? order : a.bytes < b.bytes ? -1 : a.bytes > b.bytes;
 }
 
-/* peft's rule: a key of a pattern matches the end of a module's name, behind a dot or whole, and of several the first
- * counts; peft writes them sorted by their bytes. */
-static int pattern_value(const struct adapter_config *config, const char *path, struct name module, double *value,
-                         struct error *err)
+/* A name stands for itself as a regular expression too, but for its dots, of which no other character is thought. */
+static bool is_plain(struct name key)
 {
-    const size_t count = config_count(config->json, path);
-    struct name first = {NULL, 0};
+    for (uint32_t i = 0; i < key.bytes; i++)
+        if (!isalnum((unsigned char)key.text[i]) && !memchr("._-", key.text[i], 3))
+            return false;
+    return true;
+}
 
-    for (size_t i = 0; i < count && i < 1024; i++) {
-        struct pattern_set *set = NULL;
-        struct patterns patterns = {.count = 1};
-        char text[PATTERN_BYTES_MAX + 16], *texts[1] = {text};
-        struct name key;
-        double number;
-        bool matches = false;
-        int rc;
+/* The module's ends that are keys, of which the first by its bytes is *first. */
+static int plain_value(const struct adapter_config *config, const char *path, struct name module, struct name *first,
+                       double *value, struct error *err)
+{
+    char text[ADAPTER_KEY_BYTES + ADAPTER_NAME_BYTES + 8], printable[NAME_PRINTABLE_BYTES];
+    struct name end = module;
+    double number;
 
-        if (!config_member_number(config->json, path, i, &key, &number) || key.bytes > PATTERN_BYTES_MAX - 16)
-            continue;
-        snprintf(text, sizeof(text), "^(?:.*\\.)?(?:%.*s)$", (int)key.bytes, key.text);
-        patterns.text = texts;
-        rc = pattern_set_new(&patterns, &set, err);
-        if (rc == 0) {
-            pattern_set_limit_time(set, PATTERN_TIME_MS);
-            rc = pattern_set_match(set, module, &matches, err);
-        }
-        pattern_set_free(set);
-        if (rc)
-            return error_prefix(err, rc, "%s of the adapter: ", path);
-        if (matches && (!first.text || name_compare_bytes(key, first) < 0)) {
+    for (size_t parts = 0; end.bytes; parts++) {
+        const char *dot = memchr(end.text, '.', end.bytes);
+        const int bytes = snprintf(text, sizeof(text), "%s.\"%.*s\"", path, (int)end.bytes, end.text);
+
+        if (parts == PARTS_MAX)
+            return error_set(err, ERROR_LIMIT, "%s has more than %d parts, too many to be looked for in %s",
+                             name_printable(module, printable), PARTS_MAX, path);
+        if ((size_t)bytes < sizeof(text) && is_plain(end) && config_number(config->json, text, &number) &&
+            (!first->text || name_compare_bytes(end, *first) < 0)) {
             *value = number;
-            first = key;
+            *first = end;
         }
+        end = dot ? (struct name){dot + 1, (uint32_t)(end.text + end.bytes - dot - 1)} : (struct name){NULL, 0};
     }
     return 0;
+}
+
+/* peft's rule: a key of a pattern matches the end of a module's name, behind a dot or whole, and of several the first
+ * counts; peft writes them sorted by their bytes. */
+static int pattern_value(struct adapter_config *config, const char *path, struct name module, double *value,
+                         struct error *err)
+{
+    struct name first = {NULL, 0};
+    int rc = config_count(config->json, path) ? plain_value(config, path, module, &first, value, err) : 0;
+
+    if (config->set && !config->is_timed) {
+        pattern_set_limit_time(config->set, PATTERN_TIME_MS);
+        config->is_timed = true;
+    }
+    for (size_t i = 0; rc == 0 && i < config->expression_count; i++) {
+        const struct adapter_expression *expression = &config->expressions[i];
+        bool matches;
+
+        if (strcmp(expression->path, path) != 0 || (first.text && name_compare_bytes(expression->key, first) > 0))
+            continue;
+        rc = pattern_set_match_one(config->set, i, module, &matches, err);
+        if (rc)
+            return error_prefix(err, rc, "%s of the adapter: ", path);
+        if (matches) {
+            *value = expression->alpha;
+            first = expression->key;
+        }
+    }
+    return rc;
 }
 
 /* Whether an optional member is there and says something. */
@@ -120,20 +122,86 @@ static bool is_set(const struct adapter_config *config, const char *path)
 }
 
 /* The path of the member that is called key, or ends in it behind a dot, and has a place of at least at. */
-static bool next_path(const struct adapter_config *config, const char *key, size_t *at, char out[KEY_BYTES])
+static bool next_path(const struct adapter_config *config, const char *key, size_t *at, char out[ADAPTER_KEY_BYTES])
 {
     const size_t bytes = strlen(key);
     struct name name;
 
     for (; config_key(config->json, "", *at, &name); ++*at)
-        if (name.bytes >= bytes && name.bytes < KEY_BYTES - 2 &&
+        if (name.bytes >= bytes && name.bytes < ADAPTER_KEY_BYTES - 2 &&
             memcmp(name.text + name.bytes - bytes, key, bytes) == 0 &&
             (name.bytes == bytes || name.text[name.bytes - bytes - 1] == '.')) {
-            snprintf(out, KEY_BYTES, "\"%.*s\"", (int)name.bytes, name.text);
+            snprintf(out, ADAPTER_KEY_BYTES, "\"%.*s\"", (int)name.bytes, name.text);
             ++*at;
             return true;
         }
     return false;
+}
+
+/* The keys of an alpha_pattern that are more than names. */
+static int add_expressions(struct adapter_config *config, const char *path, struct error *err)
+{
+    const size_t count = config_count(config->json, path);
+
+    for (size_t i = 0; i < count; i++) {
+        struct adapter_expression *expression;
+        struct name key;
+        double alpha;
+
+        if (!config_member_number(config->json, path, i, &key, &alpha) || is_plain(key))
+            continue;
+        if (config->expression_count == PATTERNS_MAX)
+            return error_set(err, ERROR_LIMIT, "has more than %d regular expressions in %s", PATTERNS_MAX, path);
+        expression = &config->expressions[config->expression_count++];
+        snprintf(expression->path, sizeof(expression->path), "%s", path);
+        expression->key = key;
+        expression->alpha = alpha;
+    }
+    return 0;
+}
+
+/* All are compiled once: modules may be many. */
+static int compile(struct adapter_config *config, struct error *err)
+{
+    char texts[PATTERNS_MAX][PATTERN_BYTES_MAX + 16], path[ADAPTER_KEY_BYTES], *text[PATTERNS_MAX];
+    int rc = 0;
+
+    for (size_t at = 0; rc == 0 && next_path(config, "alpha_pattern", &at, path);)
+        rc = add_expressions(config, path, err);
+    for (size_t i = 0; i < config->expression_count; i++) {
+        const struct name key = config->expressions[i].key;
+
+        text[i] = texts[i];
+        snprintf(text[i], sizeof(texts[i]), "^(?:.*\\.)?(?:%.*s)$", (int)key.bytes, key.text);
+    }
+    return rc ? rc : pattern_set_new(&(struct patterns){text, config->expression_count}, &config->set, err);
+}
+
+int adapter_config_read(const char *text, size_t bytes, struct adapter_config **ret_config, struct error *err)
+{
+    struct adapter_config *config = calloc(1, sizeof(*config));
+    int rc;
+
+    if (!config)
+        return error_set(err, ERROR_NO_MEMORY, "no memory for an adapter's configuration");
+    rc = config_parse(text, bytes, &config->json, err);
+    if (rc == 0)
+        rc = compile(config, err);
+    if (rc) {
+        adapter_config_free(config);
+        return rc;
+    }
+    *ret_config = config;
+    return 0;
+}
+
+void adapter_config_free(struct adapter_config *config)
+{
+    if (!config)
+        return;
+    pattern_set_free(config->set);
+    config_free(config->json);
+    free(config);
 }
 
 int adapter_config_check(const struct adapter_config *config, struct error *err)
@@ -148,7 +216,7 @@ int adapter_config_check(const struct adapter_config *config, struct error *err)
         {"layer_replication", "it repeats layers of the base, which is not done here"},
     };
     static const char *const changing[] = {"pissa", "olora", "corda", "loftq"};
-    char path[KEY_BYTES], printable[NAME_PRINTABLE_BYTES];
+    char path[ADAPTER_KEY_BYTES], printable[NAME_PRINTABLE_BYTES];
     struct name text;
 
     if (config_text(config->json, "peft_type", &text) && !name_equal(text, name_of("LORA")) &&
@@ -215,30 +283,26 @@ static bool tokens_path(const struct adapter_config *config, struct name module,
     return false;
 }
 
-size_t adapter_config_tokens(const struct adapter_config *config, struct name module)
+size_t adapter_config_tokens(const struct adapter_config *config, struct name module, char ret_path[ADAPTER_NAME_BYTES])
 {
-    char path[ADAPTER_NAME_BYTES];
-
-    return tokens_path(config, module, path) ? config_length(config->json, path) : 0;
+    return tokens_path(config, module, ret_path) ? config_length(config->json, ret_path) : 0;
 }
 
-bool adapter_config_token(const struct adapter_config *config, struct name module, size_t at, uint64_t *ret_row)
+bool adapter_config_token(const struct adapter_config *config, const char *path, size_t at, uint64_t *ret_row)
 {
-    char path[ADAPTER_NAME_BYTES], element[ADAPTER_NAME_BYTES + 24];
+    char element[ADAPTER_NAME_BYTES + 24];
 
-    if (!tokens_path(config, module, path))
-        return false;
     snprintf(element, sizeof(element), "%s.%zu", path, at);
     return config_u64(config->json, element, ret_row);
 }
 
-int adapter_config_scale(const struct adapter_config *config, struct name module, uint64_t rank, double *ret_scale,
+int adapter_config_scale(struct adapter_config *config, struct name module, uint64_t rank, double *ret_scale,
                          struct error *err)
 {
     const struct name part = part_of_pipeline(config, module);
     const struct name within = {module.text + part.bytes, module.bytes - part.bytes};
     double alpha, r = (double)rank;
-    char path[KEY_BYTES];
+    char path[ADAPTER_KEY_BYTES];
     int rc;
 
     if (!config_number(config->json, path_of(config, "lora_alpha", module, path), &alpha))

@@ -103,25 +103,34 @@ static bool ends_with_word(struct name name, const char *const *words)
     return false;
 }
 
-struct tensor *adapter_find_tied(const struct applying *x, struct name module)
+void adapter_learn_embedding(struct applying *x)
 {
-    static const char *const heads[] = {"lm_head", "proj_out", "embed_out", "predictions.decoder", NULL};
     static const char *const embeddings[] = {"embed_tokens.weight",    "wte.weight",
                                              "word_embeddings.weight", "shared.weight",
                                              "embed_in.weight",        "tok_embeddings.weight",
                                              "embeddings.weight",      NULL};
-    struct tensor *found = NULL;
+    struct config *config = NULL;
+    bool is_tied = true;
 
-    if (x->is_untied || !ends_with_word(module, heads) || adapter_find_text(x, module, ".weight"))
-        return NULL;
-    for (size_t i = 0; i < x->base->tensor_count; i++) {
+    if (x->base->config && config_parse(x->base->config, x->base->config_bytes, &config, NULL) == 0) {
+        if (!config_flag(config, "tie_word_embeddings", &is_tied))
+            config_flag(config, "text_config.tie_word_embeddings", &is_tied);
+        config_free(config);
+    }
+    for (size_t i = 0; is_tied && i < x->base->tensor_count; i++) {
         if (x->fresh[i].shape.rank != 2 || !ends_with_word(x->fresh[i].name, embeddings))
             continue;
-        if (found)
-            return NULL;
-        found = &x->fresh[i];
+        is_tied = !x->embedding; /* of several, which is it? */
+        x->embedding = is_tied ? &x->fresh[i] : NULL;
     }
-    return found;
+}
+
+struct tensor *adapter_find_tied(const struct applying *x, struct name module)
+{
+    static const char *const heads[] = {"lm_head", "proj_out", "embed_out", "predictions.decoder", NULL};
+
+    return x->embedding && ends_with_word(module, heads) && !adapter_find_text(x, module, ".weight") ? x->embedding
+                                                                                                     : NULL;
 }
 
 /* A name without ".weight", its dots underscores; in the arena. */

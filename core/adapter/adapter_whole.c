@@ -109,17 +109,23 @@ static int compare_rows(const void *a, const void *b)
 
 static int put_rows(struct applying *x, struct name module, struct tensor *tensor, const struct tensor *part)
 {
-    const size_t count = adapter_config_tokens(x->config, module);
-    struct adapted *adapted = arena_take(&x->arena, sizeof(*adapted));
-    struct adapted_row *rows = arena_take_array(&x->arena, count, sizeof(*rows));
-    struct tensor *base = arena_take(&x->arena, sizeof(*base));
+    char path[ADAPTER_NAME_BYTES];
+    const size_t count = adapter_config_tokens(x->config, module, path);
+    struct adapted *adapted;
+    struct adapted_row *rows;
+    struct tensor *base;
     int rc;
 
+    if (part->shape.dims[0] != count)
+        return 0;
+    adapted = arena_take(&x->arena, sizeof(*adapted));
+    rows = arena_take_array(&x->arena, count, sizeof(*rows));
+    base = arena_take(&x->arena, sizeof(*base));
     if (!adapted || !rows || !base)
         return adapter_no_memory(x);
     for (size_t i = 0; i < count; i++) {
         rows[i].from = i;
-        if (!adapter_config_token(x->config, module, i, &rows[i].row) || rows[i].row >= tensor->shape.dims[0])
+        if (!adapter_config_token(x->config, path, i, &rows[i].row) || rows[i].row >= tensor->shape.dims[0])
             return 0;
     }
     qsort(rows, count, sizeof(*rows), compare_rows);
@@ -143,8 +149,7 @@ int adapter_apply_rows(struct applying *x, const struct tensor *part)
     if (!tensor)
         tensor = adapter_find_tied(x, module);
     if (!tensor || !adapter_is_float(tensor) || !adapter_is_float(part) || !differ_in_rows(tensor, part) ||
-        !adapter_has_room(tensor) || part->shape.elements == 0 ||
-        part->shape.dims[0] != adapter_config_tokens(x->config, module))
+        !adapter_has_room(tensor) || part->shape.elements == 0)
         return 0;
     return put_rows(x, module, tensor, part);
 }

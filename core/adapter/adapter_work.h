@@ -8,11 +8,26 @@
 #include "core/arena.h"
 #include "core/model/config.h"
 #include "core/model/name_index.h"
+#include "core/patterns.h"
 
-enum { ADAPTER_NAME_BYTES = 1024, ADAPTER_LEAVES_MAX = 32, ADAPTER_LAYERS_MAX = 16, RIGHT_ELEMENTS_MAX = 1 << 28 };
+enum {
+    ADAPTER_NAME_BYTES = 1024,
+    ADAPTER_KEY_BYTES = 128,
+    ADAPTER_LEAVES_MAX = 32,
+    ADAPTER_LAYERS_MAX = 16,
+    RIGHT_ELEMENTS_MAX = 1 << 28
+};
 
 struct adapter_config {
     struct config *json;
+    struct adapter_expression { /* a key of an alpha_pattern that is no plain name */
+        char path[ADAPTER_KEY_BYTES];
+        struct name key;
+        double alpha;
+    } expressions[PATTERNS_MAX];
+    size_t expression_count;
+    struct pattern_set *set; /* of these; NULL where none is */
+    bool is_timed;
 };
 
 /* Which way weights of modules lie whose last name is this, as their biases tell. */
@@ -28,7 +43,7 @@ struct applying {
     double alpha;                   /* NAN: none */
     const struct tensor *own_alpha; /* of the pair at hand; NULL: none */
     bool is_alpha_missing;          /* of some pair, which is taken once then */
-    bool is_untied;                 /* the base says that its output head is no embedding */
+    struct tensor *embedding;       /* the base's only one, which is its output head where it has no other; or NULL */
     struct adapter_leaf leaves[ADAPTER_LEAVES_MAX];
     size_t leaf_count;
     struct name *flat; /* of base's tensors, as kohya writes them; NULL until one is looked for */
@@ -59,7 +74,10 @@ struct tensor *adapter_find_spelt(const struct applying *x, struct name spelt);
 /* The base's tensor of a module's parameter, ".weight" or ".bias", however many parts of a pipeline stand before it. */
 struct tensor *adapter_find_text(const struct applying *x, struct name module, const char *suffix);
 
-/* The embedding that is the output head too, where module is a head that the base does not have; NULL otherwise. */
+/* Finds the embedding that is the output head too, unless the base's config says that its head is none. */
+void adapter_learn_embedding(struct applying *x);
+
+/* That embedding, where module is a head that the base does not have; NULL otherwise. */
 struct tensor *adapter_find_tied(const struct applying *x, struct name module);
 
 /* The base's tensor of a module whose dots are underscores. ERROR_NO_MEMORY. */
@@ -82,9 +100,10 @@ bool adapter_config_is(const struct adapter_config *config, const char *key, str
 /* Whether the configuration stores a module of that name whole. */
 bool adapter_config_saves(const struct adapter_config *config, struct name name);
 
-/* The configuration's token `at` of an embedding of which rows are stored, and how many there are. */
-size_t adapter_config_tokens(const struct adapter_config *config, struct name module);
-bool adapter_config_token(const struct adapter_config *config, struct name module, size_t at, uint64_t *ret_row);
+/* Where the configuration lists the tokens of an embedding of which rows are stored: their number, and one of them. */
+size_t adapter_config_tokens(const struct adapter_config *config, struct name module,
+                             char ret_path[ADAPTER_NAME_BYTES]);
+bool adapter_config_token(const struct adapter_config *config, const char *path, size_t at, uint64_t *ret_row);
 
 /* Whether another change may lie on the tensor: names that mean the same module are without end. */
 bool adapter_has_room(const struct tensor *tensor);

@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct adapter_config *config;
     struct error err = {0};
     const struct name module = name_of("model.embed_tokens");
+    char path[ADAPTER_NAME_BYTES];
     uint64_t row;
     double scale;
     int rc = adapter_config_read((const char *)data, size, &config, &err);
@@ -30,8 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rc = adapter_config_check(config, &err);
     MUST(rc == 0 || (err.code == rc && err.text[0]));
     adapter_config_saves(config, module);
-    for (size_t i = 0; i < adapter_config_tokens(config, module) && i < 64; i++)
-        adapter_config_token(config, module, i, &row);
+    for (size_t i = 0; i < adapter_config_tokens(config, module, path) && i < 64; i++)
+        adapter_config_token(config, path, i, &row);
     adapter_config_free(config);
     return 0;
 }

@@ -1,0 +1,24 @@
+#!/bin/bash
+# Small files that ask for much work: whatever they say is answered or refused soon. Seconds are the processor's, so that
+# a busy machine does not matter, and many more than are needed: what is held here are orders of magnitude.
+. "$(dirname "$0")/lib.sh"
+
+python3 "$(dirname "$0")/hostile.py" "$work" || fail "no files"
+cd "$work" || exit 1
+
+# soon STATUS COMMAND…
+soon() {
+    local wanted=$1
+    shift
+    # shellcheck disable=SC2016
+    expect "$wanted" bash -c 'ulimit -t 20; exec "$@"' soon "$diffaid" "$@" --out result
+}
+
+# An adapter's scales by name, and by regular expressions; heads that the base does not have.
+soon 1 compare --headers-only --json --adapter names base.safetensors base.safetensors
+soon 2 compare --headers-only --adapter expressions base.safetensors base.safetensors
+err 'has more than 64 regular expressions in "alpha_pattern"'
+soon 2 compare --headers-only --adapter slow base.safetensors base.safetensors
+err 'matching the pattern takes longer than it may'
+soon 1 compare --headers-only --adapter heads base.safetensors base.safetensors
+echo "$checks checks"

@@ -164,9 +164,10 @@ static bool read_name(struct stream *stream, uint64_t end, const char *what, str
     return true;
 }
 
-/* One element of numbers, as a tensor. */
+/* One element of numbers, as a tensor; without dimensions, it is a vector of as many as there are. MATLAB keeps the
+ * logicals of a sparse array as doubles, or as bytes that it calls doubles: known by the number of nonzeros, or 0. */
 static bool add_numbers(struct stream *stream, uint64_t end, struct name name, const struct matlab_numbers *shape,
-                        bool is_vector)
+                        uint64_t nonzeros)
 {
     struct matlab_numbers numbers = *shape;
     struct element element;
@@ -178,18 +179,22 @@ static bool add_numbers(struct stream *stream, uint64_t end, struct name name, c
         numbers.stored = stored_types[element.type];
     if (numbers.stored == DTYPE_UNKNOWN && numbers.dtype != DTYPE_UNKNOWN)
         return fault(stream, "an array's numbers are of a type that is not known");
-    if (numbers.dtype == DTYPE_BOOL && numbers.stored == DTYPE_U8)
+    if (numbers.dtype == DTYPE_BOOL && (numbers.stored == DTYPE_U8 || (nonzeros && element.bytes == nonzeros)))
         numbers.stored = DTYPE_BOOL;
+    else if (numbers.dtype == DTYPE_BOOL)
+        numbers.dtype = numbers.stored;
     if (numbers.dtype == DTYPE_UNKNOWN)
         numbers.stored = DTYPE_UNKNOWN;
     numbers.file = stream->file;
     numbers.at = element.at;
     numbers.bytes = element.bytes;
-    if (is_vector && numbers.stored != DTYPE_UNKNOWN) {
+    if (!numbers.dims && numbers.stored != DTYPE_UNKNOWN) {
         dim = arena_take(&stream->m->arena, sizeof(*dim));
         if (!dim)
             return matlab_no_memory(stream->m);
         *dim = element.bytes / (dtype_traits(numbers.stored)->bits / 8);
+        if (element.bytes % (dtype_traits(numbers.stored)->bits / 8))
+            return fault(stream, "an array's numbers are cut off");
         numbers.dims = dim;
         numbers.rank = 1;
     }
@@ -198,17 +203,17 @@ static bool add_numbers(struct stream *stream, uint64_t end, struct name name, c
 
 /* The real part, and the imaginary one if there is. */
 static bool add_parts(struct stream *stream, uint64_t end, struct name name, const struct matlab_numbers *shape,
-                      bool is_complex, bool is_vector)
+                      bool is_complex, uint64_t nonzeros)
 {
     struct matlab *m = stream->m;
     const int bytes = (int)name.bytes;
 
     if (!is_complex)
-        return add_numbers(stream, end, name, shape, is_vector);
+        return add_numbers(stream, end, name, shape, nonzeros);
     for (int i = 0; i < 2; i++) {
         const struct name part = matlab_name(m, "%.*s.%s", bytes, name.text, i ? "imag" : "real");
 
-        if (!part.text || !add_numbers(stream, end, part, shape, is_vector))
+        if (!part.text || !add_numbers(stream, end, part, shape, nonzeros))
             return false;
     }
     return true;
@@ -221,9 +226,12 @@ static bool add_sparse(struct stream *stream, uint64_t end, struct name name, en
     const struct name ir = matlab_name(m, "%.*s.ir", (int)name.bytes, name.text);
     const struct name jc = matlab_name(m, "%.*s.jc", (int)name.bytes, name.text);
     const struct name data = matlab_name(m, "%.*s.data", (int)name.bytes, name.text);
+    uint64_t nonzeros;
 
-    return m->rc == 0 && add_numbers(stream, end, ir, &indices, true) && add_numbers(stream, end, jc, &indices, true) &&
-           add_parts(stream, end, data, &values, is_complex, true);
+    if (m->rc || !add_numbers(stream, end, ir, &indices, 0))
+        return false;
+    nonzeros = m->model->tensors[m->model->tensor_count - 1].shape.elements;
+    return add_numbers(stream, end, jc, &indices, 0) && add_parts(stream, end, data, &values, is_complex, nonzeros);
 }
 
 /* Arrays within an array: their number is that of its elements, each has a tag at least. */
@@ -320,7 +328,7 @@ static bool read_content(struct stream *stream, uint64_t end, struct name name, 
 
     if (class_of >= CLASS_DOUBLE && class_of < CLASS_FUNCTION) {
         numbers->dtype = is_logical && class_of == CLASS_DOUBLE + 3 ? DTYPE_BOOL : class_types[class_of - CLASS_DOUBLE];
-        return add_parts(stream, end, name, numbers, is_complex, false);
+        return add_parts(stream, end, name, numbers, is_complex, 0);
     }
     switch (class_of) {
     case CLASS_CELL:
@@ -335,7 +343,7 @@ static bool read_content(struct stream *stream, uint64_t end, struct name name, 
     case CLASS_CHAR:
         numbers->dtype = DTYPE_UNKNOWN;
         numbers->spelled = "char";
-        return end - stream->reader.at < 8 || add_numbers(stream, end, name, numbers, false);
+        return end - stream->reader.at < 8 || add_numbers(stream, end, name, numbers, 0);
     case CLASS_FUNCTION:
         return matlab_left_out(stream->m, name, "a function");
     default:

@@ -28,8 +28,10 @@ void *arena_take(struct arena *arena, size_t bytes)
     if (bytes > SIZE_MAX - ALIGNMENT)
         return NULL;
     bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (bytes > arena->limit - arena->bytes)
+    if (bytes > arena->limit - arena->bytes) {
+        arena->is_full = true;
         return NULL;
+    }
     if (bytes > BLOCK_BYTES / 4) {
         taken = add_block(arena, bytes);
     } else {

@@ -2,6 +2,7 @@
 #ifndef CORE_ARENA_H
 #define CORE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@ struct arena {
     void **blocks; /* heap blocks, to be kept elsewhere or freed */
     size_t count;
     uint64_t bytes, limit; /* taken so far, and what may be */
+    bool is_full;          /* something was refused for the limit */
     uint8_t *at, *end;     /* what is left of the last block */
 };
 

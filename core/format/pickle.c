@@ -24,7 +24,7 @@ bool machine_fault(struct machine *m, int code, const char *what)
 
 bool machine_no_memory(struct machine *m)
 {
-    if (m->arena->limit - m->arena->bytes < 4096)
+    if (m->arena->is_full)
         return machine_fault(m, ERROR_LIMIT, "its values take more memory than such a file may");
     return machine_fault(m, ERROR_NO_MEMORY, "out of memory for its values");
 }

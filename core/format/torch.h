@@ -21,8 +21,9 @@ struct torch {
     const struct node *root;
     char path[4096]; /* of the node at hand */
     size_t path_bytes, depth;
-    uint64_t steps;
-    uint8_t *arrays; /* NumPy's, one behind the other; NULL: none */
+    uint64_t inflated;         /* bytes of members that were parsed */
+    uint64_t steps, steps_max; /* values that were looked at, and that may be */
+    uint8_t *arrays;           /* NumPy's, one behind the other; NULL: none */
     size_t arrays_bytes, arrays_room;
     uint32_t arrays_file;     /* the model's file that they become */
     size_t optimizers;        /* whose numbers were named */
@@ -51,8 +52,11 @@ int torch_storage_of(const struct node *node, struct torch_storage *ret, struct 
 
 int torch_begin(struct torch *torch, const struct opener *opener, struct source *source, struct error *err);
 
-/* Turns the tree into tensors and metadata of torch->model. */
-int torch_walk(struct torch *torch, struct node *root);
+/* Turns the tree of a pickle of so many bytes into tensors and metadata of torch->model. */
+int torch_walk(struct torch *torch, struct node *root, uint64_t bytes);
+
+/* ERROR_LIMIT where it is the file that asks for more than its size may, ERROR_NO_MEMORY otherwise. */
+int torch_no_memory(struct torch *torch, const char *what);
 
 /* Warns of what was not read, once all has been walked. */
 int torch_tell(struct torch *torch);
@@ -89,6 +93,9 @@ struct torch_parts {
     uint64_t rank, first;         /* first: element of the storage */
 };
 struct node *torch_rebuild_node(struct torch *torch, const struct torch_parts *parts);
+
+/* All bytes of a member that is parsed, a NUL behind them; the caller frees them. what names it in messages. */
+int torch_read_member(struct torch *torch, const struct zip_member *member, const char *what, uint8_t **ret_bytes);
 
 /* Of the archive in torch->storages: its data.pkl, and what that names. ERROR_UNSUPPORTED where it has none. */
 int torch_read_pickle(struct torch *torch);

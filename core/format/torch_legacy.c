@@ -175,7 +175,7 @@ static int read_pickles(struct torch *torch, struct front *front)
         rc = list_sizes(torch, &object, &sizes, &count);
     if (rc == 0)
         rc = place_storages(torch, keys.root, sizes, count, front->at);
-    return rc ? rc : torch_walk(torch, object.root);
+    return rc ? rc : torch_walk(torch, object.root, object.bytes);
 }
 
 static int torch_legacy_open(const struct opener *opener, struct source *source, struct model **ret_model,

@@ -129,7 +129,7 @@ static int begin_file(struct torch *torch)
     struct model_file *grown = reallocarray(model->files, model->file_count + 1, sizeof(*grown));
 
     if (!grown)
-        return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for its arrays");
+        return torch_no_memory(torch, "its arrays");
     model->files = grown;
     torch->arrays_file = (uint32_t)model->file_count;
     grown[model->file_count++] = (struct model_file){.is_member = true};
@@ -154,7 +154,7 @@ static int append(struct torch *torch, const struct node *bytes, size_t count, u
         uint8_t *grown = realloc(torch->arrays, room);
 
         if (!grown)
-            return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for its arrays");
+            return torch_no_memory(torch, "its arrays");
         torch->arrays = grown;
         torch->arrays_room = room;
     }
@@ -182,7 +182,7 @@ static int read_shape(struct torch *torch, const struct array *array, struct ten
     dims = arena_take_array(&torch->arena, node->count + 1, sizeof(*dims));
     steps = arena_take_array(&torch->arena, node->count + 1, sizeof(*steps));
     if (!dims || !steps)
-        return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for its tensors");
+        return torch_no_memory(torch, "its tensors");
     for (uint32_t d = 0; d < node->count; d++) {
         if (node->items[d]->kind != NODE_INT || node->items[d]->integer < 0)
             return wrong(torch, tensor->name, "a dimension is no count");
@@ -208,7 +208,7 @@ static int set_form(struct torch *torch, const struct array *array, const uint64
     storage = arena_take(&torch->arena, sizeof(*storage));
     strides = arena_take(&torch->arena, sizeof(*strides));
     if (!storage || !strides)
-        return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for its tensors");
+        return torch_no_memory(torch, "its tensors");
     *storage = (struct storage){.parameters = strides};
     *strides = (struct strides){.steps = steps, .is_swapped = element->is_swapped};
     tensor->storage = storage;
@@ -218,7 +218,7 @@ static int set_form(struct torch *torch, const struct array *array, const uint64
     }
     storage->stored_as.text = arena_copy(&torch->arena, element->text.text, element->text.bytes);
     storage->stored_as.bytes = element->text.bytes;
-    return storage->stored_as.text ? 0 : error_set(torch->err, ERROR_NO_MEMORY, "out of memory for its tensors");
+    return storage->stored_as.text ? 0 : torch_no_memory(torch, "its tensors");
 }
 
 bool torch_numpy_is_array(const struct node *call)
@@ -307,7 +307,7 @@ int torch_numpy_finish(struct torch *torch)
     rc = memory_open(torch->arrays, torch->arrays_bytes, model->uri, &model->files[torch->arrays_file].source,
                      torch->err);
     if (rc == 0 && model_keep(model, torch->arrays) != 0)
-        rc = error_set(torch->err, ERROR_NO_MEMORY, "out of memory for its arrays");
+        rc = torch_no_memory(torch, "its arrays");
     if (rc == 0)
         torch->arrays = NULL;
     return rc;

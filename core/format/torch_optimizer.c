@@ -32,7 +32,7 @@ struct size {
 
 static int no_memory(struct torch *torch)
 {
-    return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for an optimizer's state");
+    return torch_no_memory(torch, "the numbers of an optimizer");
 }
 
 static bool is_dimension(const struct node *size, uint32_t d, const struct node *of)
@@ -120,14 +120,20 @@ static struct size state_size(const struct node *state)
     return size;
 }
 
-/* One past the highest number that a group lists; 0 where some are no numbers. */
+/* One past the highest number that a group lists; 0 where some are no numbers, or more than such a file has. */
 static size_t count_numbers(const struct node *groups)
 {
     int64_t most = -1;
+    size_t listed = 0;
 
-    for (uint32_t g = 0; groups && groups->kind == NODE_LIST && g < groups->count; g++) {
+    if (!groups || groups->kind != NODE_LIST || groups->count > GROUPS_MAX)
+        return 0;
+    for (uint32_t g = 0; g < groups->count; g++) {
         const struct node *list = node_member(groups->items[g], "params");
 
+        listed += groups->items[g]->count / LOOKED_AT_MAX + (list ? list->count : 0);
+        if (listed > NUMBERS_MAX)
+            return 0;
         for (uint32_t i = 0; list && i < list->count; i++) {
             if (list->items[i]->kind != NODE_INT || list->items[i]->integer < 0 ||
                 list->items[i]->integer >= NUMBERS_MAX)
@@ -251,21 +257,26 @@ int torch_optimizer_names(struct torch *torch, const struct node *root, const st
                           struct name **ret_names, size_t *ret_count)
 {
     const struct node *groups = node_member(optimizer, "param_groups"), *state = node_member(optimizer, "state");
-    const struct node *weights = find_weights(root);
-    const size_t count = count_numbers(groups);
-    struct name *names = arena_take_array(&torch->nodes, count + 1, sizeof(*names));
-    struct size *sizes = arena_take_array(&torch->nodes, count + 1, sizeof(*sizes));
-    struct candidate *candidates =
-        arena_take_array(&torch->nodes, weights ? weights->count / 2 + 1 : 1, sizeof(*candidates));
-    size_t candidate_count;
+    const struct node *weights;
+    struct name *names;
+    struct size *sizes;
+    struct candidate *candidates;
+    size_t count, candidate_count;
     int rc = 0;
 
     *ret_count = 0;
+    if (torch->optimizers == OPTIMIZERS_MAX)
+        return 0;
+    torch->optimizers++;
+    count = count_numbers(groups);
+    if (count == 0 || !state || state->kind != NODE_DICT)
+        return 0;
+    weights = find_weights(root);
+    names = arena_take_array(&torch->nodes, count + 1, sizeof(*names));
+    sizes = arena_take_array(&torch->nodes, count + 1, sizeof(*sizes));
+    candidates = arena_take_array(&torch->nodes, weights ? weights->count / 2 + 1 : 1, sizeof(*candidates));
     if (!names || !sizes || !candidates)
         return no_memory(torch);
-    if (count == 0 || !state || state->kind != NODE_DICT || groups->count > GROUPS_MAX ||
-        torch->optimizers++ == OPTIMIZERS_MAX)
-        return 0;
     for (uint32_t i = 0; i + 1 < state->count; i += 2) {
         const struct node *key = state->items[i];
 

@@ -315,14 +315,13 @@ static int read_config_member(struct torch *torch, const struct zip_member *memb
     while (folder > 0 && member->name.text[folder - 1] != '/')
         folder--;
     config.folder = (struct name){member->name.text, folder};
-    rc = zip_read(torch->source, member, torch->opener->limits->header_bytes, "the config of its weights", &text,
-                  torch->err);
+    rc = torch_read_member(torch, member, "the config of its weights", &text);
     if (rc)
         return rc;
     json_init(&config.scan, (char *)text, (size_t)member->bytes, torch->opener->limits->nesting);
     rc = read_config(&config);
     if (rc == 0)
-        rc = torch_walk(torch, config.dict);
+        rc = torch_walk(torch, config.dict, member->bytes);
     free(text);
     return rc;
 }

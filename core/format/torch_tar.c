@@ -436,7 +436,7 @@ static int read_object(struct tar *tar)
             *node = *tensor->call;
     }
     if (rc == 0)
-        rc = torch_walk(torch, pickle.root);
+        rc = torch_walk(torch, pickle.root, bytes + tar->tensor_count);
     free(text);
     return rc;
 }

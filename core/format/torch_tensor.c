@@ -10,7 +10,7 @@
 #include "core/format/torch.h"
 #include "core/io/inflated.h"
 
-enum { RANK_MAX = 64, CHANNELS_MAX = 1 << 22 };
+enum { RANK_MAX = 64, CHANNELS_MAX = 1 << 22, VALUES_A_STEP = 64 };
 #define REPEATED_BYTES_MAX (UINT64_C(1) << 32)
 
 static const struct torch_dtype dtypes[] = {
@@ -107,7 +107,7 @@ struct rebuilt {
 
 static int no_memory(struct torch *torch)
 {
-    return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for its tensors");
+    return torch_no_memory(torch, "its tensors");
 }
 
 static int wrong(const struct rebuilt *r, const char *what)
@@ -292,6 +292,8 @@ static int set_flags(struct rebuilt *r, const struct node *metadata)
     const struct dtype_traits *traits = dtype_traits(r->tensor.dtype);
     const bool is_negatable = traits->kind == DTYPE_KIND_FLOAT && traits->bits >= 16; /* smaller ones by no torch */
 
+    if (metadata->kind == NODE_DICT) /* however many parameters wrap it */
+        r->torch->steps += metadata->count / VALUES_A_STEP;
     if (!is_conjugated && !is_negative)
         return 0;
     if (!tensor_is_decodable(&r->tensor) || (traits->kind != DTYPE_KIND_COMPLEX && (is_conjugated || !is_negatable)))
@@ -409,6 +411,7 @@ static int read_values(struct rebuilt *r, const struct node *call, uint64_t coun
         return rc;
     if (part.tensor.shape.elements != count || count > CHANNELS_MAX)
         return wrong(r, "it has not one scale and one zero point a channel");
+    r->torch->steps += count / VALUES_A_STEP;
     values = arena_take_array(&r->torch->arena, (size_t)count + 1, sizeof(*values));
     if (!values)
         return no_memory(r->torch);

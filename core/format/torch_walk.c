@@ -17,7 +17,10 @@ enum {
     LISTED_MAX = 16,     /* scalars of a list that are told */
     TEXT_MAX = 16384,
     LEFT_OUT_TOLD = 20,
+    STEPS_A_BYTE = 64, /* values that are looked at, for each byte of a pickle: real ones need less than one */
     LOOKED_AT_A_STEP = 16,
+    BYTES_A_STEP = 64,
+    LOOKED_AT_DEPTH = 4,
     SCALAR_BYTES = 48,
 };
 
@@ -25,7 +28,7 @@ static int walk(struct torch *torch, struct node *node);
 
 static int no_memory(struct torch *torch)
 {
-    return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for its values");
+    return torch_no_memory(torch, "its values");
 }
 
 /* Adds ".text" to the path; the caller puts path_bytes back. */
@@ -292,8 +295,6 @@ static int walk_object(struct torch *torch, const struct node *object)
 
     if (object->kind == NODE_OBJECT && torch->objects++ == 0)
         torch->class = object->callee->text;
-    if (state && state->kind == NODE_DICT)
-        torch->steps += state->count / LOOKED_AT_A_STEP; /* its keys are gone through below, however few are followed */
     if (node_member(state, "_parameters") && node_member(state, "_modules"))
         return walk_module(torch, state);
     if (object->count)
@@ -527,6 +528,23 @@ static int walk_inside(struct torch *torch, struct node *node)
     return 0;
 }
 
+/* What is gone through of a node's own before, or instead of, the values that it leads to: keys, and what a call or an
+ * object was given. */
+static uint64_t looked_at(const struct node *node, unsigned depth)
+{
+    uint64_t all = 0;
+
+    if (!node || node->kind < NODE_TEXT || node->kind == NODE_GLOBAL || node->kind == NODE_PERSISTENT)
+        return 0;
+    if (node->kind < NODE_TUPLE)
+        return node->text.bytes / BYTES_A_STEP;
+    if (node->kind >= NODE_CALL)
+        all = depth ? looked_at(node->args, depth - 1) + looked_at(node->state, depth - 1) : 0;
+    for (uint32_t i = 0; depth && node->kind < NODE_CALL && i < node->count; i++)
+        all += looked_at(node->items[i], depth - 1);
+    return all + node->count / LOOKED_AT_A_STEP;
+}
+
 /* A node on the way to itself is gone by: modules know those that hold them. */
 static int walk(struct torch *torch, struct node *node)
 {
@@ -536,7 +554,8 @@ static int walk(struct torch *torch, struct node *node)
         return 0;
     if (torch->depth == DEPTH_MAX)
         return error_set(torch->err, ERROR_LIMIT, "its values are nested more than %d deep", DEPTH_MAX);
-    if (torch->steps++ / STEPS_A_TENSOR > torch->opener->limits->tensors)
+    torch->steps += 1 + looked_at(node, node->kind >= NODE_CALL ? LOOKED_AT_DEPTH : 0);
+    if (torch->steps > torch->steps_max)
         return error_set(torch->err, ERROR_LIMIT,
                          "its values lead to one another too often to be looked at one by one");
     node->is_open = node->kind >= NODE_TUPLE;
@@ -547,8 +566,17 @@ static int walk(struct torch *torch, struct node *node)
     return rc;
 }
 
-int torch_walk(struct torch *torch, struct node *root)
+/* Values of a small pickle can lead to one another 2^n times, under names of n keys each. */
+int torch_walk(struct torch *torch, struct node *root, uint64_t bytes)
 {
+    const struct limits *limits = torch->opener->limits;
+
+    torch->steps_max += STEPS_A_BYTE * bytes;
+    if (torch->steps_max > STEPS_A_TENSOR * limits->tensors)
+        torch->steps_max = STEPS_A_TENSOR * limits->tensors;
+    torch->arena.limit += STEPS_A_BYTE * bytes;
+    if (torch->arena.limit > 4 * limits->header_bytes)
+        torch->arena.limit = 4 * limits->header_bytes;
     torch->root = root;
     return walk(torch, root);
 }

@@ -9,7 +9,7 @@
 
 #include "core/format/torch.h"
 
-enum { ORDER_BYTES_MAX = 64, TREE_FACTOR = 64 };
+enum { ORDER_BYTES_MAX = 64, TREE_FACTOR = 64, INFLATED_A_BYTE = 64, INFLATED_FREE = 4 << 20 };
 
 static bool torch_zip_probe(const struct head *head)
 {
@@ -28,7 +28,11 @@ int torch_begin(struct torch *torch, const struct opener *opener, struct source 
     struct model *model = calloc(1, sizeof(*model));
 
     *torch = (struct torch){.opener = opener, .source = source, .err = err, .model = model};
-    torch->arena.limit = 4 * opener->limits->header_bytes;
+    /* With what torch_walk adds. Scales of channels are read from storages, so that a large file has more to look at.
+     */
+    torch->arena.limit =
+        (source->size < opener->limits->header_bytes ? 2 * source->size : 2 * opener->limits->header_bytes) + (1 << 24);
+    torch->steps_max = source->size / 16 + (1 << 16);
     if (!model)
         return error_set(err, ERROR_NO_MEMORY, "out of memory for the model");
     model->uri = strdup(source->uri);
@@ -38,6 +42,13 @@ int torch_begin(struct torch *torch, const struct opener *opener, struct source 
     model->files[0].source = source;
     model->file_count = 1;
     return 0;
+}
+
+int torch_no_memory(struct torch *torch, const char *what)
+{
+    if (torch->arena.is_full || torch->nodes.is_full)
+        return error_set(torch->err, ERROR_LIMIT, "%s take more memory than such a file may", what);
+    return error_set(torch->err, ERROR_NO_MEMORY, "out of memory for %s", what);
 }
 
 int torch_finish(struct torch *torch, int rc, struct model **ret_model)
@@ -122,6 +133,20 @@ static int read_order(struct torch *torch, const struct zip_member *order)
     return rc;
 }
 
+/* A thousandfold is what zeros inflate to, a few dozen times what names do; and an archive may hold many. */
+int torch_read_member(struct torch *torch, const struct zip_member *member, const char *what, uint8_t **ret_bytes)
+{
+    const uint64_t limit = torch->opener->limits->header_bytes;
+
+    if (member->is_deflated && member->bytes <= limit)
+        torch->inflated += member->bytes;
+    if (torch->inflated / INFLATED_A_BYTE > torch->source->size + INFLATED_FREE / INFLATED_A_BYTE)
+        return error_set(torch->err, ERROR_LIMIT,
+                         "%s inflates beyond the limit: %" PRIu64 " bytes of values in a file of %" PRIu64, what,
+                         torch->inflated, torch->source->size);
+    return zip_read(torch->source, member, limit, what, ret_bytes, torch->err);
+}
+
 /* Storages lie in a folder beside the pickle that has its name. */
 static int set_prefix(struct torch *torch, const struct zip_member *pickle, const char *folder)
 {
@@ -178,13 +203,13 @@ static int read_pickle(struct torch *torch, const struct zip_member *member, con
         torch->nodes.limit = 8 * limits->header_bytes;
     rc = folder ? set_prefix(torch, member, folder) : 0;
     if (rc == 0)
-        rc = zip_read(torch->source, member, limits->header_bytes, "a pickle", &bytes, torch->err);
+        rc = torch_read_member(torch, member, "a pickle", &bytes);
     if (rc == 0)
         rc = pickle_read(bytes, (size_t)member->bytes, &torch->nodes, &pickle, torch->err);
     if (rc == 0 && !folder)
         rc = name_storages(torch, &pickle);
     if (rc == 0)
-        rc = torch_walk(torch, pickle.root);
+        rc = torch_walk(torch, pickle.root, member->bytes);
     free(bytes);
     return rc;
 }

@@ -3,6 +3,7 @@ import json
 import os
 import struct
 import sys
+import zipfile
 
 os.chdir(sys.argv[1])
 
@@ -34,3 +35,36 @@ adapter("names", LAYERS, alpha_pattern={m: 2 for m in LAYERS})
 adapter("expressions", LAYERS[:1], alpha_pattern={f"a+{i}": 1 for i in range(65)})
 adapter("slow", LAYERS, alpha_pattern={f"[a-z]*[a-z]*[a-z]*[a-z]*[0-9]{{{i}}}[A-Z]": 1 for i in range(7, 71)})
 adapter("heads", LAYERS[:1] + [f"m{i}.lm_head" for i in range(20000)])
+
+
+def torch(path, pickle, **how):
+    with zipfile.ZipFile(path, "w", **how) as archive:
+        for name, data in pickle.items():
+            archive.writestr(name, data)
+
+
+def text(value):
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def levels(leaf, depth, key):
+    """Dicts, each of which holds the one before ten times: the leaf is there under 10^depth names."""
+    pickle = b"\x80\x02" + leaf + b"q\0"
+    for level in range(depth):
+        pickle += b"}(" + b"".join(text(key + str(i)) + b"h" + bytes([level]) for i in range(10)) + b"uq" + bytes([level + 1])
+    return {"a/data.pkl": pickle + b"."}
+
+
+TENSOR = (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") +
+          b"K\1tQK\0))\x89)}(%stR")
+SCALAR = b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(" + text("f8") + b"tRc_codecs\nencode\n(%stRtR"
+torch("dag.pt", levels(b"N", 20, ""))
+torch("names.pt", levels(SCALAR % text("12345678"), 20, "k" * 180))
+torch("keys.pt", levels(b"}(" + b")N" * 10000 + b"u", 8, ""))
+torch("metadata.pt", levels(TENSOR % (text("key") * 6000 + b"u"), 8, "") | {"a/data/0": b"\0" * 4})
+torch("scalars.pt", levels(SCALAR % text("x" * 50000), 6, ""))
+torch("groups.pt", {"a/data.pkl": b"\x80\x02}(" + text("state") + b"}" + text("param_groups") + b"}(" + text("params") +
+                    b"](" + b"K\1" * 200000 + b"euq\0" + b"0](" + b"h\0" * 200000 + b"eu."})
+torch("inflated.pt", {"a/data.pkl": b"\x80\x02](" + b"))\x86" * 2000000 + b"e."}, compression=zipfile.ZIP_DEFLATED)
+torch("package.pt", {"a/.data/extern_modules": "", **{f"a/{i}.pkl": b"\x80\x02" + b"c\n\n0" * 250000 + b"N."
+                                                      for i in range(40)}}, compression=zipfile.ZIP_DEFLATED)

@@ -21,4 +21,17 @@ err 'has more than 64 regular expressions in "alpha_pattern"'
 soon 2 compare --headers-only --adapter slow base.safetensors base.safetensors
 err 'matching the pattern takes longer than it may'
 soon 1 compare --headers-only --adapter heads base.safetensors base.safetensors
+
+# Pickles whose values lead to one another, are large and looked at often, or are many once they are inflated.
+for file in dag keys metadata scalars; do
+    soon 2 inspect $file.pt
+    err "$file.pt: its values lead to one another too often to be looked at one by one"
+done
+soon 2 inspect names.pt
+err 'its values take more memory than such a file may'
+soon 0 inspect groups.pt
+for file in inflated package; do
+    soon 2 inspect $file.pt
+    err 'a pickle inflates beyond the limit: [0-9]+ bytes of values in a file of'
+done
 echo "$checks checks"

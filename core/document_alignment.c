@@ -107,6 +107,21 @@ static void write_ambiguous_link(const struct comparison *c, size_t pair, struct
     write_end(w);
 }
 
+static bool is_gguf(const struct model *model)
+{
+    return strcmp(model->format->name, "gguf") == 0;
+}
+
+static bool is_absent_from(const struct model *model, enum layout_absent_from from)
+{
+    bool is_tower = false;
+
+    for (size_t i = 0; from == ABSENT_FROM_TOWER && i < model->metadata_count; i++)
+        is_tower |= name_equal(model->metadata[i].key, name_of("general.architecture")) &&
+                    name_equal(model->metadata[i].value, name_of("clip"));
+    return from == ABSENT_ANYWHERE || (is_gguf(model) && (from == ABSENT_FROM_FILE || is_tower));
+}
+
 /* One-sided tensors of models that were paired by rules. */
 static void write_remaining(const struct comparison *c, size_t pair, struct writer *w)
 {
@@ -120,7 +135,8 @@ static void write_remaining(const struct comparison *c, size_t pair, struct writ
     for (size_t i = 0; !reason && i < layout_absence_count; i++) {
         struct captures captures = {0};
 
-        if (pattern_match(name_of(layout_absences[i].pattern), tensor->name, &captures))
+        if (is_absent_from(c->models[a ? c->model_count - 1 : 0], layout_absences[i].from) &&
+            pattern_match(name_of(layout_absences[i].pattern), tensor->name, &captures))
             reason = layout_absences[i].reason;
     }
     write_begin_object(w);
@@ -134,11 +150,6 @@ static void write_remaining(const struct comparison *c, size_t pair, struct writ
                    pairing_view(c->pairing, pair, a ? 0 : c->model_count - 1) ? "no rule used these rows"
                                                                               : "no rule names it");
     write_end(w);
-}
-
-static bool is_gguf(const struct model *model)
-{
-    return strcmp(model->format->name, "gguf") == 0;
 }
 
 static const char *mapping_of(const struct comparison *c)

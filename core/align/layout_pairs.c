@@ -154,14 +154,15 @@ int layout_add_members(struct layout_work *w, uint32_t target)
     return rc;
 }
 
-int layout_join_whole(struct layout_work *w, uint32_t target, uint32_t source, double error, const char *rule)
+int layout_join_whole(struct layout_work *w, uint32_t target, uint32_t source, const char *transformation, double error,
+                      const char *rule)
 {
     const struct tensor *tensor = &w->target->model->tensors[target];
 
     w->members[0] = (struct layout_member){
         .source = source,
         .last = tensor->shape.rank ? tensor->shape.dims[0] : 1,
-        .transformation = name_of("none"),
+        .transformation = name_of(transformation),
         .link = {.rule = rule, .viewed = w->source->m, .evidence = LINK_CONFIRMED, .probe_error = error}};
     w->member_count = 1;
     return layout_add_members(w, target);

@@ -154,22 +154,48 @@ const struct layout_rule layout_spelt_rules[] = {
 };
 const size_t layout_spelt_rule_count = sizeof(layout_spelt_rules) / sizeof(layout_spelt_rules[0]);
 
+#define TOWER    "left out by the converter: a tower, which has a file of its own"
+#define LANGUAGE "left out by the converter: of the language model, which has a file of its own"
+#define FOLLOWS  "it follows from the configuration"
+#define HEAD     "left out by the converter: a head for training"
+#define FOLDED   "left out by the converter: folded into the weight and the bias beside it"
+#define METADATA "left out by the converter: kept in the file's metadata"
+
 const struct layout_absence layout_absences[] = {
-    {"rope_freqs.weight", "written by the converter: it follows from the configuration"},
-    {"rope_factors_long.weight", "written by the converter: it follows from the configuration"},
-    {"rope_factors_short.weight", "written by the converter: it follows from the configuration"},
-    {"{p}rotary_emb.inv_freq", "left out by the converter: it follows from the configuration"},
-    {"{p}.attn.bias", "left out by the converter: a mask"},
-    {"{p}.attn.masked_bias", "left out by the converter: a mask"},
-    {"{p}.attention.bias", "left out by the converter: a mask"},
-    {"{p}.attention.masked_bias", "left out by the converter: a mask"},
-    {"{p}position_ids", "left out by the converter: a count"},
-    {"{p}pooler.dense.{s}", "left out by the converter: a pooler"},
-    {"{p}vision_tower.{p}", "left out by the converter: a vision tower, which has a file of its own"},
-    {"{p}vision_model.{p}", "left out by the converter: a vision tower, which has a file of its own"},
-    {"{p}visual.{p}", "left out by the converter: a vision tower, which has a file of its own"},
-    {"{p}multi_modal_projector.{p}", "left out by the converter: a vision tower, which has a file of its own"},
-    {"{p}num_batches_tracked", "a count that training keeps"},
-    {"{p}relative_position_index", "a table that follows from the configuration"},
+    {ABSENT_ANYWHERE, "rope_freqs.weight", "written by the converter: " FOLLOWS},
+    {ABSENT_ANYWHERE, "rope_factors_long.weight", "written by the converter: " FOLLOWS},
+    {ABSENT_ANYWHERE, "rope_factors_short.weight", "written by the converter: " FOLLOWS},
+    {ABSENT_FROM_FILE, "{p}rotary_emb.inv_freq", "left out by the converter: " FOLLOWS},
+    {ABSENT_FROM_FILE, "{p}.attn.bias", "left out by the converter: a mask"},
+    {ABSENT_FROM_FILE, "{p}.attn.masked_bias", "left out by the converter: a mask"},
+    {ABSENT_FROM_FILE, "{p}.attention.bias", "left out by the converter: a mask"},
+    {ABSENT_FROM_FILE, "{p}.attention.masked_bias", "left out by the converter: a mask"},
+    {ABSENT_FROM_FILE, "{p}position_ids", "left out by the converter: a count"},
+    {ABSENT_FROM_FILE, "{p}pooler.dense.{s}", "left out by the converter: a pooler"},
+    {ABSENT_FROM_FILE, "vocab_{p}.{s}", HEAD},
+    {ABSENT_FROM_FILE, "{p}batch_norm.running_mean", FOLDED},
+    {ABSENT_FROM_FILE, "{p}batch_norm.running_var", FOLDED},
+    {ABSENT_FROM_FILE, "{p}act_fn.alpha_n", METADATA},
+    {ABSENT_FROM_FILE, "{p}act_fn.alpha_p", METADATA},
+    {ABSENT_FROM_FILE, "{p}act_fn.beta", METADATA},
+    {ABSENT_FROM_FILE, "{p}act_fn.eps", METADATA},
+    {ABSENT_FROM_FILE, "{p}vision_tower.{p}", TOWER},
+    {ABSENT_FROM_FILE, "{p}vision_model.{p}", TOWER},
+    {ABSENT_FROM_FILE, "{p}visual.{p}", TOWER},
+    {ABSENT_FROM_FILE, "{p}audio_tower.{p}", TOWER},
+    {ABSENT_FROM_FILE, "{p}multi_modal_projector.{p}", TOWER},
+    {ABSENT_FROM_FILE, "{p}embed_vision.{p}", TOWER},
+    {ABSENT_FROM_FILE, "{p}embed_audio.{p}", TOWER},
+    {ABSENT_FROM_FILE, "{p}vision_adapter.{p}", TOWER},
+    {ABSENT_FROM_FILE, "{p}vision_projection.{p}", TOWER},
+    {ABSENT_FROM_FILE, "mlp_AR.{p}", TOWER},
+    {ABSENT_FROM_TOWER, "{p}language_model.{p}", LANGUAGE},
+    {ABSENT_FROM_TOWER, "{p}text_model.{p}", LANGUAGE},
+    {ABSENT_FROM_TOWER, "{p}lm_head.{s}", LANGUAGE},
+    {ABSENT_FROM_TOWER, "model.embed_tokens.weight", LANGUAGE},
+    {ABSENT_FROM_TOWER, "model.layers.{n}.{p}", LANGUAGE},
+    {ABSENT_FROM_TOWER, "model.norm.weight", LANGUAGE},
+    {ABSENT_ANYWHERE, "{p}num_batches_tracked", "a count that training keeps"},
+    {ABSENT_ANYWHERE, "{p}relative_position_index", "a table that follows from the configuration"},
 };
 const size_t layout_absence_count = sizeof(layout_absences) / sizeof(layout_absences[0]);

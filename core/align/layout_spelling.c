@@ -265,3 +265,16 @@ uint32_t layout_find_spelt(const struct layout_side *side, struct name spelt)
 
     return found == NAME_INDEX_NONE || side->is_spelt_twice[found] ? NAME_INDEX_NONE : found;
 }
+
+uint32_t layout_find_alike(const struct layout_work *w, uint32_t target)
+{
+    const struct layout_side *side = w->source;
+    const struct name_records records = {side->plain, sizeof(*side->plain)};
+    const uint32_t found = name_index_find(side->index, records, w->target->plain[target]);
+
+    if (found != NAME_INDEX_NONE)
+        return found;
+    return layout_find_spelt(w->target, w->target->spelt[target]) == NAME_INDEX_NONE
+               ? NAME_INDEX_NONE
+               : layout_find_spelt(side, w->target->spelt[target]);
+}

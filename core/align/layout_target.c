@@ -479,7 +479,7 @@ static int match_spelling(struct layout_work *w, uint32_t target)
     };
     enum { MOVED = sizeof(moved) / sizeof(moved[0]) };
     struct name readings[MOVED], none = name_of("none");
-    const uint32_t source = layout_find_spelt(w->source, w->target->spelt[target]);
+    const uint32_t source = layout_find_alike(w, target);
     bool *is_trusted = &w->target->is_kind_confirmed[w->target->spelt_kind[target]]; /* by another layer */
     int rc;
 

@@ -1,6 +1,6 @@
 /* What neither tables nor spellings know: tensors of one layer, shape and parameter whose values are far more alike
  * than any other's of that shape. Layers have the same kinds of tensors, so that one layer's samples decide for all,
- * and each is confirmed by its own. Equal tensors are left to those who pair by content. */
+ * and each is confirmed by its own. Equal tensors are left to those who pair by content, where these can. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,24 +119,34 @@ static int probe_groups(struct layout_work *w, const struct groups *targets, con
     return 0;
 }
 
+bool layout_are_by_content(const struct tensor *a, const struct tensor *b)
+{
+    return a->dtype == b->dtype && shape_equal(&a->shape, &b->shape);
+}
+
+bool layout_are_alike(double error, double next, bool is_vector)
+{
+    return error <= (is_vector || isinf(next) ? SINGLE_ERROR : ALIKE_ERROR) &&
+           (isinf(next) || (error * DISTINCT <= next && error < next));
+}
+
 /* Whether t and s are each other's best, and no other comes near. */
-static bool are_alike(const double *errors, size_t targets, size_t sources, size_t t, size_t s)
+static bool are_alike(const double *errors, size_t targets, size_t sources, size_t t, size_t s, bool is_vector)
 {
     const double own = errors[t * sources + s];
     double next = INFINITY;
 
-    if (!(own <= ALIKE_ERROR))
-        return false;
     for (size_t i = 0; i < sources; i++)
         if (i != s && errors[t * sources + i] < next)
             next = errors[t * sources + i];
     for (size_t i = 0; i < targets; i++)
         if (i != t && errors[i * sources + s] < next)
             next = errors[i * sources + s];
-    return isinf(next) ? own <= SINGLE_ERROR : own * DISTINCT <= next && own < next;
+    return layout_are_alike(own, next, is_vector);
 }
 
-static int join_groups(struct layout_work *w, const struct group *target, const struct group *source)
+/* limit: of the error, in other layers than that which decided. */
+static int join_groups(struct layout_work *w, const struct group *target, const struct group *source, double limit)
 {
     struct layout_side *side = w->target;
     int rc = 0;
@@ -157,8 +167,9 @@ static int join_groups(struct layout_work *w, const struct group *target, const 
             continue;
         rc = probe_tensors(side->model, &side->model->tensors[tensor], w->source->model,
                            &w->source->model->tensors[opposite], &error, w->err);
-        if (rc == 0 && error > 0 && error <= ALIKE_ERROR)
-            rc = layout_join_whole(w, tensor, opposite, error, "values");
+        if (rc == 0 && error <= limit &&
+            (error > 0 || !layout_are_by_content(&side->model->tensors[tensor], &w->source->model->tensors[opposite])))
+            rc = layout_join_whole(w, tensor, opposite, "none", error, "values");
     }
     return rc;
 }
@@ -182,10 +193,12 @@ int layout_add_alike(struct layout_work *w)
             const bool is_vector = w->target->model->tensors[groups[0].items[t].tensor].shape.rank < 2;
 
             if (is_vector != vectors || (is_vector && !is_sure) ||
-                !are_alike(errors, groups[0].count, groups[1].count, t, s))
+                !are_alike(errors, groups[0].count, groups[1].count, t, s, is_vector))
                 continue;
             is_sure |= !is_vector;
-            rc = join_groups(w, &groups[0].items[t], &groups[1].items[s]);
+            /* any two norms of about one are more alike than matrices ever are */
+            rc = join_groups(w, &groups[0].items[t], &groups[1].items[s],
+                             is_vector && DISTINCT * errors[i] < ALIKE_ERROR ? DISTINCT * errors[i] : ALIKE_ERROR);
         }
 out:
     free(groups);

@@ -7,8 +7,9 @@
 #include "core/align/spelling.h"
 #include "core/model/name_index.h"
 
-enum { READINGS_MAX = 16, MEMBERS_MAX = 4096, SCRATCH_BYTES_MAX = 1 << 28 };
-#define KIND_RULES_KNOWN (UINT64_C(1) << 63)
+enum { READINGS_MAX = 16, MEMBERS_MAX = 4096, SCRATCH_BYTES_MAX = 1 << 28, SAMPLES = 64 };
+#define LAYOUT_CAST_ERROR 0.005 /* up to which a vector without a rival is taken for another: BF16 leaves less */
+#define KIND_RULES_KNOWN  (UINT64_C(1) << 63)
 
 /* One of the two models. */
 struct layout_side {
@@ -119,6 +120,10 @@ int layout_spell(struct layout_work *w, struct layout_side *side);
 /* The side's only tensor of that spelling, or NAME_INDEX_NONE. */
 uint32_t layout_find_spelt(const struct layout_side *side, struct name spelt);
 
+/* The source that has the target's name but for prefixes that say nothing, or alone its spelling, as the target has; or
+ * NAME_INDEX_NONE. */
+uint32_t layout_find_alike(const struct layout_work *w, uint32_t target);
+
 /* The sources that the tables give for a GGUF file's name, of one expert where expert has text; those that a rule
  * gives. At most READINGS_MAX. */
 void layout_find_named(struct layout_work *w, struct name name, struct name expert, uint32_t *sources, size_t *count);
@@ -128,12 +133,32 @@ void layout_find_by_rule(struct layout_work *w, const struct layout_rule *rule, 
 /* Finds sources for the target's tensor and joins them. */
 int layout_join_target(struct layout_work *w, uint32_t target);
 
-/* Joins the members to the target; one source, as it is, to the target. */
+/* Joins the members to the target; one source, so transformed, to the target. */
 int layout_add_members(struct layout_work *w, uint32_t target);
-int layout_join_whole(struct layout_work *w, uint32_t target, uint32_t source, double error, const char *rule);
+int layout_join_whole(struct layout_work *w, uint32_t target, uint32_t source, const char *transformation, double error,
+                      const char *rule);
 
-/* Joins what is left and alike by values. */
+/* Joins what is left and alike by values: of one layer; then of one shape, whatever the layer; then what lies row
+ * behind row in one of the target. */
 int layout_add_alike(struct layout_work *w);
+int layout_add_nearest(struct layout_work *w);
+int layout_add_fused(struct layout_work *w);
+
+/* A few values of a stretch of a side's tensor, and √(ΣΔ² ÷ Σa²) between two, or more than 1; INFINITY where there
+ * are none, or zeros. */
+struct sample {
+    float values[SAMPLES];
+    double squares;
+};
+int layout_sample(struct layout_work *w, const struct layout_side *side, uint32_t tensor, uint64_t first,
+                  uint64_t elements, struct sample *ret);
+double layout_sample_error(const struct sample *a, const struct sample *b);
+
+/* Whether two tensors would be paired by their content, if that is equal: bytes of one type and shape. */
+bool layout_are_by_content(const struct tensor *a, const struct tensor *b);
+
+/* Whether two tensors are the same one: error is what lies between them, next between them and the nearest other. */
+bool layout_are_alike(double error, double next, bool is_vector);
 
 /* Output heads that are their embedding. */
 int layout_add_tied(struct layout_work *w);

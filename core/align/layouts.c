@@ -118,6 +118,20 @@ static int align_towards(struct layout_work *w, struct layout_side *target, stru
     return rc;
 }
 
+static int align_by_values(struct layout_work *w)
+{
+    struct layout_side *target = w->target;
+    int rc = layout_add_alike(w);
+
+    if (rc == 0)
+        rc = layout_add_nearest(w);
+    if (rc == 0)
+        rc = layout_add_fused(w);
+    w->target = w->source;
+    w->source = target;
+    return rc ? rc : layout_add_fused(w);
+}
+
 /* A converter's file is the target; of two models of one kind, either may hold what is fused. */
 static int align_both(struct layout_work *w)
 {
@@ -130,7 +144,7 @@ static int align_both(struct layout_work *w)
         rc = align_towards(w, b, a);
     if (rc == 0 && (a->is_gguf || !b->is_gguf))
         rc = align_towards(w, a, b);
-    return rc == 0 && w->is_probed ? layout_add_alike(w) : rc;
+    return rc == 0 && w->is_probed ? align_by_values(w) : rc;
 }
 
 static bool has_leftovers(const struct pairing *pairing)

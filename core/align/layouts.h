@@ -40,8 +40,10 @@ struct layout_reading {
 extern const struct layout_reading layout_readings[];
 extern const size_t layout_reading_count;
 
-/* Why a tensor has nothing opposite, by its name. */
+/* Why a tensor has nothing opposite, by its name and by what the other model is. */
+enum layout_absent_from { ABSENT_ANYWHERE, ABSENT_FROM_FILE, ABSENT_FROM_TOWER }; /* of GGUF files */
 struct layout_absence {
+    enum layout_absent_from from;
     const char *pattern, *reason;
 };
 extern const struct layout_absence layout_absences[];
@@ -68,6 +70,7 @@ int layouts_align(const struct model *const *models, struct pairing *pairing, co
 /* How well one tensor's values are another's: √(ΣΔ² ÷ Σa²) over some samples, NAN where there is nothing to go by. */
 int probe_tensors(const struct model *model_a, const struct tensor *a, const struct model *model_b,
                   const struct tensor *b, double *ret_error, struct error *err);
+bool probe_is_readable(const struct tensor *tensor);
 
 /* What is known of the models' shapes for transformations: "heads", "kv_heads", …; layer: of lists, a value a layer. */
 struct layout_facts;

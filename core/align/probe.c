@@ -18,7 +18,7 @@ static int read_values(const struct model *model, const struct tensor *tensor, u
     return rc;
 }
 
-static bool is_readable(const struct tensor *tensor)
+bool probe_is_readable(const struct tensor *tensor)
 {
     const struct dtype_traits *traits = dtype_traits(tensor->dtype);
 
@@ -34,7 +34,7 @@ int probe_tensors(const struct model *model_a, const struct tensor *a, const str
     double x[RUN_ELEMENTS], y[RUN_ELEMENTS], squares = 0, deltas = 0;
 
     *ret_error = NAN;
-    if (elements == 0 || !is_readable(a) || !is_readable(b))
+    if (elements == 0 || !probe_is_readable(a) || !probe_is_readable(b))
         return 0;
     for (uint64_t run = 0; run < RUNS; run++) {
         const uint64_t room = elements - RUN_ELEMENTS;

@@ -13,6 +13,9 @@ expect 1 "$diffaid" compare --json "$models/llama" "$models/llama-q8_0.gguf"
 out '"mapping":"hf_gguf"' && out '"rule":"names","transformation":"rope_permute\(4\)","transformed":"baseline","verified":"close"'
 out '"remaining":\[\{"model":"candidate","name":"rope_freqs\.weight","reason":"written by the converter'
 lacks '"verified":"unlike"'
+# Only of a converter's file is it said what the converter left out.
+expect 1 "$diffaid" compare --json "$models/towers-saved" "$models/towers-native"
+out '"remaining":\[\{"model":"baseline","name":"pooler\.dense\.weight","reason":null'
 # A checkpoint that it was not made from.
 expect 1 "$diffaid" compare --json --adapter "$models/adapter" "$models/llama" "$models/llama-f32.gguf"
 out '"adapter":\{"of":"baseline","verdict":"not_merged"'

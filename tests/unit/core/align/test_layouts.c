@@ -16,19 +16,24 @@ enum { PATH_BYTES = 1024, FIELDS = 32, LINE = 4096 };
 
 static const struct {
     const char *a, *b;
-    uint64_t equal, changed, added, removed;
+    uint64_t equal, changed, added, removed, value_equal;
 } pairs[] = {
-    {"llama", "llama-f32.gguf", 12, 0, 1, 0},
-    {"llama-f32.gguf", "llama", 12, 0, 0, 1},
-    {"llama", "llama-q8_0.gguf", 3, 9, 1, 0},
-    {"llama-f32.gguf", "llama-q8_0.gguf", 4, 9, 0, 0},
-    {"experts-apart", "experts-stacked", 10, 0, 0, 0},
-    {"experts-stacked", "experts-apart", 10, 0, 0, 0},
-    {"qkv-apart", "qkv-fused", 3, 0, 0, 0},
-    {"qkv-fused", "qkv-apart", 3, 0, 0, 0},
-    {"llama", "unknown-names", 0, 12, 0, 0},
-    {"spelt-saved", "spelt-native", 0, 36, 0, 0},
-    {"spelt-native", "spelt-saved", 0, 36, 0, 0},
+    {"llama", "llama-f32.gguf", 12, 0, 1, 0, 0},
+    {"llama-f32.gguf", "llama", 12, 0, 0, 1, 0},
+    {"llama", "llama-q8_0.gguf", 3, 9, 1, 0, 0},
+    {"llama-f32.gguf", "llama-q8_0.gguf", 4, 9, 0, 0, 0},
+    {"experts-apart", "experts-stacked", 10, 0, 0, 0, 0},
+    {"experts-stacked", "experts-apart", 10, 0, 0, 0, 0},
+    {"qkv-apart", "qkv-fused", 3, 0, 0, 0, 0},
+    {"qkv-fused", "qkv-apart", 3, 0, 0, 0, 0},
+    {"llama", "unknown-names", 0, 12, 0, 0, 0},
+    {"spelt-saved", "spelt-native", 0, 36, 0, 0, 0},
+    {"spelt-native", "spelt-saved", 0, 36, 0, 0, 0},
+    {"single-file", "single-file-converted", 0, 0, 0, 0, 67},
+    {"single-file-converted", "single-file", 0, 0, 0, 0, 67},
+    {"single-file", "single-file-other-converted", 0, 0, 67, 51, 0},
+    {"towers-saved", "towers-native", 10, 0, 0, 1, 0},
+    {"towers-native", "towers-saved", 10, 0, 1, 0, 0},
 };
 
 START_TEST(layouts_are_paired_and_values_agree)
@@ -40,6 +45,7 @@ START_TEST(layouts_are_paired_and_values_agree)
     snprintf(b, sizeof(b), FIXTURES "/align/%s", pairs[_i].b);
     compare_paths(&x, a, NULL, b, false);
     ck_assert_uint_eq(x.c->status_counts[STATUS_BIT_EQUAL], pairs[_i].equal);
+    ck_assert_uint_eq(x.c->status_counts[STATUS_VALUE_EQUAL], pairs[_i].value_equal);
     ck_assert_uint_eq(x.c->status_counts[STATUS_CHANGED], pairs[_i].changed);
     ck_assert_uint_eq(x.c->status_counts[STATUS_ADDED], pairs[_i].added);
     ck_assert_uint_eq(x.c->status_counts[STATUS_REMOVED], pairs[_i].removed);

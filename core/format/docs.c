@@ -19,8 +19,9 @@ const struct format_docs gguf_docs = {
 };
 
 const struct format_docs torch_docs = {
-    .reads = "ZIP (stored or deflated members, ZIP64, either byte order), the container before 1.6 and the tar "
-             "of 0.1; state dicts, nested ones with their keys joined by dots, parameters, views (strides, "
+    .reads = "ZIP (stored or deflated members, ZIP64, either byte order), the container before 1.6 "
+             "(pickle protocols 1 to 5) and the tar of 0.1; state dicts, nested ones with their keys joined by dots, "
+             "parameters, views (strides, "
              "offsets, shared storages), whole modules and TorchScript without their classes (what a frozen "
              "module has in constants.pkl as constants.0, …), weights and constants of torch.export's archives, "
              "every pickle of torch.package's, per-tensor and per-channel quantised tensors (8, 4 and 2 bits, 32), "
@@ -107,7 +108,8 @@ const struct format_docs keras_docs = {
 const struct format_docs matlab_docs = {
     .reads = "versions 4, 5 to 7 (deflated or not) and 7.3 (HDF5), either byte order; dimensions as MATLAB "
              "has them; numeric and logical arrays, doubles that are stored as smaller numbers, complex as "
-             "NAME.real and NAME.imag, sparse as NAME.ir, .jc and .data; within structs and cells by MATLAB's "
+             "NAME.real and NAME.imag, sparse as NAME.ir, .jc and .data (in version 4 "
+             "the table of rows, columns and values that it is there); within structs and cells by MATLAB's "
              "expressions (net.layers{2}.w, pair(2).w)",
     .lists = "char",
     .refuses = "sizes that do not fit, damaged deflated bytes; 7.3 as HDF5. Functions and objects are left out "

@@ -9,12 +9,34 @@
 
 enum { TREE_FACTOR = 64, VERSION = 1001 };
 
-static const uint8_t magic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
-                                0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
+/* The magic number, 0x1950a86a20f9469cfc6c: in digits up to protocol 1, in bytes from 2 on, in a frame from 4 on. */
+static const uint8_t in_digits[] = {'L', '1', '1', '9', '5', '4', '7', '0', '3', '7', '1', '4', '6',  '0',
+                                    '3', '8', '8', '0', '1', '3', '3', '3', '3', '5', '6', 'L', '\n', '.'};
+static const uint8_t in_bytes[] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
+static const uint8_t framed[] = {0x95, sizeof(in_bytes), 0, 0, 0, 0, 0, 0, 0};
+
+static bool has_at(const uint8_t *bytes, size_t count, size_t at, const uint8_t *wanted, size_t wanted_bytes)
+{
+    return count >= at + wanted_bytes && memcmp(bytes + at, wanted, wanted_bytes) == 0;
+}
+
+/* The length of its pickle; 0: the file begins with something else. */
+static size_t magic_bytes(const uint8_t *bytes, size_t count)
+{
+    size_t at = 2; /* behind the protocol's number */
+
+    if (has_at(bytes, count, 0, in_digits, sizeof(in_digits)))
+        return sizeof(in_digits);
+    if (count < at || bytes[0] != 0x80 || bytes[1] < 2 || bytes[1] > 5)
+        return 0;
+    if (has_at(bytes, count, at, framed, sizeof(framed)))
+        at += sizeof(framed);
+    return has_at(bytes, count, at, in_bytes, sizeof(in_bytes)) ? at + sizeof(in_bytes) : 0;
+}
 
 static bool torch_legacy_probe(const struct head *head)
 {
-    return head->first_bytes >= sizeof(magic) && memcmp(head->first, magic, sizeof(magic)) == 0;
+    return magic_bytes(head->first, head->first_bytes) > 0;
 }
 
 /* The start of the file, which the pickles lie in. */
@@ -156,7 +178,7 @@ static int read_pickles(struct torch *torch, struct front *front)
     size_t count = 0;
     int rc;
 
-    front->at = sizeof(magic);
+    front->at = magic_bytes(front->bytes, front->count);
     rc = next_pickle(torch, front, "its version", &version);
     if (rc == 0 && (version.root->kind != NODE_INT || version.root->integer != VERSION))
         rc = error_set(torch->err, ERROR_UNSUPPORTED, "is of another version of the legacy container than %d", VERSION);

@@ -48,6 +48,9 @@ START_TEST(files_of_every_container_hold_what_torch_reads)
         {"state.pt", "torch", "", "", 25, 25, PLAIN},
         {"state-deflated.pt", "torch", "", "", 25, 25, PLAIN},
         {"state-legacy.pt", "torch-legacy", "", "", 22, 22, PLAIN},
+        {"state-legacy-1.pt", "torch-legacy", "", "", 22, 22, PLAIN},
+        {"state-legacy-3.pt", "torch-legacy", "", "", 22, 22, PLAIN},
+        {"state-legacy-5.pt", "torch-legacy", "", "", 22, 22, PLAIN},
         {"quantised.pt", "torch", "", "q.", 4, 4, PLAIN},
         {"module.pt", "torch", "", "net.", 10, 10, PLAIN},
         {"checkpoint.ckpt", "torch", "model.", "net.", 28, 10, PLAIN},
@@ -541,7 +544,7 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tcase, 60); /* thousands of cuts, in the sanitised build too */
-    tcase_add_loop_test(tcase, files_of_every_container_hold_what_torch_reads, 0, 21);
+    tcase_add_loop_test(tcase, files_of_every_container_hold_what_torch_reads, 0, 24);
     tcase_add_test(tcase, a_number_that_two_names_fit_keeps_its_number);
     tcase_add_loop_test(tcase, what_has_no_values_of_its_own_is_listed_without, 0, 1);
     tcase_add_test(tcase, floats_of_half_a_byte_count_one_by_one);

@@ -401,6 +401,8 @@ static bool add_dataset(struct hdf5_walk *walk, struct name name, struct hdf5_da
     uint64_t bytes = dataset->type.bytes;
 
     refine_type(walk, dataset);
+    if (walk->style->is_matlab && dataset->is_matlab_object)
+        return hdf5_left_out(walk, name, "an object", (struct name){0});
     if (walk->style->is_matlab && dataset->type.is_object_reference && !dataset->is_matlab_empty)
         return hdf5_matlab_references(walk, name, dataset);
     if (walk->style->is_matlab && dataset->is_matlab_empty && hdf5_matlab_is_empty(walk, dataset))

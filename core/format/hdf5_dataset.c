@@ -149,6 +149,7 @@ bool hdf5_describe(struct hdf5 *h5, hid_t id, struct hdf5_dataset *ret)
     if (is_good && dataset.type.is_opaque && dataset.type.bytes == 2) /* as h5py keeps bfloat16 */
         is_good = read_text(h5, id, "dtype", true, &dataset.keras_dtype);
     dataset.is_matlab_empty = is_good && H5Aexists(id, "MATLAB_empty") > 0;
+    dataset.is_matlab_object = is_good && H5Aexists(id, "MATLAB_object_decode") > 0;
     if (type >= 0)
         H5Tclose(type);
     if (properties >= 0)

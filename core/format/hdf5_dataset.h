@@ -36,7 +36,7 @@ struct hdf5_dataset {
     struct hdf5_filter filters[HDF5_FILTERS_MAX];
     struct name fill; /* in the arena */
     struct name matlab_class, keras_dtype;
-    bool is_matlab_empty;
+    bool is_matlab_empty, is_matlab_object; /* object: what stands for one of #subsystem# */
 };
 
 /* Takes in what an open dataset says of itself. Data in other files are refused. */

@@ -116,14 +116,15 @@ START_TEST(no_changed_byte_does_harm)
 }
 END_TEST
 
-/* A cell that holds itself. */
-START_TEST(what_leads_back_is_listed_once)
+/* A cell that holds itself, and the numbers of an object that lies elsewhere. */
+START_TEST(what_leads_back_is_listed_once_and_objects_are_left_out)
 {
     struct model *model = open_path(TWINS "matlab-73-loop.mat");
 
     ck_assert_uint_eq(model->tensor_count, 1);
-    ck_assert_uint_eq(model->warning_count, 3);
+    ck_assert_uint_eq(model->warning_count, 4);
     ck_assert_ptr_nonnull(strstr(model->warnings[0].message, "loop{1}{1} was left out"));
+    ck_assert_str_eq(model->warnings[3].message, "object was left out: an object");
     model_close(model);
 }
 END_TEST
@@ -140,7 +141,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_lies_is_refused_in_words, 0, COUNT(lies));
     tcase_add_test(tcase, a_file_cut_within_an_array_is_refused);
     tcase_add_loop_test(tcase, no_changed_byte_does_harm, 0, 5);
-    tcase_add_test(tcase, what_leads_back_is_listed_once);
+    tcase_add_test(tcase, what_leads_back_is_listed_once_and_objects_are_left_out);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

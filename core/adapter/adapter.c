@@ -114,19 +114,6 @@ static int read_config(struct applying *x)
                      x->adapter->uri);
 }
 
-/* What a GGUF file calls a tensor and how its rows lie is the converter's doing, which depends on more than the
- * adapter tells. */
-static int check_kinds(const struct applying *x)
-{
-    const bool is_gguf = strcmp(x->adapter->format->name, "gguf") == 0;
-
-    if (is_gguf == (strcmp(x->base->format->name, "gguf") == 0))
-        return 0;
-    return error_set(x->err, ERROR_FORMAT, "%s: is an adapter for a %s, and %s is a %s: their rows may lie otherwise",
-                     x->adapter->uri, is_gguf ? "GGUF file" : "checkpoint", x->base->uri,
-                     is_gguf ? "checkpoint" : "GGUF file");
-}
-
 static int spell(struct applying *x, uint32_t i)
 {
     const struct name_records records = {x->spelt, sizeof(*x->spelt)};
@@ -324,9 +311,9 @@ int adapter_apply(struct model *base, struct model *adapter, struct error *err)
     int rc = read_config(&x);
 
     if (rc == 0)
-        rc = check_kinds(&x);
-    if (rc == 0)
         rc = prepare(&x);
+    if (rc == 0 && adapter_is_across(&x))
+        rc = adapter_place_across(&x);
     if (rc == 0)
         rc = apply_all(&x);
     if (rc == 0)

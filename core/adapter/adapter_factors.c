@@ -34,6 +34,18 @@ bool adapter_is_factor(struct name name)
     return false;
 }
 
+bool adapter_factors(const struct applying *x, const struct tensor *a, const struct tensor **ret_b,
+                     struct name *ret_stem, const char **ret_suffix)
+{
+    for (size_t i = 0; i < FORMS; i++)
+        if (adapter_name_ends(a->name, forms[i].a, ret_stem)) {
+            *ret_b = adapter_part(x, *ret_stem, forms[i].b);
+            *ret_suffix = forms[i].suffix;
+            return *ret_b && !forms[i].is_embedding;
+        }
+    return false;
+}
+
 /* alpha is the pair's own, the configuration's or the file's; where none is stored, all readers of such files take 1
  * for the scale. */
 static int scale_of(struct applying *x, struct name module, uint64_t rank, double *ret)
@@ -145,11 +157,10 @@ static bool is_turned(struct applying *x, struct name module)
     return x->config && adapter_config_is(x->config, "fan_in_fan_out", module);
 }
 
-/* B·A on a whole tensor; is_transposed: the tensor holds columns where the module has rows. */
 int adapter_apply_pair(struct applying *x, struct name module, struct tensor *tensor, const struct tensor *a,
-                       const struct tensor *b, const struct tensor *magnitude, bool is_transposed)
+                       const struct tensor *b, const struct tensor *magnitude, bool is_transposed, const uint32_t *rows)
 {
-    struct lora lora = {.slices = 1, .magnitude = magnitude};
+    struct lora lora = {.slices = 1, .magnitude = magnitude, .left_rows = rows};
     uint64_t in, out;
 
     if (!adapter_is_float(tensor) || !adapter_is_float(a) || !adapter_is_float(b) || tensor->shape.rank < 2 ||
@@ -260,6 +271,14 @@ static bool is_number(const struct tensor *tensor)
            (traits->kind == DTYPE_KIND_FLOAT || traits->kind == DTYPE_KIND_INT || traits->kind == DTYPE_KIND_UINT);
 }
 
+static int apply_placed(struct applying *x, struct name module, const struct tensor *a, const struct tensor *b,
+                        const struct tensor *magnitude)
+{
+    struct tensor *tensor = adapter_placed(x, a);
+
+    return tensor ? adapter_apply_pair(x, module, tensor, a, b, magnitude, false, x->placements[a - x->parts].rows) : 0;
+}
+
 static int apply_form(struct applying *x, const struct form *form, struct name stem, const struct tensor *a)
 {
     const struct tensor *b = adapter_part(x, stem, form->b), *magnitude = find_magnitude(x, stem);
@@ -273,10 +292,12 @@ static int apply_form(struct applying *x, const struct form *form, struct name s
     x->own_alpha = adapter_part(x, stem, ".alpha");
     if (x->own_alpha && !is_number(x->own_alpha))
         return 0;
+    if (x->placements)
+        return apply_placed(x, module, a, b, magnitude);
     rc = find_target(x, form, module, &tensor);
     if (rc || !tensor)
         return rc ? rc : adapter_apply_parameter(x, module, a, b);
-    rc = adapter_apply_pair(x, module, tensor, a, b, magnitude, form->is_embedding || is_turned(x, module));
+    rc = adapter_apply_pair(x, module, tensor, a, b, magnitude, form->is_embedding || is_turned(x, module), NULL);
     return rc || !x->is_applied[a - x->parts] ? rc : apply_bias(x, module, stem, a->shape.dims[0]);
 }
 

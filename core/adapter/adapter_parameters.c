@@ -131,7 +131,7 @@ static int apply_to_parameter(struct applying *x, struct name parameter, const s
     if (tensor && tensor->shape.rank == 3)
         return apply_expert(x, parameter, tensor, a, b, tensor->shape.dims[0], 0, 0);
     if (tensor)
-        return adapter_apply_pair(x, parameter, tensor, a, b, NULL, false);
+        return adapter_apply_pair(x, parameter, tensor, a, b, NULL, false, NULL);
     inside = spelling_of(x->spelling, parameter, spelt);
     rc = each_expert(x, parameter, inside, a, b, 0, &experts);
     return rc || experts == 0 ? rc : each_expert(x, parameter, inside, a, b, experts, &experts);

@@ -81,7 +81,7 @@ int adapter_apply_whole(struct applying *x, const struct tensor *part)
     }
     name = adapter_module(part->name, text);
     is_saved = adapter_config_saves(x->config, name);
-    tensor = name.bytes ? adapter_find(x, name) : NULL;
+    tensor = x->placements ? adapter_placed(x, part) : name.bytes ? adapter_find(x, name) : NULL;
     for (size_t i = 0; i < 2; i++) /* a bias that was trained, an embedding that was stored with its change */
         if (adapter_name_ends(name, i ? ".base_layer.weight" : ".base_layer.bias", &stem)) {
             tensor = adapter_find_text(x, stem, i ? ".weight" : ".bias");
@@ -90,7 +90,7 @@ int adapter_apply_whole(struct applying *x, const struct tensor *part)
             is_saved = false;
         }
     if (!tensor)
-        return is_saved && name.bytes ? add_whole(x, name, part) : 0;
+        return is_saved && name.bytes && !x->placements ? add_whole(x, name, part) : 0;
     if (x->is_whole[tensor - x->fresh]) /* by another of the adapter's names */
         return 0;
     if (!shape_equal(&tensor->shape, &part->shape) && !is_saved && !differ_in_rows(tensor, part))

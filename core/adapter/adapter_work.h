@@ -36,6 +36,13 @@ struct adapter_leaf {
     bool has_turned, has_straight; /* inputs first, or outputs */
 };
 
+/* Where a pair of factors, or a tensor stored whole, of the other kind of file goes. */
+struct placement {
+    struct tensor *tensor; /* of fresh; NULL: nowhere */
+    const uint32_t *rows;  /* as of struct lora */
+    bool is_twice;         /* it would go to another one too */
+};
+
 struct applying {
     struct model *base;
     const struct model *adapter;
@@ -60,7 +67,9 @@ struct applying {
     struct name_index *spelt_index;
     bool *is_spelt_twice;
     bool *is_applied; /* [adapter's tensor] */
-    bool *is_whole;   /* [fresh]: the adapter stores it whole */
+    struct placement
+        *placements; /* [adapter's tensor, of a pair the first]; NULL: names are those of base's kind of file */
+    bool *is_whole;  /* [fresh]: the adapter stores it whole */
     size_t applied;
     struct error *err;
 };
@@ -129,12 +138,23 @@ int adapter_apply_rows(struct applying *x, const struct tensor *part);
 /* Whether the name is one of a pair's first factor. */
 bool adapter_is_factor(struct name name);
 
+/* The second factor of a pair whose first is a, the name that both begin with, and what stands behind their module's;
+ * false where a is none. */
+bool adapter_factors(const struct applying *x, const struct tensor *a, const struct tensor **ret_b,
+                     struct name *ret_stem, const char **ret_suffix);
+
+/* Whether the adapter has the names of the other kind of file, GGUF or not; finds where its factors go then. */
+bool adapter_is_across(const struct applying *x);
+int adapter_place_across(struct applying *x);
+struct tensor *adapter_placed(const struct applying *x, const struct tensor *part);
+
 /* Which way weights lie, for those whose shapes do not tell. */
 void adapter_learn_leaves(struct applying *x);
 
-/* B·A on a whole tensor; is_transposed: the tensor holds columns where the module has rows. */
+/* B·A on a whole tensor; is_transposed: the tensor holds columns where the module has rows; rows as of struct lora. */
 int adapter_apply_pair(struct applying *x, struct name module, struct tensor *tensor, const struct tensor *a,
-                       const struct tensor *b, const struct tensor *magnitude, bool is_transposed);
+                       const struct tensor *b, const struct tensor *magnitude, bool is_transposed,
+                       const uint32_t *rows);
 
 /* B·A on a parameter that adapter_config.json names, stacked or one by one. */
 int adapter_apply_parameter(struct applying *x, struct name module, const struct tensor *a, const struct tensor *b);

@@ -107,11 +107,17 @@ static int load_right(struct merging *m, uint64_t slice)
     return rc;
 }
 
+/* The row of the left factor, and of a magnitude by rows. */
+static uint64_t row_of(const struct lora *lora, uint64_t row)
+{
+    return lora->left_rows ? lora->left_rows[row % lora->rows] : row % lora->rows;
+}
+
 /* Columns [from, to) of a row of W + scale·B·A, in m->row. */
 static int add_row(struct merging *m, uint64_t row, uint64_t from, uint64_t to)
 {
     const struct lora *lora = m->lora;
-    const uint64_t slice = row / lora->rows, at = row % lora->rows;
+    const uint64_t slice = row / lora->rows, at = row_of(lora, row);
     int rc = load_right(m, slice);
 
     if (rc == 0)
@@ -178,7 +184,7 @@ static int merge_row(struct merging *m, uint64_t row, uint64_t from, uint64_t to
         m->row[c] *= by[c];
     if (rc || !is_by_row)
         return rc;
-    rc = adapted_read_f64(m->model, lora->magnitude, row % lora->rows, 1, &magnitude, m->err);
+    rc = adapted_read_f64(m->model, lora->magnitude, row_of(lora, row), 1, &magnitude, m->err);
     for (uint64_t c = 0; c < lora->columns; c++)
         squares += m->row[c] * m->row[c];
     for (uint64_t c = 0; c < lora->columns; c++)

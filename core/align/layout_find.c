@@ -111,6 +111,26 @@ void layout_find_named(struct layout_work *w, struct name name, struct name expe
     }
 }
 
+bool layout_is_named(struct name target, struct name source)
+{
+    char text[PATTERN_NAME_BYTES], filled[PATTERN_NAME_BYTES];
+    struct captures captures = {0};
+    struct name own, source_own, alias, name, kind = layout_kind(target, text, &captures, &own);
+
+    source = name_plain(source);
+    source_own = layout_own(&source);
+    for (size_t i = 0; name_equal(own, source_own) && i < layout_name_count + layout_tower_name_count; i++) {
+        const struct layout_name *row =
+            i < layout_name_count ? &layout_names[i] : &layout_tower_names[i - layout_name_count];
+        struct name rest = name_of(row->sources);
+
+        while (name_equal(name_of(row->target), kind) && pattern_next(&rest, "|", &alias))
+            if (pattern_fill(alias, &captures, filled, &name) && name_equal(name, source))
+                return true;
+    }
+    return false;
+}
+
 /* The sources of a rule, for the expert at hand. */
 void layout_find_by_rule(struct layout_work *w, const struct layout_rule *rule, const struct captures *captures,
                          uint32_t *sources, size_t *count)

@@ -4,7 +4,7 @@
 /* Converters for these architectures interleave the halves of each head's rows, as ggml's rotary embedding wants it. */
 #define INTERLEAVED                                                                                                    \
     "llama|arcee|afmoe|deci|minicpm|llada|internlm2|olmo|arctic|deepseek|granite|granitemoe|granitehybrid|smollm3|"    \
-    "bailingmoe|chameleon|baichuan|xverse|orion|mistral3"
+    "bailingmoe|chameleon|baichuan|xverse|orion|mistral3|llama-embed|nanbeige|granite_swa"
 /* These hold norms as x, and files as 1 + x. */
 #define NORMS_PLUS_ONE "gemma|gemma2|gemma3|gemma-embedding|nemotron|qwen3next|qwen35|qwen35moe|plamo3"
 

@@ -29,6 +29,9 @@ struct layout_rule {
 extern const struct layout_rule layout_rules[], layout_spelt_rules[];
 extern const size_t layout_rule_count, layout_spelt_rule_count;
 
+/* Whether the tables have, letter for letter, that name of a checkpoint for that name of a GGUF file. */
+bool layout_is_named(struct name target, struct name source);
+
 /* How values may have changed on their way under a known name: readings beside "none", likelier than that where the
  * architecture is listed. */
 struct layout_reading {

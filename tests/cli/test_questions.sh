@@ -50,6 +50,13 @@ out 'Adapter: merged at another scale; 0 of 3 tensors hold its change \(found 0\
 expect 1 "$diffaid" compare --adapter "$models/adapter" "$models/llama" "$models/not-merged" && out 'Adapter: not merged'
 expect 1 "$diffaid" compare --json --adapter "$models/adapter" "$models/llama" "$models/merged-partly"
 out '"verdict":"partly_merged"' && out '\{"name":"model\.layers\.0\.mlp\.down_proj\.weight","verdict":"not_merged","scale":0,'
+# Adapter, base and model may be of either kind of file.
+expect 1 "$diffaid" compare --adapter "$models/adapter.gguf" "$models/llama" "$models/merged-q8_0.gguf"
+out 'Adapter: merged; 3 of 3 tensors hold its change'
+expect 1 "$diffaid" compare --adapter "$models/adapter" "$models/llama-q8_0.gguf" "$models/merged"
+out 'Adapter: merged; 3 of 3 tensors hold its change' && out "rows are put as llama\.cpp's converter has them for llama"
+expect 2 "$diffaid" compare --adapter "$models/adapter-headless.gguf" "$models/qkv-apart" "$models/qkv-fused"
+err 'the number of heads, is not known' && one_line_error
 expect 2 "$diffaid" compare --adapter "$models/adapter" "$models/experts-apart" "$models/merged"
 err 'none of its 6 tensors fits a tensor of' && one_line_error
 

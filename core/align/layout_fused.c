@@ -9,7 +9,6 @@ enum { PARTS_MAX = 16, COMPARISONS_MAX = 1 << 20 };
 
 struct part {
     uint32_t tensor;
-    bool is_bias;
     uint64_t rows, inner;
     struct sample sample;
 };
@@ -17,12 +16,8 @@ struct part {
 static struct part part_of(const struct layout_side *side, uint32_t tensor)
 {
     const struct shape *shape = &side->model->tensors[tensor].shape;
-    struct name name = side->plain[tensor];
 
-    return (struct part){.tensor = tensor,
-                         .is_bias = name_equal(layout_own(&name), name_of("bias")),
-                         .rows = shape->dims[0],
-                         .inner = shape->elements / shape->dims[0]};
+    return (struct part){.tensor = tensor, .rows = shape->dims[0], .inner = shape->elements / shape->dims[0]};
 }
 
 static bool is_left(const struct layout_side *side, uint32_t tensor)
@@ -45,9 +40,8 @@ static int find_part(struct layout_work *w, const struct part *whole, uint64_t r
     for (size_t i = 0; i < count; i++) {
         double own;
 
-        if (w->source->is_used[parts[i].tensor] || parts[i].is_bias != whole->is_bias ||
-            parts[i].inner != whole->inner || parts[i].rows >= whole->rows || parts[i].rows > whole->rows - row ||
-            whole->rows / parts[i].rows > PARTS_MAX)
+        if (w->source->is_used[parts[i].tensor] || parts[i].inner != whole->inner || parts[i].rows >= whole->rows ||
+            parts[i].rows > whole->rows - row || whole->rows / parts[i].rows > PARTS_MAX)
             continue;
         if (rows != parts[i].rows) {
             rows = parts[i].rows;

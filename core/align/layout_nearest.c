@@ -14,7 +14,6 @@ struct sketch {
     uint32_t tensor;
     uint32_t rank; /* without dimensions of 1 */
     uint64_t dims[VIEW_RANK_MAX];
-    bool is_bias;
     struct sample sample;
     uint32_t nearest; /* of the other side's sketches */
     double error, next;
@@ -29,8 +28,6 @@ static int compare_sketches(const void *a, const void *b)
 {
     const struct sketch *x = a, *y = b;
 
-    if (x->is_bias != y->is_bias)
-        return x->is_bias ? 1 : -1;
     if (x->rank != y->rank)
         return x->rank > y->rank ? -1 : 1; /* matrices prove more than vectors, and come first */
     for (uint32_t d = 0; d < x->rank; d++)
@@ -47,12 +44,10 @@ static int collect(struct layout_work *w, const struct layout_side *side, struct
     for (size_t i = 0; i < side->left_count; i++) {
         const struct shape *shape = &side->model->tensors[side->left[i]].shape;
         struct sketch *sketch = &ret->items[ret->count];
-        struct name name = side->plain[side->left[i]];
 
         if (side->is_used[side->left[i]] || shape->elements < ELEMENTS_LEAST || shape->rank > VIEW_RANK_MAX)
             continue;
         sketch->tensor = side->left[i];
-        sketch->is_bias = name_equal(layout_own(&name), name_of("bias"));
         for (uint32_t d = 0; d < shape->rank; d++)
             if (shape->dims[d] != 1)
                 sketch->dims[sketch->rank++] = shape->dims[d];

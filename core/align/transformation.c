@@ -251,27 +251,33 @@ static int add_piece(struct working *w, uint64_t first, uint32_t axes, const uin
     return 0;
 }
 
+/* Of rows as they are, or of the one kind of parts that regroup kept. */
 static int step_rope(struct working *w, struct scan *s, const char *name, bool is_back)
 {
     struct arrangement *a = w->a;
+    const bool is_grouped = w->is_broken && a->piece_count == 1 && a->pieces[0].rank == a->rank + 1;
+    const struct view_piece kept = is_grouped ? a->pieces[0] : (struct view_piece){.dims = {1}};
     uint64_t heads, size, step;
     int rc;
 
-    if (!w->is_dry && (w->is_broken || a->rank == 0))
+    if (!w->is_dry && ((w->is_broken && !is_grouped) || a->rank == 0))
         return misfit(w, name);
     rc = number(w, s, w->is_dry ? 0 : a->dims[0], &heads);
     if (rc || w->is_dry)
         return rc;
-    if (heads == 0 || a->dims[0] % heads || a->dims[0] / heads % 2)
+    if (heads == 0 || a->dims[0] % heads || a->dims[0] / heads % 2 || heads % kept.dims[0])
         return misfit(w, name);
     size = a->dims[0] / heads;
     step = w->steps[0];
     say(w, "%s(%" PRIu64 ")", name, heads);
-    if (is_back)
-        return add_piece(w, w->first, 3, (uint64_t[]){heads, 2, size / 2}, (uint64_t[]){size * step, step, 2 * step},
-                         name);
-    return add_piece(w, w->first, 3, (uint64_t[]){heads, size / 2, 2}, (uint64_t[]){size * step, step, size / 2 * step},
-                     name);
+    {
+        const uint64_t dims[] = {kept.dims[0], heads / kept.dims[0], is_back ? 2 : size / 2, is_back ? size / 2 : 2};
+        const uint64_t steps[] = {kept.steps[0], size * step, step, is_back ? 2 * step : size / 2 * step};
+
+        a->piece_count = 0;
+        return is_grouped ? add_piece(w, kept.first, 4, dims, steps, name)
+                          : add_piece(w, w->first, 3, dims + 1, steps + 1, name);
+    }
 }
 
 static int step_heads(struct working *w, struct scan *s)

@@ -18,7 +18,6 @@ enum {
     VALUES_A_TENSOR = 16, /* that are looked at, for each tensor that a model may have */
     METADATA_TEXT_MAX = 16384,
     NUMBER_BYTES = 48,
-    LEFT_OUT_TOLD = 20,
     LISTED_MAX = 16,
     EXTENSION_ARRAY = 1,
     EXTENSION_COMPLEX = 2,
@@ -192,8 +191,7 @@ static bool read_extension(struct flax *f, const struct msgpack_token *token)
     if (token->extension == EXTENSION_ARRAY || token->extension == EXTENSION_SCALAR)
         return flax_array(f, token->count, &array) && add_array(f, &array);
     name_printable((struct name){f->path, (uint32_t)f->path_bytes}, path);
-    if (f->left_out++ < LEFT_OUT_TOLD &&
-        model_warn(f->model, "left-out", (struct name){0}, "%s was left out: it is %s (msgpack extension %d)", path,
+    if (model_warn(f->model, "left-out", (struct name){0}, "%s was left out: it is %s (msgpack extension %d)", path,
                    token->extension == EXTENSION_COMPLEX ? "a complex number" : "of a type that is not known",
                    token->extension) != 0)
         return flax_no_memory(f);

@@ -13,7 +13,7 @@ struct flax {
     struct arena arena;
     struct model *model;
     const struct limits *limits;
-    size_t tensor_room, metadata_room, depth, left_out;
+    size_t tensor_room, metadata_room, depth;
     uint64_t values;
     bool is_untold;             /* the next value, if it is a number or a text, is not told of */
     char path[FLAX_PATH_BYTES]; /* of the value at hand */

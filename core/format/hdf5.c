@@ -30,7 +30,6 @@ bool hdf5_left_out(struct hdf5_walk *walk, struct name name, const char *what, s
 {
     char printable[NAME_PRINTABLE_BYTES], to[NAME_PRINTABLE_BYTES] = "";
 
-    walk->left_out++;
     if (target.text)
         name_printable(target, to);
     if (model_warn(walk->model, "left-out", (struct name){0}, "%s was left out: %s%s", name_printable(name, printable),
@@ -75,6 +74,11 @@ bool hdf5_enter(struct hdf5_walk *walk, uint64_t address, bool *ret_again)
     walk->groups[slot] = key;
     walk->group_count += !*ret_again;
     return true;
+}
+
+bool hdf5_has_entered(const struct hdf5_walk *walk, uint64_t address)
+{
+    return walk->group_room && walk->groups[slot_of(walk, address + 1)];
 }
 
 static struct name join(struct hdf5_walk *walk, struct name prefix, struct name name, char separator)
@@ -542,7 +546,7 @@ int hdf5_open_model(const struct opener *opener, const struct hdf5_style *style,
     walk.claimed_max =
         (end - at) < UINT64_MAX / RATIO_MAX - UNWRITTEN_MAX ? (end - at) * RATIO_MAX + UNWRITTEN_MAX : UINT64_MAX;
     if (hdf5_begin(h5, source, at, end, opener->limits, err) && visit_root(&walk) && model->tensor_count == 0 &&
-        walk.left_out > 0)
+        model->warning_count > 0)
         hdf5_fault(h5, ERROR_UNSUPPORTED, "nothing is left of it: %s", model->warnings[0].message);
     hdf5_end(h5);
     if (h5->rc == 0 && model_keep_arena(model, &h5->arena) != 0)

@@ -68,22 +68,39 @@ static struct name element_name(struct hdf5_walk *walk, struct name name, bool i
     return (struct name){kept, kept ? (uint32_t)bytes : 0};
 }
 
+/* What was found out of a reference, beside the addresses that were walked: to open it again and again takes long. */
+#define FOLLOWED (UINT64_C(1) << 62)
+#define EMPTY    (UINT64_C(1) << 63) /* one array that is empty stands for all that are */
+
+static bool follow_again(struct hdf5_walk *walk, struct name name)
+{
+    return hdf5_left_out(walk, name, "it leads to what is listed already", (struct name){0});
+}
+
 static bool follow(struct hdf5_walk *walk, struct name name, hobj_ref_t reference)
 {
-    const hid_t id = H5Rdereference2(walk->h5.file, H5P_DEFAULT, H5R_OBJECT, &reference);
-    bool is_again = false, is_good;
+    bool is_again = false, is_known, is_empty = false, is_good;
     H5O_info_t info;
+    hid_t id;
 
+    if (hdf5_has_entered(walk, reference | EMPTY))
+        return true;
+    if (hdf5_has_entered(walk, reference | FOLLOWED))
+        return follow_again(walk, name);
+    id = H5Rdereference2(walk->h5.file, H5P_DEFAULT, H5R_OBJECT, &reference);
     if (id < 0)
         return hdf5_library_fault(&walk->h5, "it refers to what cannot be opened");
     is_good = H5Oget_info2(id, &info, H5O_INFO_BASIC) >= 0 ||
               hdf5_library_fault(&walk->h5, "it refers to what cannot be opened");
-    if (is_good && H5Iget_type(id) == H5I_DATASET)
+    if (is_good && H5Iget_type(id) == H5I_DATASET) {
         is_good = hdf5_enter(walk, info.addr, &is_again);
-    if (is_good && is_again && H5Aexists(id, "MATLAB_empty") <= 0) /* one that is empty stands for all that are */
-        is_good = hdf5_left_out(walk, name, "it leads to an array that is listed already", (struct name){0});
-    else if (is_good && !is_again)
+        is_empty = H5Aexists(id, "MATLAB_empty") > 0;
+    }
+    is_good = is_good && hdf5_enter(walk, reference | (is_empty ? EMPTY : FOLLOWED), &is_known);
+    if (is_good && !is_again)
         is_good = hdf5_visit(walk, name, id, info.addr);
+    else if (is_good && !is_empty)
+        is_good = follow_again(walk, name);
     H5Oclose(id);
     return is_good;
 }

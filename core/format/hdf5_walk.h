@@ -18,7 +18,6 @@ struct hdf5_walk {
     hsize_t user_block;
     uint64_t references; /* that were followed */
     unsigned depth;
-    size_t left_out;
     struct hdf5_cache *cache;
 };
 
@@ -26,6 +25,7 @@ bool hdf5_left_out(struct hdf5_walk *walk, struct name name, const char *what, s
 
 /* Whether the object there was walked before; it has been now. */
 bool hdf5_enter(struct hdf5_walk *walk, uint64_t address, bool *ret_again);
+bool hdf5_has_entered(const struct hdf5_walk *walk, uint64_t address);
 
 /* Where a dataset's elements lie, as one extent of one of the model's files. */
 bool hdf5_place(struct hdf5_walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes, struct extent *ret);

@@ -11,8 +11,6 @@
 #include "core/model/directory.h"
 #include "core/model/order.h"
 
-enum { WARNINGS_OF_A_KIND = 20 }; /* the rest is counted */
-
 static int no_memory(struct error *err)
 {
     return error_set(err, ERROR_NO_MEMORY, "out of memory for a model of several files");
@@ -34,7 +32,6 @@ static int absorb(struct model *model, struct model *part, const struct limits *
 {
     size_t tensors = model->tensor_count + part->tensor_count, files = model->file_count + part->file_count;
     size_t metadata = model->metadata_count + part->metadata_count, chunks = model->chunk_count + part->chunk_count + 1;
-    size_t warnings = model->warning_count + part->warning_count;
     uint32_t base = (uint32_t)model->file_count;
     int rc;
 
@@ -43,9 +40,11 @@ static int absorb(struct model *model, struct model *part, const struct limits *
     if ((rc = reserve(&model->tensors, sizeof(*model->tensors), tensors, err)) ||
         (rc = reserve(&model->files, sizeof(*model->files), files, err)) ||
         (rc = reserve(&model->metadata, sizeof(*model->metadata), metadata, err)) ||
-        (rc = reserve(&model->chunks, sizeof(*model->chunks), chunks, err)) ||
-        (rc = reserve(&model->warnings, sizeof(*model->warnings), warnings, err)))
+        (rc = reserve(&model->chunks, sizeof(*model->chunks), chunks, err)))
         return rc;
+    for (size_t i = 0; i < part->warning_count; i++)
+        if (model_take_warning(model, &part->warnings[i]) != 0)
+            return no_memory(err);
     for (size_t i = 0; i < part->tensor_count; i++) {
         model->tensors[model->tensor_count + i] = part->tensors[i];
         model->tensors[model->tensor_count + i].extent.source += base;
@@ -57,15 +56,12 @@ static int absorb(struct model *model, struct model *part, const struct limits *
     for (size_t i = 0; i < part->chunk_count; i++)
         model->chunks[model->chunk_count + i] = part->chunks[i];
     model->chunks[chunks - 1] = part->dims;
-    for (size_t i = 0; i < part->warning_count; i++)
-        model->warnings[model->warning_count + i] = part->warnings[i];
     model->tensor_count = tensors;
     model->file_count = files;
     model->metadata_count = metadata;
     model->chunk_count = chunks;
-    model->warning_count = model->warning_room = warnings;
     part->dims = NULL;
-    part->tensor_count = part->file_count = part->metadata_count = part->chunk_count = part->warning_count = 0;
+    part->tensor_count = part->file_count = part->metadata_count = part->chunk_count = 0;
     model_close(part);
     return 0;
 }
@@ -143,7 +139,7 @@ static int compare_keys(const void *context, uint32_t a, uint32_t b)
 /* One entry a key: that of the first shard; a shard that says otherwise is told of. */
 static int merge_metadata(struct model *model, struct error *err)
 {
-    size_t count = model->metadata_count, kept = 0, conflicts = 0;
+    size_t count = model->metadata_count, kept = 0;
     uint32_t *order = reallocarray(NULL, count + count / 2 + 2, sizeof(*order));
     struct metadata_entry *merged = reallocarray(NULL, count + 1, sizeof(*merged));
     char printable[NAME_PRINTABLE_BYTES];
@@ -161,7 +157,7 @@ static int merge_metadata(struct model *model, struct error *err)
 
         if (kept == 0 || !name_equal(merged[kept - 1].key, entry.key))
             merged[kept++] = entry;
-        else if (!name_equal(merged[kept - 1].value, entry.value) && conflicts++ < WARNINGS_OF_A_KIND &&
+        else if (!name_equal(merged[kept - 1].value, entry.value) &&
                  model_warn(model, "metadata-conflict", (struct name){0}, "shards disagree about the metadata key %s",
                             name_printable(entry.key, printable)) != 0) {
             rc = no_memory(err);
@@ -225,12 +221,11 @@ static int wrong_shard(const struct model *model, const struct shard_index *inde
                      name_printable(name_of(model->files[elsewhere->extent.source].source->uri), found));
 }
 
-static int extra_tensor(struct model *model, const struct tensor *tensor, size_t *extras, struct error *err)
+static int extra_tensor(struct model *model, const struct tensor *tensor, struct error *err)
 {
     char name[NAME_PRINTABLE_BYTES], file[NAME_PRINTABLE_BYTES];
 
-    if ((*extras)++ < WARNINGS_OF_A_KIND &&
-        model_warn(model, "extra-tensor", tensor->name, "tensor %s lies in %s, but the index does not map it",
+    if (model_warn(model, "extra-tensor", tensor->name, "tensor %s lies in %s, but the index does not map it",
                    name_printable(tensor->name, name),
                    name_printable(name_of(model->files[tensor->extent.source].source->uri), file)) != 0)
         return no_memory(err);
@@ -250,7 +245,7 @@ static bool lies_in(const struct model *model, uint32_t source, struct name file
 /* Index and tensors are both in canonical order: one walk along both. */
 static int check_map(struct model *model, const struct shard_index *index, struct error *err)
 {
-    size_t t = 0, extras = 0;
+    size_t t = 0;
     uint64_t total = 0;
     int rc = 0;
 
@@ -260,7 +255,7 @@ static int check_map(struct model *model, const struct shard_index *index, struc
 
         while (t < model->tensor_count && rc == 0 &&
                (order = name_compare_natural(model->tensors[t].name, entry->tensor)) < 0)
-            rc = extra_tensor(model, &model->tensors[t++], &extras, err);
+            rc = extra_tensor(model, &model->tensors[t++], err);
         if (rc)
             break;
         if (t == model->tensor_count || order != 0)
@@ -270,12 +265,9 @@ static int check_map(struct model *model, const struct shard_index *index, struc
         total += model->tensors[t++].extent.bytes;
     }
     while (t < model->tensor_count && rc == 0)
-        rc = extra_tensor(model, &model->tensors[t++], &extras, err);
+        rc = extra_tensor(model, &model->tensors[t++], err);
     if (rc)
         return rc;
-    if (extras > WARNINGS_OF_A_KIND && model_warn(model, "extra-tensor", (struct name){0},
-                                                  "%zu tensors in all are not mapped by the index", extras) != 0)
-        return no_memory(err);
     if (index->has_total_size && index->total_size != total &&
         model_warn(model, "total-size", (struct name){0},
                    "the index claims a total_size of %" PRIu64 " bytes, its tensors have %" PRIu64, index->total_size,

@@ -25,10 +25,10 @@ struct torch {
     uint64_t steps, steps_max; /* values that were looked at, and that may be */
     uint8_t *arrays;           /* NumPy's, one behind the other; NULL: none */
     size_t arrays_bytes, arrays_room;
-    uint32_t arrays_file;     /* the model's file that they become */
-    size_t optimizers;        /* whose numbers were named */
-    size_t left_out, objects; /* values that were not read, objects of classes that are not known */
-    struct name class;        /* of the first such object */
+    uint32_t arrays_file; /* the model's file that they become */
+    size_t optimizers;    /* whose numbers were named */
+    size_t objects;       /* of classes that are not known */
+    struct name class;    /* of the first such object */
 };
 
 /* An element type by the name of its storage ("torch.FloatStorage") or its own ("torch.float8_e4m3fn"). */

@@ -16,7 +16,6 @@ enum {
     STEPS_A_TENSOR = 16, /* values that are looked at, for each tensor that a model may have */
     LISTED_MAX = 16,     /* scalars of a list that are told */
     TEXT_MAX = 16384,
-    LEFT_OUT_TOLD = 20,
     STEPS_A_BYTE = 64, /* values that are looked at, for each byte of a pickle: real ones need less than one */
     LOOKED_AT_A_STEP = 16,
     BYTES_A_STEP = 64,
@@ -109,15 +108,9 @@ static int add_scalar(struct torch *torch, const struct node *node)
 
 static int leave_out(struct torch *torch, const char *why, struct name who)
 {
+    const struct name name = {torch->path, (uint32_t)torch->path_bytes};
     char path[NAME_PRINTABLE_BYTES], printable[NAME_PRINTABLE_BYTES];
-    struct name name;
-    int rc;
 
-    if (torch->left_out++ >= LEFT_OUT_TOLD)
-        return 0;
-    rc = take_path(torch, &name);
-    if (rc)
-        return rc;
     if (model_warn(torch->model, "left-out", (struct name){0}, "%s was left out: %s %s",
                    name.bytes ? name_printable(name, path) : "a value", why, name_printable(who, printable)) != 0)
         return no_memory(torch);
@@ -585,9 +578,6 @@ int torch_tell(struct torch *torch)
 {
     char printable[NAME_PRINTABLE_BYTES];
 
-    if (torch->left_out > LEFT_OUT_TOLD &&
-        model_warn(torch->model, "left-out", (struct name){0}, "%zu values in all were left out", torch->left_out) != 0)
-        return no_memory(torch);
     if (torch->objects &&
         model_warn(torch->model, "python-objects", (struct name){0},
                    "holds %zu Python objects, the first of class %s: of these only tensors and scalars were read",

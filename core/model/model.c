@@ -11,6 +11,8 @@
 #include "core/array.h"
 #include "core/model/order.h"
 
+enum { WARNINGS_OF_A_KIND = 20 }; /* the rest is counted: a small file can ask for a million */
+
 void model_close(struct model *model)
 {
     if (!model)
@@ -77,21 +79,58 @@ int model_check_unchanged(struct model *model, struct error *err)
     return 0;
 }
 
+int model_take_warning(struct model *model, struct model_warning *warning)
+{
+    struct model_warning *counting = NULL;
+    char *message = NULL;
+    size_t told = 0;
+
+    for (size_t i = model->warning_count; i-- > 0 && !counting;) /* few: what counts is the last of its kind */
+        if (strcmp(model->warnings[i].code, warning->code) == 0) {
+            counting = model->warnings[i].more ? &model->warnings[i] : NULL;
+            told++;
+        }
+    if (!counting && told < WARNINGS_OF_A_KIND && !warning->more) {
+        if (!array_reserve(&model->warnings, sizeof(*model->warnings), model->warning_count, &model->warning_room))
+            return ERROR_NO_MEMORY;
+        model->warnings[model->warning_count++] = *warning;
+        warning->message = NULL;
+        return 0;
+    }
+    if (asprintf(&message, "… and %zu more (%s)", (counting ? counting->more : 0) + (warning->more ? warning->more : 1),
+                 warning->code) < 0)
+        return ERROR_NO_MEMORY;
+    if (!counting) {
+        if (!array_reserve(&model->warnings, sizeof(*model->warnings), model->warning_count, &model->warning_room)) {
+            free(message);
+            return ERROR_NO_MEMORY;
+        }
+        counting = &model->warnings[model->warning_count++];
+        *counting = (struct model_warning){.code = warning->code};
+    }
+    counting->more += warning->more ? warning->more : 1;
+    free(counting->message);
+    counting->message = message;
+    free(warning->message);
+    warning->message = NULL;
+    return 0;
+}
+
 int model_warn(struct model *model, const char *code, struct name tensor, const char *format, ...)
 {
-    char *message = NULL;
+    struct model_warning warning = {.code = code, .tensor = tensor};
     va_list args;
-    int length;
+    int length, rc;
 
-    if (!array_reserve(&model->warnings, sizeof(*model->warnings), model->warning_count, &model->warning_room))
-        return ERROR_NO_MEMORY;
     va_start(args, format);
-    length = vasprintf(&message, format, args);
+    length = vasprintf(&warning.message, format, args);
     va_end(args);
     if (length < 0)
         return ERROR_NO_MEMORY;
-    model->warnings[model->warning_count++] = (struct model_warning){code, message, tensor};
-    return 0;
+    rc = model_take_warning(model, &warning);
+    if (rc)
+        free(warning.message);
+    return rc;
 }
 
 int model_keep(struct model *model, void *chunk)

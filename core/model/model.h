@@ -30,6 +30,7 @@ struct model_warning {
     const char *code; /* static: "extra-tensor", "header-whitespace", … */
     char *message;
     struct name tensor; /* .text NULL: none */
+    size_t more;        /* how many of its kind it stands for; 0: it is one itself */
 };
 
 /* What the files beside the weights hold. */
@@ -93,8 +94,12 @@ const struct tensor *model_find(const struct model *model, struct name name);
 /* ERROR_CHANGED when a file of the model is not what was opened. */
 int model_check_unchanged(struct model *model, struct error *err);
 
+/* Twenty warnings of a kind are told, the rest is counted by one more. ERROR_NO_MEMORY. */
 int model_warn(struct model *model, const char *code, struct name tensor, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Moves a warning of a part of the model here, as if it had been given here. ERROR_NO_MEMORY. */
+int model_take_warning(struct model *model, struct model_warning *warning);
 
 /* For formats: keeps chunk, a heap block, until the model is closed (taken on success). ERROR_NO_MEMORY. */
 int model_keep(struct model *model, void *chunk);

@@ -6,8 +6,6 @@
 #include "core/model/name_index.h"
 #include "core/model/packed_group.h"
 
-enum { WARNINGS_MAX = 20 }; /* the rest is counted */
-
 /* What gives a group away: a name that ends so, at a dot or at the name's beginning where the suffix has none. Without
  * a recogniser it is known, where the partner is there too, but not decoded. */
 static const struct {
@@ -168,8 +166,8 @@ static int tell_unsure(struct replacing *r, const struct packed_group *group)
 {
     char name[NAME_PRINTABLE_BYTES];
 
-    if (r->unsure++ < WARNINGS_MAX &&
-        model_warn(r->finder.model, "packed-unknown", group->anchor->name,
+    r->unsure++;
+    if (model_warn(r->finder.model, "packed-unknown", group->anchor->name,
                    "%s looks like a part of a packed tensor, whose layout is not certain: %s; it is compared as it is "
                    "stored",
                    name_printable(group->anchor->name, name), group->why) != 0)
@@ -296,10 +294,6 @@ int packed_recognise(struct model *model, struct error *err)
     for (size_t t = 0; rc == 0 && t < model->tensor_count; t++)
         if (!r.is_part[t])
             rc = look_at(&r, &model->tensors[t], group);
-    if (rc == 0 && r.unsure > WARNINGS_MAX &&
-        model_warn(model, "packed-unknown", (struct name){0}, "%zu tensors in all look packed in a way not certain",
-                   r.unsure) != 0)
-        rc = no_memory(&r);
     if (rc == 0)
         rc = tell_unseen(&r);
     if (rc == 0 && r.found_count)

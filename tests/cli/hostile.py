@@ -37,10 +37,10 @@ adapter("slow", LAYERS, alpha_pattern={f"[a-z]*[a-z]*[a-z]*[a-z]*[0-9]{{{i}}}[A-
 adapter("heads", LAYERS[:1] + [f"m{i}.lm_head" for i in range(20000)])
 
 
-def torch(path, pickle, **how):
-    with zipfile.ZipFile(path, "w", **how) as archive:
-        for name, data in pickle.items():
-            archive.writestr(name, data)
+def archive(path, members, **how):
+    with zipfile.ZipFile(path, "w", **how) as file:
+        for name, data in members.items():
+            file.writestr(name, data)
 
 
 def text(value):
@@ -58,13 +58,15 @@ def levels(leaf, depth, key):
 TENSOR = (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") +
           b"K\1tQK\0))\x89)}(%stR")
 SCALAR = b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(" + text("f8") + b"tRc_codecs\nencode\n(%stRtR"
-torch("dag.pt", levels(b"N", 20, ""))
-torch("names.pt", levels(SCALAR % text("12345678"), 20, "k" * 180))
-torch("keys.pt", levels(b"}(" + b")N" * 10000 + b"u", 8, ""))
-torch("metadata.pt", levels(TENSOR % (text("key") * 6000 + b"u"), 8, "") | {"a/data/0": b"\0" * 4})
-torch("scalars.pt", levels(SCALAR % text("x" * 50000), 6, ""))
-torch("groups.pt", {"a/data.pkl": b"\x80\x02}(" + text("state") + b"}" + text("param_groups") + b"}(" + text("params") +
+archive("dag.pt", levels(b"N", 20, ""))
+archive("names.pt", levels(SCALAR % text("12345678"), 20, "k" * 180))
+archive("keys.pt", levels(b"}(" + b")N" * 10000 + b"u", 8, ""))
+archive("metadata.pt", levels(TENSOR % (text("key") * 6000 + b"u"), 8, "") | {"a/data/0": b"\0" * 4})
+archive("scalars.pt", levels(SCALAR % text("x" * 50000), 6, ""))
+archive("groups.pt", {"a/data.pkl": b"\x80\x02}(" + text("state") + b"}" + text("param_groups") + b"}(" + text("params") +
                     b"](" + b"K\1" * 200000 + b"euq\0" + b"0](" + b"h\0" * 200000 + b"eu."})
-torch("inflated.pt", {"a/data.pkl": b"\x80\x02](" + b"))\x86" * 2000000 + b"e."}, compression=zipfile.ZIP_DEFLATED)
-torch("package.pt", {"a/.data/extern_modules": "", **{f"a/{i}.pkl": b"\x80\x02" + b"c\n\n0" * 250000 + b"N."
+archive("inflated.pt", {"a/data.pkl": b"\x80\x02](" + b"))\x86" * 2000000 + b"e."}, compression=zipfile.ZIP_DEFLATED)
+archive("package.pt", {"a/.data/extern_modules": "", **{f"a/{i}.pkl": b"\x80\x02" + b"c\n\n0" * 250000 + b"N."
                                                       for i in range(40)}}, compression=zipfile.ZIP_DEFLATED)
+NPY = b"\x93NUMPY\1\0" + struct.pack("<H", 56) + b"{'descr': '<f4', 'fortran_order': False, 'shape': (0,)}\n"
+archive("texts.npz", {"a.npy": NPY, **{f"{i}.txt": "" for i in range(3000)}})

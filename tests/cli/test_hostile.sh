@@ -34,4 +34,9 @@ for file in inflated package; do
     soon 2 inspect $file.pt
     err 'a pickle inflates beyond the limit: [0-9]+ bytes of values in a file of'
 done
+
+# A million warnings are of no use to anybody.
+soon 0 inspect texts.npz
+[ "$(grep -c '^warning: ' result)" = 21 ] || fail "$(grep -c '^warning: ' result) warnings"
+grep -q '^warning: … and 2980 more (left-out)$' result || fail "no count of warnings"
 echo "$checks checks"

@@ -32,7 +32,8 @@ const struct format_docs torch_docs = {
              "arrays of numbers; fields of named tuples, items of lists of classes of one's own; sparse, nested and "
              "jagged tensors by their parts (w.crow_indices, "
              "w.col_indices, w.values); of DeepSpeed's directories mp_rank_00_model_states.pt",
-    .lists = "bits, negated views of types of 8 bits and fewer, views that repeat their elements beyond 4 GB",
+    .lists = "bits, negated views of types of 8 bits and fewer, views that repeat their elements beyond 4 GB, "
+             "all together",
     .refuses = "pickles that name an unsafe global or call anything that a checkpoint has no use for, by that "
                "global's name; archives whose directory and members disagree; encrypted members. Meta tensors "
                "are listed without values; a subclass that wraps tensors is listed by its attributes, a DTensor "

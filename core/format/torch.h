@@ -21,9 +21,10 @@ struct torch {
     const struct node *root;
     char path[4096]; /* of the node at hand */
     size_t path_bytes, depth;
-    uint64_t inflated;         /* bytes of members that were parsed */
-    uint64_t steps, steps_max; /* values that were looked at, and that may be */
-    uint8_t *arrays;           /* NumPy's, one behind the other; NULL: none */
+    uint64_t inflated;                     /* bytes of members that were parsed */
+    uint64_t viewed, viewed_max, repeated; /* bytes of views of storages, and of those that repeat elements */
+    uint64_t steps, steps_max;             /* values that were looked at, and that may be */
+    uint8_t *arrays;                       /* NumPy's, one behind the other; NULL: none */
     size_t arrays_bytes, arrays_room;
     uint32_t arrays_file; /* the model's file that they become */
     size_t optimizers;    /* whose numbers were named */

@@ -346,6 +346,7 @@ static int read_inner(struct torch *torch, const struct zip_member *member)
     for (size_t i = 0; i < inner.count; i++)
         inner.members[i].offset += member->offset;
     torch->storages = inner;
+    torch->viewed = torch->viewed_max = 0; /* they are others */
     free(torch->file_of);
     torch->file_of = NULL;
     rc = torch_read_pickle(torch);
@@ -354,6 +355,7 @@ static int read_inner(struct torch *torch, const struct zip_member *member)
     torch->file_of = NULL;
     torch->prefix = (struct name){0};
     torch->storages = outer;
+    torch->viewed = torch->viewed_max = 0;
     return rc;
 }
 

@@ -68,5 +68,18 @@ archive("groups.pt", {"a/data.pkl": b"\x80\x02}(" + text("state") + b"}" + text(
 archive("inflated.pt", {"a/data.pkl": b"\x80\x02](" + b"))\x86" * 2000000 + b"e."}, compression=zipfile.ZIP_DEFLATED)
 archive("package.pt", {"a/.data/extern_modules": "", **{f"a/{i}.pkl": b"\x80\x02" + b"c\n\n0" * 250000 + b"N."
                                                       for i in range(40)}}, compression=zipfile.ZIP_DEFLATED)
+
+
+def views(size, stride, of):
+    """300 views of one storage, which is said to have so many elements."""
+    tensor = (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") +
+              text("cpu") + b"J%stQK\0J%s\x85K%c\x85\x89}tR" %
+              (struct.pack("<i", of), struct.pack("<i", size), stride))
+    return {"a/data.pkl": b"\x80\x02}(" + b"".join(text(f"{i}") + tensor for i in range(300)) + b"u.",
+            "a/data/0": b"\0" * 4 * of}
+
+
+archive("repeated.pt", views(2**30, 0, 1))
+archive("again.pt", views(2**23, 1, 2**23), compression=zipfile.ZIP_DEFLATED)
 NPY = b"\x93NUMPY\1\0" + struct.pack("<H", 56) + b"{'descr': '<f4', 'fortran_order': False, 'shape': (0,)}\n"
 archive("texts.npz", {"a.npy": NPY, **{f"{i}.txt": "" for i in range(3000)}})

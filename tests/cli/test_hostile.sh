@@ -35,6 +35,11 @@ for file in inflated package; do
     err 'a pickle inflates beyond the limit: [0-9]+ bytes of values in a file of'
 done
 
+# Views of one storage, each of which is a gigabyte, or inflates it anew.
+soon 1 compare repeated.pt repeated.pt
+soon 2 compare again.pt again.pt
+err 'tensor 4: with it, views of its storages come to 167772160 bytes, the limit for such a file is'
+
 # A million warnings are of no use to anybody.
 soon 0 inspect texts.npz
 [ "$(grep -c '^warning: ' result)" = 21 ] || fail "$(grep -c '^warning: ' result) warnings"

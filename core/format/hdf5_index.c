@@ -6,8 +6,9 @@
 #include "core/checked.h"
 #include "core/format/hdf5_dataset.h"
 
-/* Places of a grid that are looked at, whether there is a chunk or not. */
-enum { PLACES_MAX = 1 << 22 };
+/* Places of a grid that are looked at, whether there is a chunk or not: of one dataset, and of all of a file beyond
+ * those for which it could hold an entry each. */
+enum { PLACES_MAX = 1 << 22, PLACES_FREE = 1 << 19, ENTRY_BYTES = 8 };
 
 static bool set_grid(struct hdf5 *h5, const struct hdf5_dataset *dataset, struct hdf5_chunks *chunks,
                      uint64_t *ret_places)
@@ -21,6 +22,10 @@ static bool set_grid(struct hdf5 *h5, const struct hdf5_dataset *dataset, struct
     }
     if (places > PLACES_MAX)
         return hdf5_fault(h5, ERROR_LIMIT, "it has %" PRIu64 " chunks, the limit is %d", places, PLACES_MAX);
+    h5->places += places;
+    if (h5->places > PLACES_FREE + h5->bytes / ENTRY_BYTES)
+        return hdf5_fault(h5, ERROR_LIMIT,
+                          "it has %" PRIu64 " chunks, with those before more than such a file may have", places);
     *ret_places = places;
     return true;
 }

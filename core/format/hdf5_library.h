@@ -21,6 +21,7 @@ struct hdf5 {
     int rc; /* of the first fault */
     struct arena arena;
     uint64_t budget; /* bytes that the library may still read */
+    uint64_t places; /* of chunks, that were looked at */
     hid_t file;
     /* Where the library would read a chunk: it is told that it has. */
     bool is_tracing;

@@ -74,6 +74,8 @@ START_TEST(what_leads_elsewhere_or_claims_too_much_is_refused)
         {"scale-offset", ERROR_UNSUPPORTED, "dataset weight: its filter scale-offset is not undone here"},
         {"claims", ERROR_FORMAT, "dataset weight: it claims 8796093022208 bytes of elements"},
         {"large-chunk", ERROR_UNSUPPORTED, "dataset weight: its chunks have 134217728 bytes"},
+        {"many-chunks", ERROR_LIMIT,
+         "dataset weight: it has 4192256 chunks, with those before more than such a file may"},
         {"newer", ERROR_UNSUPPORTED,
          "weight: cannot be opened; the HDF5 library says: bad version"}, /* a layout of 2.0's */
         {"texts", ERROR_UNSUPPORTED, "nothing is left of it: names was left out: text of variable length"},

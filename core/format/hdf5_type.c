@@ -119,7 +119,9 @@ static bool read_array(struct hdf5 *h5, hid_t id, unsigned depth, struct hdf5_ty
     if (!read_base(h5, id, depth, &base))
         return false;
     if (base.rank || base.dtype == DTYPE_UNKNOWN) {
-        type->reason = base.reason ? base.reason : "arrays of what is no number";
+        type->reason = base.reason ? base.reason
+                       : base.rank ? "arrays of arrays"
+                                   : "arrays of elements that are not read";
         return true;
     }
     base.bytes = type->bytes;

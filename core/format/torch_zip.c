@@ -232,10 +232,14 @@ static int read_constants(struct torch *torch, const struct zip_member *constant
 int torch_read_pickle(struct torch *torch)
 {
     const struct zip_member *member = find_pickle(&torch->storages);
+    char first[NAME_PRINTABLE_BYTES];
     int rc;
 
     if (!member)
-        return error_set(torch->err, ERROR_UNSUPPORTED, "is a ZIP archive without data.pkl, so none of PyTorch's");
+        return error_set(
+            torch->err, ERROR_UNSUPPORTED,
+            "is a ZIP archive that begins with %s and has no data.pkl: none of PyTorch's, NumPy's or Keras's",
+            name_printable(torch->storages.first, first));
     torch->nodes.limit = torch->nodes.bytes + (1 << 20); /* for the names of members */
     rc = read_order(torch, find_beside(torch, member, "byteorder"));
     if (rc == 0)

@@ -504,6 +504,20 @@ START_TEST(several_archives_in_one_file_are_not_read_as_the_last)
 }
 END_TEST
 
+START_TEST(a_zip_archive_of_something_else_is_told_by_its_first_member)
+{
+    static const char bytes[] = "PK\3\4\24\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\11\0\0\0notes.txt"
+                                "PK\1\2\24\0\24\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\11\0\0\0\0\0\0\0\0\0"
+                                "\0\0\0\0\0\0\0\0notes.txt"
+                                "PK\5\6\0\0\0\0\1\0\1\0\67\0\0\0\47\0\0\0\0";
+    struct model *model;
+    struct error err;
+
+    ck_assert_int_eq(open_bytes((const uint8_t *)bytes, sizeof(bytes), &model, &err), ERROR_UNSUPPORTED);
+    ck_assert_msg(strstr(err.text, "a ZIP archive that begins with notes.txt and has no data.pkl"), "%s", err.text);
+}
+END_TEST
+
 START_TEST(members_that_share_bytes_are_refused)
 {
     uint8_t bytes[512];
@@ -549,6 +563,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_has_no_values_of_its_own_is_listed_without, 0, 1);
     tcase_add_test(tcase, floats_of_half_a_byte_count_one_by_one);
     tcase_add_test(tcase, several_archives_in_one_file_are_not_read_as_the_last);
+    tcase_add_test(tcase, a_zip_archive_of_something_else_is_told_by_its_first_member);
     tcase_add_test(tcase, members_that_share_bytes_are_refused);
     tcase_add_test(tcase, ranges_of_deflated_members_are_read_in_any_order);
     tcase_add_loop_test(tcase, scalars_of_a_checkpoint_are_metadata, 0, 12);

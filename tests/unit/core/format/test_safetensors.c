@@ -462,6 +462,8 @@ static const struct {
 } mistakes[] = {
     {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "it looks like a Git LFS pointer"},
     {"PK\x03\x04 and so on", "it looks like a ZIP archive"},
+    {"\x80\x05\x95 and so on", "it looks like a Python pickle"},
+    {"lmgg and so on", "it looks like a GGML file"},
     {"<!DOCTYPE html><title>404</title>", "it looks like an HTML page"},
     {"some text of any kind", "a safetensors file begins with the length of its header"},
     {"{\"abcd\":{\"efgh\":1}}", "a safetensors file begins"}, /* JSON whose ninth byte is a brace */

@@ -1,10 +1,14 @@
 #include "core/analysis/convergence_scalars.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/analysis/gradient_roles.h"
+#include "core/model/config.h"
+
+enum { STATE_BYTES_MAX = 1 << 24, LOG_ENTRIES_MAX = 64 };
 
 void run_scalars_free(struct run_scalars *scalars)
 {
@@ -130,6 +134,93 @@ static int add_metadata(const struct comparison *c, struct run_scalars *scalars,
     return 0;
 }
 
+/* What transformers' Trainer keeps beside a checkpoint; NULL where none is, or none that can be read. */
+static int read_state(const struct model *model, struct config **ret_state, struct error *err)
+{
+    const struct side_file *file = NULL;
+    struct error why = {0};
+    char *text;
+    int rc = 0;
+
+    *ret_state = NULL;
+    for (size_t i = 0; !file && i < model->side_file_count; i++)
+        if (strcmp(model->side_files[i].name, "trainer_state.json") == 0)
+            file = &model->side_files[i];
+    if (!file || file->bytes > STATE_BYTES_MAX)
+        return 0;
+    text = malloc(file->bytes + 1);
+    if (!text)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory");
+    if (file->source)
+        rc = source_read_at(file->source, 0, text, file->bytes, err);
+    else
+        memcpy(text, file->text, file->bytes);
+    if (rc == 0 && file->source)
+        rc = source_check(file->source, err);
+    if (rc == 0 && config_parse(text, file->bytes, ret_state, &why) == ERROR_NO_MEMORY)
+        rc = error_set(err, ERROR_NO_MEMORY, "%s", why.text);
+    free(text);
+    return rc;
+}
+
+/* A figure of the state, or the last that its log has. */
+static double state_value(const struct config *state, const char *key, bool is_logged)
+{
+    const size_t entries = is_logged ? config_length(state, "log_history") : 0;
+    double value = NAN;
+    char path[64];
+
+    if (!is_logged && config_number(state, key, &value))
+        return value;
+    for (size_t i = entries; i > 0 && entries - i < LOG_ENTRIES_MAX; i--) {
+        snprintf(path, sizeof(path), "log_history.%zu.%s", i - 1, key);
+        if (config_number(state, path, &value))
+            return value;
+    }
+    return NAN;
+}
+
+static int add_states(const struct comparison *c, struct run_scalars *scalars, struct error *err)
+{
+    static const struct {
+        const char *name, *key;
+        bool is_logged;
+    } figures[] = {{"trainer_state.global_step", "global_step", false},
+                   {"trainer_state.epoch", "epoch", false},
+                   {"trainer_state.loss", "loss", true},
+                   {"trainer_state.learning_rate", "learning_rate", true}};
+    enum { FIGURES = sizeof(figures) / sizeof(figures[0]) };
+    double *values[FIGURES] = {NULL};
+    bool is_there[FIGURES] = {false};
+    int rc = 0;
+
+    for (size_t f = 0; rc == 0 && f < FIGURES; f++) {
+        values[f] = blank_values(scalars->models);
+        if (!values[f])
+            rc = error_set(err, ERROR_NO_MEMORY, "out of memory");
+    }
+    for (size_t m = 0; rc == 0 && m < scalars->models; m++) {
+        struct config *state;
+
+        rc = read_state(c->models[m], &state, err);
+        for (size_t f = 0; rc == 0 && state && f < FIGURES; f++) {
+            values[f][m] = state_value(state, figures[f].key, figures[f].is_logged);
+            is_there[f] |= isfinite(values[f][m]);
+        }
+        config_free(state);
+    }
+    for (size_t f = 0; f < FIGURES; f++) {
+        const struct name name = name_of(figures[f].name);
+        struct run_scalar item = {.name = name, .kind = scalar_kind(name), .is_metadata = true, .values = values[f]};
+
+        if (rc == 0 && is_there[f])
+            add(scalars, &item);
+        else
+            free(values[f]);
+    }
+    return rc;
+}
+
 static bool is_increasing(const struct run_scalars *scalars, size_t item)
 {
     const double *values = scalars->items[item].values;
@@ -168,6 +259,8 @@ int run_scalars_find(const struct comparison *c, struct run_scalars **ret_scalar
         rc = add_tensors(c, scalars, err);
     if (rc == 0)
         rc = add_metadata(c, scalars, err);
+    if (rc == 0)
+        rc = add_states(c, scalars, err);
     if (rc) {
         run_scalars_free(scalars);
         return rc;

@@ -162,7 +162,9 @@ const struct analysis_docs convergence_docs = {
     .measures =
         "How far a series of checkpoints moved at each step, by layer and whole, and whether the steps die away. Every "
         "step is summed from Δ itself, never from a difference of norms. Gradients, optimizer state and scalars are no "
-        "weights and stay out; a step or epoch that increases from model to model becomes the time axis. Tensors that "
+        "weights and stay out; a step or epoch that increases from model to model becomes the time axis, also one of "
+        "the "
+        "trainer_state.json beside a checkpoint, of whose log the last loss and learning rate are told. Tensors that "
         "are "
         "paired by content count as paired, and a copy of a layer counts once: it has no step of its own.",
     .formula = "step_norm[t] = ‖w[t+1] − w[t]‖; relative_step_norm[t] = step_norm[t] ÷ ‖w[t]‖\n"

@@ -23,6 +23,7 @@ static const struct {
     {"processor_config.json", SIDE_JSON},    {"adapter_config.json", SIDE_JSON},
     {"quantize_config.json", SIDE_JSON},     {"quant_config.json", SIDE_JSON},
     {"hf_quant_config.json", SIDE_JSON},     {"quanto_qmap.json", SIDE_JSON},
+    {"trainer_state.json", SIDE_JSON},
 };
 enum { SIDE_FILES = sizeof(side_table) / sizeof(side_table[0]) };
 

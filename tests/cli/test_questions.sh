@@ -72,4 +72,14 @@ model "$work/step2.safetensors" "$states" '\x00\x00\x80\x3f\x00\x00\x40\x40\x00\
 expect 1 "$diffaid" compare --gradient-analysis "$work/step1.safetensors" "$work/step2.safetensors"
 out '^Changed: 2 tensors changed of 2' && out '  ~ optimizer\.exp_avg\.w' && out '^gradient_analysis: '
 
+# Directories as transformers' Trainer leaves them: steps and losses are in a file beside the weights.
+for step in 10 20; do
+    mkdir "$work/checkpoint-$step" && cp "$work/step$((step / 10)).safetensors" "$work/checkpoint-$step/model.safetensors"
+    log='{"loss": 9, "step": 5}, {"loss": 4.'$step', "learning_rate": 0.5, "step": '$step'}, {"eval_loss": 8}'
+    echo '{"epoch": 0.'$step', "global_step": '$step', "log_history": ['"$log"']}' >"$work/checkpoint-$step/trainer_state.json"
+done
+expect 1 "$diffaid" compare --convergence-analysis "$work/checkpoint-10" "$work/checkpoint-20"
+out 'time_axis=trainer_state\.global_step' && out 'trainer_state\.global_step +global_step +\[10, 20\]'
+out 'trainer_state\.loss +loss +\[4\.1, 4\.2\]' && out 'trainer_state\.epoch +epoch +\[0\.1, 0\.2\]'
+
 echo "questions: $checks checks"

@@ -35,6 +35,7 @@ struct checkpoint {
     struct folder folder;
     struct chunk *chunks; /* by tensor and row */
     size_t chunk_count, tensor_room, metadata_room;
+    uint64_t opened_bytes, file_bytes; /* of chunks, and of the files that they lie in */
 };
 
 static int no_memory(struct checkpoint *c)
@@ -141,7 +142,7 @@ static int read_chunks(struct checkpoint *c, const struct node *storage)
 static int find_file(struct checkpoint *c, struct name name, uint32_t *ret_file)
 {
     struct model *model = c->model;
-    struct model_file *grown;
+    struct model_file file = {0}, *grown;
     int rc;
 
     for (size_t f = 1; f < model->file_count; f++) /* header: its name */
@@ -152,16 +153,21 @@ static int find_file(struct checkpoint *c, struct name name, uint32_t *ret_file)
     if (model->file_count > c->opener->limits->shards)
         return error_set(c->err, ERROR_LIMIT, "lies in more than %" PRIu32 " files, the limit",
                          c->opener->limits->shards);
-    grown = reallocarray(model->files, model->file_count + 1, sizeof(*grown));
-    if (!grown)
+    rc = folder_open_file(&c->folder, name, &file.source, c->err);
+    if (rc)
+        return error_prefix(c->err, rc, "its data: ");
+    file.header = strndup(name.text, name.bytes);
+    grown = file.header ? reallocarray(model->files, model->file_count + 1, sizeof(*grown)) : NULL;
+    if (!grown) {
+        source_close(file.source);
+        free(file.header);
         return no_memory(c);
+    }
     model->files = grown;
-    grown[model->file_count] = (struct model_file){.header = strndup(name.text, name.bytes)};
-    if (!grown[model->file_count].header)
-        return no_memory(c);
+    grown[model->file_count] = file;
+    c->file_bytes += file.source->size;
     *ret_file = (uint32_t)model->file_count++;
-    rc = folder_open_file(&c->folder, name, &grown[*ret_file].source, c->err);
-    return rc ? error_prefix(c->err, rc, "its data: ") : 0;
+    return 0;
 }
 
 static int open_archive(struct checkpoint *c, struct chunk *chunk, uint32_t *ret_file)
@@ -173,6 +179,11 @@ static int open_archive(struct checkpoint *c, struct chunk *chunk, uint32_t *ret
         rc = part_open(c->model->files[*ret_file].source, chunk->at, chunk->bytes, &part, c->err);
     if (rc)
         return rc;
+    c->opened_bytes += chunk->bytes;
+    if (c->opened_bytes > c->file_bytes) {
+        source_close(part);
+        return wrong(c, chunk->tensor, "a chunk lies on the bytes of others");
+    }
     rc = torch_zip_format.open(c->opener, part, &chunk->archive, c->err);
     if (rc)
         source_close(part);

@@ -1,8 +1,10 @@
 """Writes small files that ask for much work into the directory that is named, for test_hostile.sh."""
 import json
 import os
+import pickle
 import struct
 import sys
+import types
 import zipfile
 
 os.chdir(sys.argv[1])
@@ -49,10 +51,10 @@ def text(value):
 
 def levels(leaf, depth, key):
     """Dicts, each of which holds the one before ten times: the leaf is there under 10^depth names."""
-    pickle = b"\x80\x02" + leaf + b"q\0"
+    tree = b"\x80\x02" + leaf + b"q\0"
     for level in range(depth):
-        pickle += b"}(" + b"".join(text(key + str(i)) + b"h" + bytes([level]) for i in range(10)) + b"uq" + bytes([level + 1])
-    return {"a/data.pkl": pickle + b"."}
+        tree += b"}(" + b"".join(text(key + str(i)) + b"h" + bytes([level]) for i in range(10)) + b"uq" + bytes([level + 1])
+    return {"a/data.pkl": tree + b"."}
 
 
 TENSOR = (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") +
@@ -81,5 +83,28 @@ def views(size, stride, of):
 
 archive("repeated.pt", views(2**30, 0, 1))
 archive("again.pt", views(2**23, 1, 2**23), compression=zipfile.ZIP_DEFLATED)
+
+
+def checkpoint(path, count, length):
+    """A directory of torch.distributed.checkpoint: so many objects, all of them the first bytes of one file."""
+    module = "torch.distributed.checkpoint.metadata"
+    for dots in range(4):
+        sys.modules.setdefault(".".join(module.split(".")[: dots + 1]), types.ModuleType(module))
+
+    def of(kind, **state):
+        made = vars(sys.modules[module]).setdefault(kind, type(kind, (), {"__module__": module}))()
+        vars(made).update(state)
+        return made
+
+    place = of("_StorageInfo", relative_path="0.distcp", offset=0, length=length)
+    os.mkdir(path)
+    with open(path + "/.metadata", "wb") as file:
+        pickle.dump(of("Metadata", state_dict_metadata={f"{i}": of("BytesStorageMetadata") for i in range(count)},
+                       storage_data={of("MetadataIndex", fqn=f"{i}"): place for i in range(count)}), file)
+
+
+checkpoint("missing", 2, 100)
+checkpoint("same", 4000, os.path.getsize("dag.pt"))
+os.link("dag.pt", "same/0.distcp")
 NPY = b"\x93NUMPY\1\0" + struct.pack("<H", 56) + b"{'descr': '<f4', 'fortran_order': False, 'shape': (0,)}\n"
 archive("texts.npz", {"a.npy": NPY, **{f"{i}.txt": "" for i in range(3000)}})

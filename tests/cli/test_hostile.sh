@@ -40,6 +40,12 @@ soon 1 compare repeated.pt repeated.pt
 soon 2 compare again.pt again.pt
 err 'tensor 4: with it, views of its storages come to 167772160 bytes, the limit for such a file is'
 
+# Chunks of a distributed checkpoint in a file that is not there, and on the same bytes.
+soon 0 inspect missing
+grep -q '^warning: 1 was left out: its data: missing/0.distcp: no such file' result || fail "not told what is missing"
+soon 0 inspect same
+grep -q '^warning: 1 was left out: tensor 1: a chunk lies on the bytes of others' result || fail "not told of shared bytes"
+
 # A million warnings are of no use to anybody.
 soon 0 inspect texts.npz
 [ "$(grep -c '^warning: ' result)" = 21 ] || fail "$(grep -c '^warning: ' result) warnings"

@@ -22,7 +22,7 @@ static const struct form {
     {"_lora.down.weight", "_lora.up.weight", ".weight", false}, /* its first form: of attention processors */
     {".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight", ".weight", false},
 };
-enum { FORMS = sizeof(forms) / sizeof(forms[0]) };
+enum { FORMS = sizeof(forms) / sizeof(forms[0]), REPEATED_MAX = 64 };
 
 bool adapter_is_factor(struct name name)
 {
@@ -78,7 +78,9 @@ int adapter_put_scaled(struct applying *x, struct name module, uint64_t rank, st
     struct tensor *base = arena_take(&x->arena, sizeof(*base));
     int rc;
 
-    if (!adapter_has_room(tensor))
+    /* One factor is held in memory: a view that repeats a few numbers would be a gigabyte from a file of none. */
+    if (!adapter_has_room(tensor) ||
+        (lora->right && lora->right->shape.elements / REPEATED_MAX > lora->right->extent.bytes))
         return 0;
     rc = scale_of(x, module, rank, &lora->scale);
     if (rc)

@@ -72,17 +72,25 @@ archive("package.pt", {"a/.data/extern_modules": "", **{f"a/{i}.pkl": b"\x80\x02
                                                       for i in range(40)}}, compression=zipfile.ZIP_DEFLATED)
 
 
-def views(size, stride, of):
-    """300 views of one storage, which is said to have so many elements."""
+def numbers(values):
+    return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"t"
+
+
+def views(shapes, steps, of):
+    """Views of one storage, which is said to have so many elements, by their names."""
     tensor = (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") +
-              text("cpu") + b"J%stQK\0J%s\x85K%c\x85\x89}tR" %
-              (struct.pack("<i", of), struct.pack("<i", size), stride))
-    return {"a/data.pkl": b"\x80\x02}(" + b"".join(text(f"{i}") + tensor for i in range(300)) + b"u.",
-            "a/data/0": b"\0" * 4 * of}
+              text("cpu") + b"J%stQK\0%s%s\x89}tR")
+    return {"a/data.pkl": b"\x80\x02}(" + b"".join(text(name) + tensor % (struct.pack("<i", of), numbers(shape), numbers(
+        steps[: len(shape)])) for name, shape in shapes.items()) + b"u.", "a/data/0": b"\0" * 4 * of}
 
 
-archive("repeated.pt", views(2**30, 0, 1))
-archive("again.pt", views(2**23, 1, 2**23), compression=zipfile.ZIP_DEFLATED)
+archive("repeated.pt", views({f"{i}": [2**30] for i in range(300)}, [0], 1))
+archive("again.pt", views({f"{i}": [2**23] for i in range(300)}, [1], 2**23), compression=zipfile.ZIP_DEFLATED)
+archive("wide.pt", views({"w.weight": [1, 2**27]}, [0, 0], 1))
+adapter("wide", [])
+os.remove("wide/adapter_model.safetensors")
+archive("wide/adapter_model.bin", views({"base_model.model.w.lora_A.weight": [1, 2**27],
+                                         "base_model.model.w.lora_B.weight": [1, 1]}, [0, 0], 1))
 
 
 def checkpoint(path, count, length):

@@ -40,6 +40,10 @@ soon 1 compare repeated.pt repeated.pt
 soon 2 compare again.pt again.pt
 err 'tensor 4: with it, views of its storages come to 167772160 bytes, the limit for such a file is'
 
+# A factor that is a view of one number.
+soon 2 compare --adapter wide wide.pt wide.pt
+err 'wide: none of its 2 tensors fits a tensor of wide.pt'
+
 # Chunks of a distributed checkpoint in a file that is not there, and on the same bytes.
 soon 0 inspect missing
 grep -q '^warning: 1 was left out: its data: missing/0.distcp: no such file' result || fail "not told what is missing"

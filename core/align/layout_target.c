@@ -464,6 +464,12 @@ static void set_symbols(struct layout_work *w, const struct tensor *tensor)
         }
 }
 
+/* Any two norms of about one are alike to some tenths. */
+static bool is_far(const struct layout_work *w)
+{
+    return w->member_count == 1 && w->members[0].link.probe_error > LAYOUT_VECTOR_ERROR;
+}
+
 /* By spelling: one tensor for one, as it is or with the heads' rows in another order. */
 static int match_spelling(struct layout_work *w, uint32_t target)
 {
@@ -481,16 +487,19 @@ static int match_spelling(struct layout_work *w, uint32_t target)
     struct name readings[MOVED], none = name_of("none");
     const uint32_t source = layout_find_alike(w, target);
     bool *is_trusted = &w->target->is_kind_confirmed[w->target->spelt_kind[target]]; /* by another layer */
+    const bool is_strict = w->is_strict && w->target->model->tensors[target].shape.rank < 2;
     int rc;
 
-    if (source == NAME_INDEX_NONE)
+    if (source == NAME_INDEX_NONE || w->source->is_used[source])
         return 0;
-    rc = match_whole(w, target, &source, 1, &none, 1, !*is_trusted, "spelling");
-    *is_trusted |= w->member_count == 1;
+    rc = match_whole(w, target, &source, 1, &none, 1, !*is_trusted || is_strict, "spelling");
+    *is_trusted |= w->member_count == 1 && !(is_strict && is_far(w));
     for (size_t i = 0; i < MOVED; i++)
         readings[i] = name_of(moved[i]);
     if (rc == 0 && w->member_count == 0 && w->is_probed)
         rc = match_whole(w, target, &source, 1, readings, MOVED, true, "spelling");
+    if (is_strict && is_far(w))
+        w->member_count = 0;
     return rc;
 }
 

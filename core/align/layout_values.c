@@ -126,7 +126,9 @@ bool layout_are_by_content(const struct tensor *a, const struct tensor *b)
 
 bool layout_are_alike(double error, double next, bool is_vector)
 {
-    return error <= (is_vector || isinf(next) ? SINGLE_ERROR : ALIKE_ERROR) &&
+    return error <= (is_vector     ? LAYOUT_VECTOR_ERROR
+                     : isinf(next) ? SINGLE_ERROR
+                                   : ALIKE_ERROR) &&
            (isinf(next) || (error * DISTINCT <= next && error < next));
 }
 

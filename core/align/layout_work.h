@@ -8,8 +8,9 @@
 #include "core/model/name_index.h"
 
 enum { READINGS_MAX = 16, MEMBERS_MAX = 4096, SCRATCH_BYTES_MAX = 1 << 28, SAMPLES = 64 };
-#define LAYOUT_CAST_ERROR 0.005 /* up to which a vector without a rival is taken for another: BF16 leaves less */
-#define KIND_RULES_KNOWN  (UINT64_C(1) << 63)
+#define LAYOUT_VECTOR_ERROR 0.05  /* up to which two vectors are taken for one; of two norms it is some tenths */
+#define LAYOUT_CAST_ERROR   0.005 /* up to which a vector without a rival is taken for another: BF16 leaves less */
+#define KIND_RULES_KNOWN    (UINT64_C(1) << 63)
 
 /* One of the two models. */
 struct layout_side {
@@ -82,6 +83,7 @@ struct layout_work {
     const struct layout_rules *extra;
     bool is_probed;
     bool is_spelt;   /* names are looked for by their spelling */
+    bool is_strict;  /* vectors must be more than spelt alike */
     uint64_t likely; /* bit i: layout_readings[i] lists the architecture at hand */
     struct layout_facts *facts;
     struct layout_side sides[2];

@@ -133,18 +133,31 @@ static int align_by_values(struct layout_work *w)
 }
 
 /* A converter's file is the target; of two models of one kind, either may hold what is fused. */
-static int align_both(struct layout_work *w)
+static int align_by_rules(struct layout_work *w)
 {
     struct layout_side *a = &w->sides[0], *b = &w->sides[1];
     int rc = 0;
 
-    if (a->left_count == 0 || b->left_count == 0)
-        return 0;
     if (!a->is_gguf || b->is_gguf)
         rc = align_towards(w, b, a);
     if (rc == 0 && (a->is_gguf || !b->is_gguf))
         rc = align_towards(w, a, b);
-    return rc == 0 && w->is_probed ? align_by_values(w) : rc;
+    return rc;
+}
+
+/* Vectors that are spelt alike and whose values are not are tried again when values have had their turn. */
+static int align_both(struct layout_work *w)
+{
+    int rc;
+
+    if (w->sides[0].left_count == 0 || w->sides[1].left_count == 0)
+        return 0;
+    w->is_strict = w->is_probed;
+    rc = align_by_rules(w);
+    if (rc == 0 && w->is_probed)
+        rc = align_by_values(w);
+    w->is_strict = false;
+    return rc == 0 && w->is_probed ? align_by_rules(w) : rc;
 }
 
 static bool has_leftovers(const struct pairing *pairing)

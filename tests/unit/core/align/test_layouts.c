@@ -29,6 +29,8 @@ static const struct {
     {"llama", "unknown-names", 0, 12, 0, 0, 0},
     {"spelt-saved", "spelt-native", 0, 36, 0, 0, 0},
     {"spelt-native", "spelt-saved", 0, 36, 0, 0, 0},
+    {"norms-saved", "norms-native", 0, 26, 0, 0, 0},
+    {"norms-native", "norms-saved", 0, 26, 0, 0, 0},
     {"qkv-apart", "qkv-grouped", 3, 0, 0, 0, 0},
     {"qkv-grouped", "qkv-apart", 3, 0, 0, 0, 0},
     {"single-file", "single-file-converted", 0, 0, 0, 0, 67},

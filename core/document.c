@@ -335,8 +335,10 @@ void comparison_headline(const struct comparison *c, char *out, size_t size)
             used = append(out, size, used, "Equivalent: every difference in %llu %s lies within epsilon", all,
                           plural(all));
         else if (strcmp(c->because, "renamed") == 0)
-            used = append(out, size, used, "Equivalent: all %llu %s are equal byte for byte, %llu under other names",
-                          all, plural(all), (unsigned long long)c->renamed);
+            used =
+                append(out, size, used,
+                       "Equivalent: all %llu %s are equal byte for byte, %llu under other names or in another layout",
+                       all, plural(all), (unsigned long long)c->renamed);
         else
             used = append(out, size, used, "Equivalent: all values in %llu %s are equal, stored in other bytes", all,
                           plural(all));

@@ -247,6 +247,31 @@ static int match_whole(struct layout_work *w, uint32_t target, const uint32_t *s
     return rc;
 }
 
+/* Where one library multiplies by a matrix and another by its transpose (Conv1D, Linear), under one name: pairs of
+ * reversed shapes, and where there are such, square ones too. */
+int layout_add_transposed(struct layout_work *w)
+{
+    const struct name readings[] = {name_of("none"), name_of("transpose")};
+    bool has_some = false;
+    int rc = 0;
+
+    w->source = &w->sides[0];
+    w->target = &w->sides[1];
+    for (int squares = 0; rc == 0 && squares < 1 + has_some; squares++)
+        for (size_t pair = 0; rc == 0 && pair < w->pairing->pairs; pair++) {
+            const uint32_t *side = &w->pairing->side[2 * pair];
+
+            if (!layout_is_reversed(w->pairing, w->models, pair, 1, squares))
+                continue;
+            rc = match_whole(w, side[1], side, 1, readings, 2, true, "names");
+            if (rc || w->member_count == 0 || name_equal(w->members[0].transformation, readings[0]))
+                continue;
+            rc = layout_add_members(w, side[1]);
+            has_some = true;
+        }
+    return rc;
+}
+
 /* By the tables of names: one tensor for one. */
 static int match_names(struct layout_work *w, uint32_t target)
 {

@@ -162,6 +162,13 @@ bool layout_are_by_content(const struct tensor *a, const struct tensor *b);
 /* Whether two tensors are the same one: error is what lies between them, next between them and the nearest other. */
 bool layout_are_alike(double error, double next, bool is_vector);
 
+/* Takes pairs by name for transposed where their values say so. */
+int layout_add_transposed(struct layout_work *w);
+
+/* Whether a pair's matrices of models 0 and m have reversed shapes, square ones or others. */
+bool layout_is_reversed(const struct pairing *pairing, const struct model *const *models, size_t pair, size_t m,
+                        bool is_square);
+
 /* Output heads that are their embedding. */
 int layout_add_tied(struct layout_work *w);
 

@@ -160,6 +160,29 @@ static int align_both(struct layout_work *w)
     return rc == 0 && w->is_probed ? align_by_rules(w) : rc;
 }
 
+bool layout_is_reversed(const struct pairing *pairing, const struct model *const *models, size_t pair, size_t m,
+                        bool is_square)
+{
+    const uint32_t side[] = {pairing->side[pair * pairing->models], pairing->side[pair * pairing->models + m]};
+    const struct shape *a, *b;
+
+    if (side[0] == PAIRING_NONE || side[1] == PAIRING_NONE)
+        return false;
+    a = &models[0]->tensors[side[0]].shape;
+    b = &models[m]->tensors[side[1]].shape;
+    return a->rank == 2 && b->rank == 2 && a->dims[0] == b->dims[1] && a->dims[1] == b->dims[0] && a->dims[0] > 1 &&
+           a->dims[1] > 1 && (a->dims[0] == a->dims[1]) == is_square;
+}
+
+static bool has_reversed(const struct pairing *pairing, const struct model *const *models)
+{
+    for (size_t pair = 0; pair < pairing->pairs; pair++)
+        for (size_t m = 1; m < pairing->models; m++)
+            if (layout_is_reversed(pairing, models, pair, m, false))
+                return true;
+    return false;
+}
+
 static bool has_leftovers(const struct pairing *pairing)
 {
     for (size_t side = 0; side < pairing->models * pairing->pairs; side++)
@@ -172,9 +195,10 @@ int layout_align_two(const struct model *const *models, struct pairing *pairing,
                      bool is_probed, struct error *err)
 {
     struct layout_work *w;
+    const bool is_reversed = is_probed && has_reversed(pairing, models);
     int rc;
 
-    if (!has_leftovers(pairing))
+    if (!has_leftovers(pairing) && !is_reversed)
         return 0;
     w = calloc(1, sizeof(*w));
     if (!w)
@@ -198,6 +222,8 @@ int layout_align_two(const struct model *const *models, struct pairing *pairing,
                      << i;
     if (rc == 0)
         layout_facts_symbols(w->facts, 0, &w->symbols);
+    if (rc == 0 && is_reversed)
+        rc = layout_add_transposed(w);
     if (rc == 0)
         rc = align_both(w);
     if (rc == 0)
@@ -225,5 +251,7 @@ int layouts_align(const struct model *const *models, struct pairing *pairing, co
 {
     if (pairing->models <= 2)
         return layout_align_two(models, pairing, extra, is_probed, err);
-    return has_leftovers(pairing) ? layout_align_models(models, pairing, extra, is_probed, err) : 0;
+    return has_leftovers(pairing) || (is_probed && has_reversed(pairing, models))
+               ? layout_align_models(models, pairing, extra, is_probed, err)
+               : 0;
 }

@@ -12,6 +12,7 @@
 #include "core/align/layouts.h"
 #include "core/analysis/analysis.h"
 #include "core/listing.h"
+#include "core/model/shared.h"
 #include "core/patterns.h"
 
 const char *const status_names[STATUS_COUNT] = {
@@ -34,6 +35,13 @@ const char *const verdict_names[] = {
 const struct tensor *comparison_tensor(const struct comparison *c, size_t pair, size_t model)
 {
     return pairing_tensor(c->pairing, (const struct model *const *)c->models, pair, model);
+}
+
+const struct tensor *comparison_within(const struct comparison *c, size_t pair, size_t model)
+{
+    const uint32_t side = c->pairing->side[pair * c->model_count + model];
+
+    return side == PAIRING_NONE || (side & PAIRING_VIEW) ? NULL : model_within(c->models[model], side);
 }
 
 const struct side_record *comparison_side(const struct comparison *c, size_t pair, size_t model)
@@ -59,7 +67,7 @@ bool comparison_is_summed(const struct comparison *c, size_t pair)
 
     return c->model_count > 1 && comparison_delta(c, pair) && dtype_is_parameter(a->dtype) &&
            dtype_is_parameter(b->dtype) && c->pairing->rule[pair] != PAIRED_AS_COPY &&
-           c->pairing->rule[pair] != PAIRED_AS_TIED;
+           c->pairing->rule[pair] != PAIRED_AS_TIED && !(c->is_shared && c->is_shared[pair]);
 }
 
 bool comparison_is_within_epsilon(const struct comparison *c, size_t pair)
@@ -444,6 +452,8 @@ int compare_run(const struct compare_request *request, struct model *const *mode
         goto out;
     tell_phase(env, "settle");
     rc = align_content(c, env, err);
+    if (rc == 0)
+        rc = pairing_find_shared((const struct model *const *)models, c->pairing, &c->is_shared, err);
     if (rc == 0 && !request->options.headers_only)
         rc = merge_measure((const struct model *const *)models, c->pairing, env->scan.cancel, &c->merge, err);
     if (rc)
@@ -487,5 +497,6 @@ void comparison_free(struct comparison *c)
     scan_result_free(c->scan);
     couple_layers_done(&c->layers);
     pairing_free(c->pairing);
+    free(c->is_shared);
     free(c);
 }

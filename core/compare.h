@@ -53,6 +53,7 @@ struct comparison {
     struct model *const *models;           /* borrowed; headers only */
     size_t model_count;
     struct pairing *pairing;
+    bool *is_shared;             /* [pair]: as pairing_find_shared; NULL: none */
     struct scan_result *scan;    /* NULL with headers_only */
     struct couple_layers layers; /* with couples: what scan->couples sums by */
     uint8_t *status;             /* [pair]: enum tensor_status; STATUS_COUNT: none, as in a profile */
@@ -100,11 +101,13 @@ void comparison_write_tensor(const struct comparison *comparison, size_t pair, s
 void comparison_headline(const struct comparison *comparison, char *out, size_t size);
 
 const struct tensor *comparison_tensor(const struct comparison *c, size_t pair, size_t model);
+/* The tensor of the same model in which all of its elements lie, or NULL. */
+const struct tensor *comparison_within(const struct comparison *c, size_t pair, size_t model);
 const struct side_record *comparison_side(const struct comparison *c, size_t pair, size_t model); /* NULL: not read */
 const struct delta_record *comparison_delta(const struct comparison *c, size_t pair); /* NULL: not compared */
 
 /* Whether the pair counts in model-level sums: compared, and of a float or complex type on both sides. A tensor's
- * second pair, as a copy, does not. */
+ * second pair, as a copy, does not, nor what lies within another pair. */
 bool comparison_is_summed(const struct comparison *c, size_t pair);
 /* Whether an epsilon was given and the pair, though changed, stays within it everywhere. */
 bool comparison_is_within_epsilon(const struct comparison *c, size_t pair);

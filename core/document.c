@@ -12,6 +12,7 @@
 #include "core/decode/view.h"
 #include "core/format/format.h"
 #include "core/model/layers.h"
+#include "core/model/shared.h"
 #include "core/type_totals.h"
 
 const char *delta_null_reason(const struct delta_record *delta)
@@ -87,7 +88,7 @@ const char *comparison_status_reason(const struct comparison *c, size_t pair)
 
 static void write_side(const struct comparison *c, size_t pair, size_t model, struct writer *w)
 {
-    const struct tensor *tensor = comparison_tensor(c, pair, model);
+    const struct tensor *tensor = comparison_tensor(c, pair, model), *within = comparison_within(c, pair, model);
 
     if (!name_equal(tensor->name, pairing_name(c->pairing, (const struct model *const *)c->models, pair)))
         write_named(w, "name", tensor->name);
@@ -99,6 +100,8 @@ static void write_side(const struct comparison *c, size_t pair, size_t model, st
     comparison_write_part(c, pair, model, w);
     write_u64(w, "elements", tensor->shape.elements);
     write_u64(w, "bytes", tensor->extent.bytes);
+    if (within)
+        write_named(w, "stored_in", within->name);
     if (c->request->options.digest) {
         char digest[FINGERPRINT_TEXT_BYTES];
 
@@ -203,8 +206,12 @@ static void write_dtypes(const struct model *model, struct writer *w)
 {
     struct type_totals totals = {.count = 0};
 
-    for (size_t t = 0; t < model->tensor_count; t++)
-        type_totals_add(&totals, &model->tensors[t], model->tensors[t].shape.elements);
+    for (size_t t = 0; t < model->tensor_count; t++) {
+        const bool is_own = !model_within(model, t);
+
+        type_totals_add(&totals, &model->tensors[t], is_own ? model->tensors[t].shape.elements : 0,
+                        is_own ? model->tensors[t].extent.bytes : 0);
+    }
     write_object(w, "dtypes");
     for (size_t i = 0; i < totals.count; i++) {
         const struct type_total *total = &totals.items[i];

@@ -9,7 +9,7 @@ static int compare(const struct type_total *total, struct name name, unsigned ra
     return name_compare_natural(total->name, name);
 }
 
-void type_totals_add(struct type_totals *totals, const struct tensor *tensor, uint64_t parameters)
+void type_totals_add(struct type_totals *totals, const struct tensor *tensor, uint64_t parameters, uint64_t bytes)
 {
     struct name name = tensor_is_decodable(tensor) ? tensor_dtype_name(tensor) : name_of("unknown");
     const bool is_plain = !tensor->storage || !tensor->storage->stored_as.text || !tensor_is_decodable(tensor);
@@ -27,5 +27,5 @@ void type_totals_add(struct type_totals *totals, const struct tensor *tensor, ui
     }
     totals->items[at].tensors++;
     totals->items[at].parameters += parameters;
-    totals->items[at].bytes += tensor->extent.bytes;
+    totals->items[at].bytes += bytes;
 }

@@ -18,7 +18,7 @@ struct type_totals {
     size_t count;
 };
 
-/* parameters: of the tensor's elements, those that count. */
-void type_totals_add(struct type_totals *totals, const struct tensor *tensor, uint64_t parameters);
+/* parameters, bytes: of the tensor's, those that count. */
+void type_totals_add(struct type_totals *totals, const struct tensor *tensor, uint64_t parameters, uint64_t bytes);
 
 #endif

@@ -181,12 +181,16 @@ static void put_tensor(const struct comparison *c, size_t pair, const struct ren
 
 static void put_profile(const struct comparison *c, size_t pair, struct output *output)
 {
-    const struct tensor *tensor = comparison_tensor(c, pair, 0);
+    const struct tensor *tensor = comparison_tensor(c, pair, 0), *within = comparison_within(c, pair, 0);
     const struct side_record *side = comparison_side(c, pair, 0);
 
     output_text(output, "  ");
     put_name(output, tensor->name);
     put_present(tensor, output);
+    if (within) {
+        output_text(output, ", stored in ");
+        put_name(output, within->name);
+    }
     if (side && (c->request->analyses & (1u << analysis_by_name("stats", 5)))) {
         output_text(output, ", mean=");
         put_figure(output, side_mean(side));

@@ -8,6 +8,7 @@
 
 #include "core/analysis/gradient_roles.h"
 #include "core/model/layers.h"
+#include "core/model/shared.h"
 
 static int no_memory(struct error *err)
 {
@@ -47,6 +48,7 @@ static int copy_pairing(const struct pairing *from, const struct model *const *m
 {
     struct pairing *pairing = calloc(1, sizeof(*pairing));
     const size_t sides = from->pairs * from->models;
+    bool *is_shared = NULL;
 
     if (!pairing)
         return no_memory(err);
@@ -57,6 +59,14 @@ static int copy_pairing(const struct pairing *from, const struct model *const *m
         goto no_memory;
     memcpy(pairing->side, from->side, sides * sizeof(*pairing->side));
     memcpy(pairing->rule, from->rule, from->pairs * sizeof(*pairing->rule));
+    if (pairing_find_shared(models, from, &is_shared, err) != 0) {
+        pairing_free(pairing);
+        return ERROR_NO_MEMORY;
+    }
+    for (size_t pair = 0; is_shared && pair < from->pairs; pair++)
+        for (size_t m = 0; is_shared[pair] && m < from->models; m++)
+            pairing->side[pair * from->models + m] = PAIRING_NONE;
+    free(is_shared);
     for (size_t m = 0; m < from->models; m++) {
         bool *is_paired = calloc(models[m]->tensor_count + 1, sizeof(*is_paired));
 

@@ -150,7 +150,8 @@ static int gather_side(const struct comparison *c, const struct compare_env *env
     for (size_t pair = 0; pair < c->pairing->pairs; pair++)
         if (is_first[pair]) {
             side->tensors += comparison_tensor(c, pair, model)->extent.bytes;
-            add_weights(side, comparison_tensor(c, pair, model));
+            if (!comparison_within(c, pair, model))
+                add_weights(side, comparison_tensor(c, pair, model));
         }
     for (size_t t = 0; t < m->tensor_count; t++)
         all += m->tensors[t].extent.bytes;

@@ -236,7 +236,7 @@ static bool write_dtypes(const struct comparison *c, struct writer *w, const cha
 
     for (size_t pair = 0; pair < c->pairing->pairs; pair++)
         if (is_taken(c, pair))
-            type_totals_add(&totals, comparison_tensor(c, pair, model), comparison_delta(c, pair)->elements);
+            type_totals_add(&totals, comparison_tensor(c, pair, model), comparison_delta(c, pair)->elements, 0);
     write_object(w, key);
     for (size_t i = 0; i < totals.count; i++) {
         w->ops->key(w, totals.items[i].name.text, totals.items[i].name.bytes);

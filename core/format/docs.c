@@ -21,8 +21,9 @@ const struct format_docs gguf_docs = {
 const struct format_docs torch_docs = {
     .reads = "ZIP (stored or deflated members, ZIP64, either byte order), the container before 1.6 "
              "(pickle protocols 1 to 5) and the tar of 0.1; state dicts, nested ones with their keys joined by dots, "
-             "parameters, views (strides, "
-             "offsets, shared storages), whole modules and TorchScript without their classes (what a frozen "
+             "parameters, views (strides, offsets; what "
+             "lies in another tensor says so by stored_in and is counted once), whole modules and TorchScript without "
+             "their classes (what a frozen "
              "module has in constants.pkl as constants.0, …), weights and constants of torch.export's archives, "
              "every pickle of torch.package's, per-tensor and per-channel quantised tensors (8, 4 and 2 bits, 32), "
              "packed weights of quantised modules (fc._packed_params._packed_params.0), conjugated and negated views, "

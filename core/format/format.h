@@ -41,6 +41,7 @@ struct format {
     /* Optional. Once all files of the model are in and its names are known: what tensors have to do with one another.
      */
     int (*settle)(struct model *model, struct error *err);
+    bool shares_storages; /* tensors may lie in one another */
     char index_separator; /* what joins the parts of a name in an index, where it is no dot; 0: a dot */
 };
 

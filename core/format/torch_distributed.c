@@ -575,4 +575,5 @@ const struct format torch_distributed_format = {
     .docs = &torch_distributed_docs,
     .probe = torch_distributed_probe,
     .open = torch_distributed_open,
+    .shares_storages = true,
 };

@@ -227,4 +227,5 @@ const struct format torch_legacy_format = {
     .docs = &torch_docs,
     .probe = torch_legacy_probe,
     .open = torch_legacy_open,
+    .shares_storages = true,
 };

@@ -472,4 +472,5 @@ const struct format torch_tar_format = {
     .docs = &torch_docs,
     .probe = torch_tar_probe,
     .open = torch_tar_open,
+    .shares_storages = true,
 };

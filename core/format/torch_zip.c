@@ -334,4 +334,5 @@ const struct format torch_zip_format = {
     .docs = &torch_docs,
     .probe = torch_zip_probe,
     .open = torch_zip_open,
+    .shares_storages = true,
 };

@@ -10,6 +10,7 @@
 
 #include "core/array.h"
 #include "core/model/order.h"
+#include "core/model/shared.h"
 
 enum { WARNINGS_OF_A_KIND = 20 }; /* the rest is counted: a small file can ask for a million */
 
@@ -32,6 +33,7 @@ void model_close(struct model *model)
     free(model->uri);
     free(model->files);
     free(model->tensors);
+    free(model->within);
     free(model->dims);
     free(model->metadata);
     free(model->config);
@@ -217,9 +219,13 @@ int model_finish(struct model *model, struct error *err)
 
     if (model->metadata_count > 0)
         qsort(model->metadata, model->metadata_count, sizeof(*model->metadata), metadata_compare);
+    rc = model_find_shared(model, err);
+    if (rc)
+        return rc;
     model->parameters = 0;
     for (size_t i = 0; i < model->tensor_count; i++)
-        if (__builtin_add_overflow(model->parameters, model->tensors[i].shape.elements, &model->parameters))
+        if (!model_within(model, i) &&
+            __builtin_add_overflow(model->parameters, model->tensors[i].shape.elements, &model->parameters))
             model->parameters = UINT64_MAX;
     model->bytes = 0;
     for (size_t i = 0; i < model->file_count; i++)

@@ -64,7 +64,9 @@ struct model {
     size_t file_count;
     struct tensor *tensors; /* canonical order: natural order of names */
     size_t tensor_count;
-    uint64_t *dims;                  /* every tensor's dims, one array per model or per shard; see chunks */
+    uint32_t
+        *within;    /* [tensor] the one in which all its elements lie, UINT32_MAX where none; NULL: of no tensor any */
+    uint64_t *dims; /* every tensor's dims, one array per model or per shard; see chunks */
     struct metadata_entry *metadata; /* sorted by key */
     size_t metadata_count;
     char *config; /* config.json as it lies beside the weights, or NULL */
@@ -72,7 +74,7 @@ struct model {
     struct side_file *side_files; /* that lie beside the weights, in a fixed order of names */
     size_t side_file_count;
     uint64_t bytes;      /* of all weight files */
-    uint64_t parameters; /* elements of all tensors, saturating */
+    uint64_t parameters; /* elements of all tensors that lie in no other, saturating */
     struct model_warning *warnings;
     size_t warning_count, warning_room;
     struct shard shard; /* of a model that one file is */

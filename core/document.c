@@ -334,8 +334,9 @@ void comparison_headline(const struct comparison *c, char *out, size_t size)
     }
     switch (c->verdict) {
     case VERDICT_IDENTICAL:
-        used = all ? append(out, size, used, "Identical: all %llu %s are equal byte for byte", all, plural(all))
-                   : append(out, size, used, "Identical: there are no tensors");
+        used = all == 0   ? append(out, size, used, "Identical: there are no tensors")
+               : all == 1 ? append(out, size, used, "Identical: the one tensor is equal byte for byte")
+                          : append(out, size, used, "Identical: all %llu tensors are equal byte for byte", all);
         break;
     case VERDICT_EQUIVALENT:
         if (strcmp(c->because, "epsilon") == 0)

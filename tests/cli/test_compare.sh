@@ -13,7 +13,7 @@ model "$work/other.safetensors" '{"v":{"dtype":"F32","shape":[2],"data_offsets":
 model "$work/odd.safetensors" '{"w":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}}' '\x00\x00\x80\x3f\x00\x00\x00\x40'
 
 # Verdicts and their exit statuses.
-expect 0 "$diffaid" compare "$work/a.safetensors" "$work/same.safetensors" && out '^Identical: all 1 tensor'
+expect 0 "$diffaid" compare "$work/a.safetensors" "$work/same.safetensors" && out '^Identical: the one tensor is equal byte for byte'
 expect 0 "$diffaid" compare "$work/a.safetensors" "$work/a.safetensors"
 expect 0 "$diffaid" compare "$work/a.safetensors" "$work/half.safetensors" && out '^Equivalent'
 expect 1 "$diffaid" compare "$work/a.safetensors" "$work/b.safetensors" && out '^Changed: 1 tensor changed of 1'

@@ -62,8 +62,8 @@ const struct format_docs numpy_docs = {
 
 const struct format_docs onnx_docs = {
     .reads = "initialisers, sparse ones too, and constants and attributes of nodes, in nested graphs and "
-             "functions; integers of 4 and 2 bits; raw, typed and external data (below the model's own "
-             "directory)",
+             "functions; a tensor alone (TensorProto, .pb); integers of 4 and 2 bits; raw, typed and external data "
+             "(below the model's own directory)",
     .lists = "texts",
     .refuses = "data that do not fit their dimensions; external data whose path leads out of the directory",
 };

@@ -23,6 +23,7 @@ const struct format *const formats[] = {
     &npy_format,
     &npz_format,
     &onnx_format,
+    &onnx_tensor_format,
     &flax_format,
     &tensorflow_format,
     &matlab_hdf5_format,
@@ -66,12 +67,12 @@ static int read_head(struct source *source, struct head *ret_head, struct error 
     return source_read_at(source, source->size - ret_head->last_bytes, ret_head->last, ret_head->last_bytes, err);
 }
 
-/* Whether a name ends like a safetensors file; used to explain, never to decide. */
-static bool is_called_safetensors(const char *uri)
+/* Whether a name ends so; used to explain, never to decide. */
+static bool is_called(const char *uri, const char *end)
 {
-    size_t bytes = strlen(uri);
+    const size_t bytes = strlen(uri), end_bytes = strlen(end);
 
-    return bytes >= 12 && strcmp(uri + bytes - 12, ".safetensors") == 0;
+    return bytes >= end_bytes && strcmp(uri + bytes - end_bytes, end) == 0;
 }
 
 static int refuse(const struct source *source, const struct head *head, struct error *err)
@@ -95,13 +96,15 @@ static int refuse(const struct source *source, const struct head *head, struct e
     }
     for (size_t i = 0; i < shown; i++)
         snprintf(bytes + 3 * i, sizeof(bytes) - 3 * i, " %02x", head->first[i]);
-    if (is_called_safetensors(source->uri))
+    if (is_called(source->uri, ".safetensors"))
         snprintf(shape, sizeof(shape),
                  "a safetensors file begins with the length of its header in 8 bytes, then '{', but ");
     else if (strstr(source->uri, ".data-0") && strstr(source->uri, "-of-"))
         snprintf(shape, sizeof(shape), "a TensorFlow checkpoint is opened by its .index; ");
     else if (strstr(source->uri, "saved_model.pb"))
         snprintf(shape, sizeof(shape), "of a SavedModel the directory is opened, for its variables; ");
+    else if (is_called(source->uri, ".pb"))
+        snprintf(shape, sizeof(shape), "of ONNX's .pb files those of one tensor are read, no sequences; ");
     return error_set(err, source->size <= 8 ? ERROR_FORMAT : ERROR_UNSUPPORTED,
                      "%s: no known format recognises the content (tried %s): %sthis file of %" PRIu64
                      " bytes begins with%s",

@@ -60,8 +60,8 @@ int format_open(const struct opener *opener, struct source *source, struct model
 int model_open_source(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err);
 
 extern const struct format safetensors_format, gguf_format, torch_zip_format, torch_legacy_format, torch_tar_format,
-    torch_distributed_format, npy_format, npz_format, onnx_format, flax_format, tensorflow_format, matlab_hdf5_format,
-    hdf5_format, matlab_5_format, matlab_4_format, tflite_format, keras_format;
+    torch_distributed_format, npy_format, npz_format, onnx_format, onnx_tensor_format, flax_format, tensorflow_format,
+    matlab_hdf5_format, hdf5_format, matlab_5_format, matlab_4_format, tflite_format, keras_format;
 
 /* The registry, in the order they are asked. */
 extern const struct format *const formats[];

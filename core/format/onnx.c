@@ -13,13 +13,15 @@ enum { TEXT_MAX = 1 << 20, DEPTH_MAX = 32 };
 
 static bool walk_graph(struct onnx *onnx, uint64_t at, uint64_t end, struct name prefix, unsigned depth);
 
-/* Wire types of a ModelProto's fields; −1: there is none of that number. */
-static int model_field_type(uint64_t number)
+enum { VARINT = 1 << WIRE_VARINT, FIXED64 = 1 << WIRE_FIXED64, BYTES = 1 << WIRE_BYTES, FIXED32 = 1 << WIRE_FIXED32 };
+
+/* Wire types that a ModelProto's field may have; 0: there is none of that number. */
+static unsigned model_field_types(uint64_t number)
 {
     switch (number) {
     case 1: /* ir_version */
     case 5: /* model_version */
-        return WIRE_VARINT;
+        return VARINT;
     case 2:  /* producer_name */
     case 3:  /* producer_version */
     case 4:  /* domain */
@@ -30,9 +32,37 @@ static int model_field_type(uint64_t number)
     case 20: /* training_info */
     case 25: /* functions */
     case 26: /* configuration */
-        return WIRE_BYTES;
+        return BYTES;
     default:
-        return -1;
+        return 0;
+    }
+}
+
+/* Of a TensorProto's. Repeated numbers may be packed. */
+static unsigned tensor_field_types(uint64_t number)
+{
+    switch (number) {
+    case 1:  /* dims */
+    case 5:  /* int32_data */
+    case 7:  /* int64_data */
+    case 11: /* uint64_data */
+        return VARINT | BYTES;
+    case 2:  /* data_type */
+    case 14: /* data_location */
+        return VARINT;
+    case 4: /* float_data */
+        return FIXED32 | BYTES;
+    case 10: /* double_data */
+        return FIXED64 | BYTES;
+    case 6:  /* string_data */
+    case 8:  /* name */
+    case 9:  /* raw_data */
+    case 12: /* doc_string */
+    case 13: /* external_data */
+    case 16: /* metadata_props */
+        return BYTES;
+    default:
+        return 0;
     }
 }
 
@@ -42,40 +72,62 @@ static bool is_short_text(uint64_t number)
     return number >= 2 && number <= 4;
 }
 
+static uint64_t head_varint(const struct head *head, size_t *at)
+{
+    uint64_t value = 0;
+
+    for (unsigned shift = 0; shift < 63 && *at < head->first_bytes; shift += 7) {
+        value |= (uint64_t)(head->first[*at] & 0x7f) << shift;
+        if (head->first[(*at)++] < 0x80)
+            break;
+    }
+    return value;
+}
+
+/* Whether all fields are ones of the message, up to where the file ends or to the one that reaches the head's end,
+ * whose number goes to *ret_last; *ret_seen has a bit for each number before. */
+static bool are_fields(const struct head *head, unsigned (*types_of)(uint64_t), uint64_t *ret_seen, uint64_t *ret_last)
+{
+    size_t at = 0;
+
+    *ret_seen = *ret_last = 0;
+    while (at < head->first_bytes) {
+        const uint64_t tag = head_varint(head, &at), number = tag >> 3;
+        uint64_t bytes;
+
+        if (!(types_of(number) & 1u << (tag & 7)))
+            return false;
+        bytes = (tag & 7) == WIRE_FIXED64 ? 8 : (tag & 7) == WIRE_FIXED32 ? 4 : head_varint(head, &at);
+        if ((tag & 7) == WIRE_VARINT)
+            bytes = 0;
+        if (bytes > head->file_bytes)
+            return false;
+        if (bytes > 0 && bytes >= head->first_bytes - at) {
+            *ret_last = number;
+            return true;
+        }
+        at += (size_t)bytes;
+        *ret_seen |= UINT64_C(1) << number;
+    }
+    return at == head->file_bytes;
+}
+
 /* The wire format has no magic. A model begins with its ir_version, and then all fields are ones that a model has, up
  * to its graph or to where the head ends. */
 static bool onnx_probe(const struct head *head)
 {
-    size_t at = 0;
+    uint64_t seen, last;
 
-    if (head->first_bytes < 4 || head->first[0] != 0x08 || head->first[1] == 0 || head->first[1] > 64)
-        return false;
-    for (unsigned fields = 0; at < head->first_bytes; fields++) {
-        uint64_t tag = 0, value = 0;
-        int type;
+    return head->first_bytes >= 4 && head->first[0] == 0x08 && head->first[1] != 0 && head->first[1] <= 64 &&
+           are_fields(head, model_field_types, &seen, &last) && !is_short_text(last);
+}
 
-        for (unsigned shift = 0; shift < 14 && at < head->first_bytes; shift += 7) {
-            tag |= (uint64_t)(head->first[at] & 0x7f) << shift;
-            if (head->first[at++] < 0x80)
-                break;
-        }
-        type = model_field_type(tag >> 3);
-        if (type < 0 || (int)(tag & 7) != type)
-            return false;
-        for (unsigned shift = 0; shift < 63 && at < head->first_bytes; shift += 7) {
-            value |= (uint64_t)(head->first[at] & 0x7f) << shift;
-            if (head->first[at++] < 0x80)
-                break;
-        }
-        if (type == WIRE_VARINT)
-            continue;
-        if (value > head->file_bytes)
-            return false;
-        if (value >= head->first_bytes - at)
-            return fields > 0 && !is_short_text(tag >> 3);
-        at += (size_t)value;
-    }
-    return at == head->file_bytes;
+/* A tensor alone has a data_type, which no other message here has as a number. */
+static bool onnx_tensor_probe(const struct head *head)
+{
+    uint64_t seen, last;
+
+    return head->first_bytes >= 4 && are_fields(head, tensor_field_types, &seen, &last) && (seen & 1 << 2);
 }
 
 bool onnx_no_memory(struct onnx *onnx)
@@ -300,10 +352,24 @@ static bool walk_field(struct onnx *onnx, const struct wire_field *field)
     }
 }
 
-static int read_all(struct onnx *onnx)
+static bool walk_model(struct onnx *onnx)
+{
+    struct wire_field field;
+
+    for (uint64_t at = 0; wire_next(&onnx->reader, &at, onnx->source->size, &field);)
+        if (!walk_field(onnx, &field))
+            return false;
+    return onnx->reader.rc == 0;
+}
+
+static bool walk_tensor(struct onnx *onnx)
+{
+    return onnx_tensor(onnx, 0, onnx->source->size, (struct name){0}, name_of("tensor"));
+}
+
+static int read_all(struct onnx *onnx, bool (*walk)(struct onnx *))
 {
     struct model *model = onnx->model;
-    struct wire_field field;
     int rc = byte_reader_open(&onnx->reader, onnx->source, 0, onnx->source->size, onnx->err);
 
     if (rc)
@@ -319,22 +385,20 @@ static int read_all(struct onnx *onnx)
     onnx->locations[0] = (struct name){0};
     model->files[0] = (struct model_file){.source = onnx->source};
     model->file_count = 1;
-    for (uint64_t at = 0; wire_next(&onnx->reader, &at, onnx->source->size, &field);)
-        if (!walk_field(onnx, &field))
-            break;
-    if (onnx->reader.rc == 0 && model_keep_arena(model, &onnx->arena) != 0)
+    if (walk(onnx) && model_keep_arena(model, &onnx->arena) != 0)
         onnx_no_memory(onnx);
     return onnx->reader.rc;
 }
 
-static int onnx_open(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)
+static int open_by(const struct format *format, bool (*walk)(struct onnx *), const struct opener *opener,
+                   struct source *source, struct model **ret_model, struct error *err)
 {
     struct onnx onnx = {.opener = opener, .source = source, .err = err};
     int rc;
 
     onnx.arena.limit = 4 * opener->limits->header_bytes;
     onnx.model = calloc(1, sizeof(*onnx.model));
-    rc = onnx.model ? read_all(&onnx) : error_set(err, ERROR_NO_MEMORY, "out of memory for the model");
+    rc = onnx.model ? read_all(&onnx, walk) : error_set(err, ERROR_NO_MEMORY, "out of memory for the model");
     byte_reader_done(&onnx.reader);
     if (onnx.has_folder)
         folder_done(&onnx.folder);
@@ -344,9 +408,20 @@ static int onnx_open(const struct opener *opener, struct source *source, struct 
         arena_done(&onnx.arena);
         return rc;
     }
-    onnx.model->format = &onnx_format;
+    onnx.model->format = format;
     *ret_model = onnx.model;
     return 0;
+}
+
+static int onnx_open(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)
+{
+    return open_by(&onnx_format, walk_model, opener, source, ret_model, err);
+}
+
+static int onnx_tensor_open(const struct opener *opener, struct source *source, struct model **ret_model,
+                            struct error *err)
+{
+    return open_by(&onnx_tensor_format, walk_tensor, opener, source, ret_model, err);
 }
 
 const struct format onnx_format = {
@@ -355,4 +430,12 @@ const struct format onnx_format = {
     .docs = &onnx_docs,
     .probe = onnx_probe,
     .open = onnx_open,
+};
+
+const struct format onnx_tensor_format = {
+    .name = "onnx-tensor",
+    .summary = "ONNX: a tensor alone, as test data are kept",
+    .docs = &onnx_docs,
+    .probe = onnx_tensor_probe,
+    .open = onnx_tensor_open,
 };

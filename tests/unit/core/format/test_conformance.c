@@ -181,6 +181,8 @@ static bool is_read_here(const char *path)
                                            ".npy",         ".npz",  ".onnx", ".msgpack", ".index", ".pt2",
                                            ".h5",          ".hdf5", ".mat",  ".tflite",  ".keras"};
 
+    if (ends_with(path, ".pb")) /* of ONNX's tensors; graphs of TensorFlow are not read */
+        return strncmp(path, "tf/", 3) != 0;
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (ends_with(path, suffixes[i]))
             return true;

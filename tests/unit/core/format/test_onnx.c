@@ -10,19 +10,21 @@
 START_TEST(files_hold_what_onnx_reads)
 {
     static const struct {
-        const char *file, *twin;
+        const char *file, *format, *twin;
         size_t tensors, files;
-    } rows[] = {{"raw.onnx", TWINS "onnx.safetensors", 25, 1},
-                {"typed.onnx", TWINS "onnx.safetensors", 18, 1},
-                {"external.onnx", TWINS "onnx.safetensors", 18, 2},
-                {"narrow.onnx", TWINS "narrow.npz", 4, 1},
-                {"narrow-typed.onnx", TWINS "narrow.npz", 4, 1}};
+    } rows[] = {{"raw.onnx", "onnx", TWINS "onnx.safetensors", 25, 1},
+                {"typed.onnx", "onnx", TWINS "onnx.safetensors", 18, 1},
+                {"external.onnx", "onnx", TWINS "onnx.safetensors", 18, 2},
+                {"narrow.onnx", "onnx", TWINS "narrow.npz", 4, 1},
+                {"narrow-typed.onnx", "onnx", TWINS "narrow.npz", 4, 1},
+                {"tensor-raw.pb", "onnx-tensor", TWINS "onnx.safetensors", 1, 1},
+                {"tensor-typed.pb", "onnx-tensor", TWINS "onnx.safetensors", 1, 1}};
     struct model *twin = open_path(rows[_i].twin), *model;
     char path[512];
 
     snprintf(path, sizeof(path), TWINS "%s", rows[_i].file);
     model = open_path(path);
-    ck_assert_str_eq(model->format->name, "onnx");
+    ck_assert_str_eq(model->format->name, rows[_i].format);
     ck_assert_uint_eq(check_twins(model, twin), rows[_i].tensors);
     ck_assert_uint_eq(model_count_files(model), rows[_i].files);
     model_close(model);
@@ -63,7 +65,7 @@ static int open_bytes(const uint8_t *bytes, size_t count, struct error *err)
 
 #define TENSOR(text)           text, sizeof(text) - 1
 #define LOCATION(length, path) "\x6a" length "\x0a\x08location\x12" path
-static const struct {
+static const struct message {
     const char *tensor;
     size_t bytes;
     int code;
@@ -127,6 +129,33 @@ START_TEST(a_tensor_is_read_or_refused_in_words)
     ck_assert_msg(rc == tensors[_i].code && strstr(err.text, tensors[_i].says), "%d: %s", rc, err.text);
     if (rc)
         ck_assert_msg(strncmp(err.text, "x.onnx: ", 8) == 0, "%s", err.text);
+}
+END_TEST
+
+static const struct message alone[] = {
+    {TENSOR("\x10\x01\x42\x01w\x4a\x04"
+            "abcd"),
+     0, ""},
+    {TENSOR("\x08\x02\x10\x01\x42\x01w\x4a\x04"
+            "abcd"),
+     ERROR_FORMAT, "tensor w: "},
+    {TENSOR("\x08\x02\x10\x01\x4a\x09"
+            "abcdefgh"),
+     ERROR_FORMAT, "claims 9 bytes, its message ends"},
+    {TENSOR("\x08\x02\x42\x01w\x4a\x08"
+            "abcdefgh"),
+     ERROR_UNSUPPORTED, "no known format"}, /* no data_type */
+    {TENSOR("\x08\x02\x10\x01\x1a\x08"
+            "abcdefgh"),
+     ERROR_UNSUPPORTED, "no known format"}, /* a sequence's field */
+};
+
+START_TEST(a_tensor_alone_is_read_or_refused_in_words)
+{
+    struct error err;
+    int rc = open_bytes((const uint8_t *)alone[_i].tensor, alone[_i].bytes, &err);
+
+    ck_assert_msg(rc == alone[_i].code && strstr(err.text, alone[_i].says), "%d: %s", rc, err.text);
 }
 END_TEST
 
@@ -198,7 +227,8 @@ int main(void)
 
     tcase_add_test(tcase, a_saved_model_of_tensorflow_is_none);
     tcase_add_checked_fixture(tcase, scratch_setup, scratch_teardown);
-    tcase_add_loop_test(tcase, files_hold_what_onnx_reads, 0, 5);
+    tcase_add_loop_test(tcase, files_hold_what_onnx_reads, 0, 7);
+    tcase_add_loop_test(tcase, a_tensor_alone_is_read_or_refused_in_words, 0, COUNT(alone));
     tcase_add_loop_test(tcase, a_tensor_is_read_or_refused_in_words, 0, COUNT(tensors));
     tcase_add_test(tcase, a_file_cut_anywhere_is_no_other_model);
     tcase_add_test(tcase, external_data_that_are_missing_or_short_are_told);

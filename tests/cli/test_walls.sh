@@ -37,12 +37,17 @@ expect 2 "$diffaid" compare - "$work/plain.safetensors" && err 'cannot be read f
 [ $? = 1 ] || fail "a result into a pipe: $(cat "$work/err")"
 
 # What stands: told by the kernel of a comparison that runs.
-model "$work/big.a" '{"w":{"dtype":"F32","shape":[17179869184],"data_offsets":[0,68719476736]}}' ''
-truncate -s $((68719476736 + 8 + 74)) "$work/big.a"
-cp --sparse=always "$work/big.a" "$work/big.b"
+make_big() { # anew each time: on tmpfs what was read of a hole takes memory
+    local side
+    for side in a b; do
+        model "$work/big.$side" '{"w":{"dtype":"F32","shape":[17179869184],"data_offsets":[0,68719476736]}}' ''
+        truncate -s $((68719476736 + 8 + 74)) "$work/big.$side"
+    done
+}
 walls_of() { # FLAG…: how many filters a running comparison has, after it has begun to read
+    make_big
     mkfifo "$work/started"
-    "$diffaid" compare --progress "$@" --out "$work/big.json" "$work/big.a" "$work/big.b" 2>"$work/started" >/dev/null &
+    "$diffaid" compare --threads 1 --progress "$@" --out "$work/big.json" "$work/big.a" "$work/big.b" 2>"$work/started" >/dev/null &
     local pid=$!
     exec 3<"$work/started"
     head -c 20 <&3 >"$work/err"

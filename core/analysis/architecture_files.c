@@ -81,28 +81,6 @@ void side_changes_free(struct side_changes *changes)
 
 /* --- reading --- */
 
-static int read_side(const struct side_file *file, char **ret_text, struct error *err)
-{
-    char *text = malloc(file->bytes + 1);
-    int rc = 0;
-
-    if (!text)
-        return no_memory(err);
-    if (file->source)
-        rc = source_read_at(file->source, 0, text, file->bytes, err);
-    else
-        memcpy(text, file->text, file->bytes);
-    if (rc == 0 && file->source)
-        rc = source_check(file->source, err);
-    if (rc) {
-        free(text);
-        return rc;
-    }
-    text[file->bytes] = '\0';
-    *ret_text = text;
-    return 0;
-}
-
 static int read_piece(const struct side_file *file, uint64_t at, char *out, size_t bytes, struct error *err)
 {
     if (file->source)
@@ -451,7 +429,7 @@ static int open_tokenizer(const struct side_file *file, struct opened *opened, b
 static int open_side(const struct side_file *file, struct opened *opened, bool *ret_is_sound, struct error *err)
 {
     struct json_scan scan;
-    int rc = read_side(file, &opened->text, err);
+    int rc = side_file_read(file, &opened->text, err);
 
     *ret_is_sound = true;
     if (rc)

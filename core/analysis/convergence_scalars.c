@@ -140,7 +140,7 @@ static int read_state(const struct model *model, struct config **ret_state, stru
     const struct side_file *file = NULL;
     struct error why = {0};
     char *text;
-    int rc = 0;
+    int rc;
 
     *ret_state = NULL;
     for (size_t i = 0; !file && i < model->side_file_count; i++)
@@ -148,16 +148,10 @@ static int read_state(const struct model *model, struct config **ret_state, stru
             file = &model->side_files[i];
     if (!file || file->bytes > STATE_BYTES_MAX)
         return 0;
-    text = malloc(file->bytes + 1);
-    if (!text)
-        return error_set(err, ERROR_NO_MEMORY, "out of memory");
-    if (file->source)
-        rc = source_read_at(file->source, 0, text, file->bytes, err);
-    else
-        memcpy(text, file->text, file->bytes);
-    if (rc == 0 && file->source)
-        rc = source_check(file->source, err);
-    if (rc == 0 && config_parse(text, file->bytes, ret_state, &why) == ERROR_NO_MEMORY)
+    rc = side_file_read(file, &text, err);
+    if (rc)
+        return rc;
+    if (config_parse(text, file->bytes, ret_state, &why) == ERROR_NO_MEMORY)
         rc = error_set(err, ERROR_NO_MEMORY, "%s", why.text);
     free(text);
     return rc;

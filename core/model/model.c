@@ -81,6 +81,28 @@ int model_check_unchanged(struct model *model, struct error *err)
     return 0;
 }
 
+int side_file_read(const struct side_file *file, char **ret_text, struct error *err)
+{
+    char *text = malloc(file->bytes + 1);
+    int rc = 0;
+
+    if (!text)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for the files beside a model");
+    if (file->source)
+        rc = source_read_at(file->source, 0, text, file->bytes, err);
+    else
+        memcpy(text, file->text, file->bytes);
+    if (rc == 0 && file->source)
+        rc = source_check(file->source, err);
+    if (rc) {
+        free(text);
+        return rc;
+    }
+    text[file->bytes] = '\0';
+    *ret_text = text;
+    return 0;
+}
+
 int model_take_warning(struct model *model, struct model_warning *warning)
 {
     struct model_warning *counting = NULL;

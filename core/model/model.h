@@ -51,6 +51,9 @@ struct side_file {
     struct source *source; /* where it is not: open, unread; NULL when text is kept */
 };
 
+/* All of it, with a NUL behind; the caller frees it. ERROR_CHANGED when it is not what was opened. */
+int side_file_read(const struct side_file *file, char **ret_text, struct error *err);
+
 /* Where a file is one of several that make the model up and says so itself. */
 struct shard {
     uint32_t number, total; /* from 1; total 0: it says nothing */

@@ -129,14 +129,22 @@ printf 'GET / HTTP/1.1\r\nHost: ' >&7
 within 5 reads diffaid_http_connections_cut_total 1
 exec 7>&-
 rises diffaid_http_connections_accepted_total "$accepted"
-for i in {1..24}; do
-    eval "exec $((20 + i))<>/dev/tcp/127.0.0.1/$port"
-    { printf 'GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n' >&$((20 + i)); } 2>/dev/null || true
+before=$(now diffaid_http_connections_shed_total)
+held=() refused=0
+for _ in {1..24}; do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$port"
+    held+=("$fd")
+    { printf 'GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n' >&"$fd"; } 2>/dev/null || true
 done
-for i in {1..24}; do eval "exec $((20 + i))>&-"; done
+for fd in "${held[@]}"; do # each is kept until it has its answer: else one may make room for the next
+    read -r -t 10 _ status _ <&"$fd" || fail "no answer on connection $fd"
+    [ "$status" != 503 ] || refused=$((refused + 1))
+done
+for fd in "${held[@]}"; do exec {fd}>&-; done
 has_room() { [ "$(status_of "$url/version")" = 200 ]; }
 within 5 has_room
-rises diffaid_http_connections_shed_total 0
+[ $refused -ge 8 ] || fail "$refused of 24 connections were refused, where at most 16 are taken"
+rises diffaid_http_connections_shed_total $((before + refused - 1))
 end_service TERM
 [ $ended = 0 ] || fail "ended with $ended"
 

@@ -29,7 +29,7 @@ enum {
     RUN_PAIRS = 1024,
     RUN_COUPLES = 2048,
     RUN_ELEMENTS = 1 << 18,
-    AHEAD_BYTES = 64 << 20, /* of scattered sides, in all threads */
+    AHEAD_BYTES = 32 << 20, /* of scattered sides, in all threads */
     PROGRESS_INTERVAL_MS = 100,
 };
 

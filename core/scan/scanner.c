@@ -139,16 +139,19 @@ static int unit_of_bytes(struct scanner *scanner, uint32_t g, uint64_t unit, str
     return 0;
 }
 
+/* What the buffer held is gone. It starts where a cache line does: matrices are turned over faster into such a one. */
 static int reserve(uint8_t **buffer, size_t *capacity, size_t bytes, struct error *err)
 {
-    uint8_t *grown;
+    void *larger;
 
     if (bytes <= *capacity)
         return 0;
-    grown = realloc(*buffer, bytes);
-    if (!grown)
+    free(*buffer);
+    *buffer = NULL;
+    *capacity = 0;
+    if (posix_memalign(&larger, 64, bytes) != 0)
         return error_set(err, ERROR_NO_MEMORY, "no memory for %zu bytes of decoded values", bytes);
-    *buffer = grown;
+    *buffer = larger;
     *capacity = bytes;
     return 0;
 }

@@ -11,7 +11,7 @@ soon() {
     local wanted=$1
     shift
     # shellcheck disable=SC2016
-    expect "$wanted" bash -c 'ulimit -t 20; exec "$@"' soon "$diffaid" "$@" --out result
+    expect "$wanted" bash -c 'ulimit -t 60; exec "$@"' soon "$diffaid" "$@" --out result
 }
 
 # An adapter's scales by name, and by regular expressions; heads that the base does not have.
@@ -20,7 +20,7 @@ soon 2 compare --headers-only --adapter expressions base.safetensors base.safete
 err 'has more than 64 regular expressions in "alpha_pattern"'
 # Slow ones are refused when two seconds are over; a fast machine may be through before.
 status=0
-(ulimit -t 20; exec "$diffaid" compare --headers-only --adapter slow base.safetensors base.safetensors) >out 2>err || status=$?
+(ulimit -t 60; exec "$diffaid" compare --headers-only --adapter slow base.safetensors base.safetensors) >out 2>err || status=$?
 [ $status = 1 ] || { [ $status = 2 ] && grep -q 'matching the pattern takes longer than it may' err; } ||
     fail "slow expressions: exit $status: $(tail -n 3 err)"
 soon 1 compare --headers-only --adapter heads base.safetensors base.safetensors

@@ -286,14 +286,19 @@ static bool is_whole(struct name number)
     return true;
 }
 
+static bool is_zero(struct name number)
+{
+    return name_equal(number, name_of("0")) || name_equal(number, name_of("-0"));
+}
+
 static bool numbers_equal(struct name a, struct name b)
 {
     double one, two;
 
     if (name_equal(a, b))
         return true;
-    if (is_whole(a) && is_whole(b)) /* exactly: a double does not hold them all. −0 is 0 */
-        return a.bytes + b.bytes == 3 && a.text[a.bytes - 1] == '0' && b.text[b.bytes - 1] == '0';
+    if (is_whole(a) && is_whole(b)) /* exactly: a double does not hold them all */
+        return is_zero(a) && is_zero(b);
     one = config_read_f64(a);
     two = config_read_f64(b);
     return isfinite(one) && one == two;

@@ -195,6 +195,7 @@ static const struct {
     {"{\"a\": 1}", "{\"a\": 1.0}", NOTHING},
     {"{\"a\": 1e3}", "{\"a\": 1000}", NOTHING},
     {"{\"a\": -0}", "{\"a\": 0}", NOTHING},
+    {"{\"a\": 10}", "{\"a\": 0}", "{\"added\":{},\"removed\":{},\"changed\":{\"/a\":[10,0]}}"},
     {"{\"a\": \"\\u0041\"}", "{\"a\": \"A\"}", NOTHING},
     {"{\"a\": NaN, \"b\": -Infinity}", "{\"a\": NaN, \"b\": -Infinity}", NOTHING},
     {"{\"a\": [0.0, Infinity]}", "{\"a\": [0, 5]}",

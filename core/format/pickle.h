@@ -11,7 +11,7 @@ enum node_kind {
     NODE_NONE,
     NODE_BOOL,       /* integer */
     NODE_INT,        /* integer */
-    NODE_BIG,        /* an int that does not fit: text has its little-endian bytes */
+    NODE_BIG,        /* an int that does not fit: text has its little-endian bytes, or its digits */
     NODE_FLOAT,      /* real */
     NODE_TEXT,       /* text: UTF-8, or what Python 2 wrote */
     NODE_BYTES,      /* text */

@@ -1,4 +1,5 @@
 /* The opcodes that push one value written out in the pickle. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,10 +121,11 @@ bool machine_push_decimal(struct machine *m)
         return machine_push_new(m, machine_text_node(m, NODE_BIG, text));
     memcpy(digits, text.text, text.bytes);
     digits[text.bytes] = '\0';
+    errno = 0;
     value = strtoll(digits, &end, 10);
     if (*end)
         return machine_fault(m, ERROR_FORMAT, "has an int that is none");
-    return machine_push_int(m, value);
+    return errno ? machine_push_new(m, machine_text_node(m, NODE_BIG, text)) : machine_push_int(m, value);
 }
 
 bool machine_push_decimal_real(struct machine *m)

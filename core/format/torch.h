@@ -73,7 +73,7 @@ int torch_numpy_array(struct torch *torch, const struct node *call, struct name 
 bool torch_numpy_is_array(const struct node *call);
 int torch_numpy_finish(struct torch *torch);
 
-/* A NumPy number as one of Python's. */
+/* A NumPy number as one of Python's; false of anything else, and of one that does not fit 64 bits with a sign. */
 bool torch_numpy_scalar(const struct node *call, struct node *ret);
 
 /* What can be told of a call that rebuilds a tensor, before it does. false: it is none. */

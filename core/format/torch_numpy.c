@@ -253,8 +253,8 @@ int torch_numpy_array(struct torch *torch, const struct node *call, struct name 
     return rc ? rc : torch_add_tensor(torch, &tensor);
 }
 
-/* Little-endian once it has been turned round where needed. */
-static void set_number(const struct element *element, const uint8_t bytes[8], struct node *ret)
+/* Little-endian once it has been turned round where needed. false: it is beyond an int of ours. */
+static bool set_number(const struct element *element, const uint8_t bytes[8], struct node *ret)
 {
     const unsigned shift = 64 - 8 * (unsigned)element->bytes;
     uint64_t word = 0;
@@ -266,6 +266,8 @@ static void set_number(const struct element *element, const uint8_t bytes[8], st
     case 'b':
         ret->kind = NODE_BOOL;
         break;
+    case 'u':
+        return word <= INT64_MAX;
     case 'i':
         ret->integer = (int64_t)(word << shift) >> shift;
         break;
@@ -278,6 +280,7 @@ static void set_number(const struct element *element, const uint8_t bytes[8], st
                 (double)(element->dtype == DTYPE_F16 ? half_value((uint16_t)word) : float_of_bits((uint32_t)word));
         break;
     }
+    return true;
 }
 
 bool torch_numpy_scalar(const struct node *call, struct node *ret)
@@ -293,8 +296,7 @@ bool torch_numpy_scalar(const struct node *call, struct node *ret)
     read_bytes(call->args->items[1], bytes, &count);
     for (size_t i = 0; i < count; i++)
         turned[i] = bytes[element.is_swapped ? count - 1 - i : i];
-    set_number(&element, turned, ret);
-    return true;
+    return set_number(&element, turned, ret);
 }
 
 int torch_numpy_finish(struct torch *torch)

@@ -149,6 +149,61 @@ START_TEST(numbers_are_metadata)
 }
 END_TEST
 
+#define PICKLE(text) (const uint8_t *)(text), sizeof(text) - 1
+
+/* A file of the legacy container: an object, the keys of its storages, and these. The model borrows the bytes. */
+static struct model *open_legacy(uint8_t bytes[1024], const uint8_t *object, size_t object_bytes, const uint8_t *rest,
+                                 size_t rest_bytes)
+{
+    static const uint8_t front[] = "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.I1001\n.}.";
+    const struct opener opener = {.limits = &limits_default};
+    struct source *source;
+    struct model *model = NULL;
+    struct error err = {0};
+    size_t count = sizeof(front) - 1;
+
+    memcpy(bytes, front, count);
+    memcpy(bytes + count, object, object_bytes);
+    memcpy(bytes + count + object_bytes, rest, rest_bytes);
+    count += object_bytes + rest_bytes;
+    ck_assert_uint_le(count, 1024);
+    ck_assert_int_eq(memory_open(bytes, count, "x.pt", &source, NULL), 0);
+    ck_assert_msg(model_open_source(&opener, source, &model, &err) == 0, "%s", err.text);
+    return model;
+}
+
+/* {"a": …, "i": 7}: what does not fit 64 bits with a sign is not told, rather than told as another number. */
+static const struct {
+    const uint8_t *bytes;
+    size_t count;
+    const char *value; /* of "a"; NULL: none */
+} numbers[] = {
+    {PICKLE("(dS'a'\nL9223372036854775807L\nsS'i'\nI7\ns."), "9223372036854775807"},
+    {PICKLE("(dS'a'\nL-9223372036854775808L\nsS'i'\nI7\ns."), "-9223372036854775808"},
+    {PICKLE("(dS'a'\nL9223372036854775808L\nsS'i'\nI7\ns."), NULL},
+    {PICKLE("(dS'a'\nI18446744073709551615\nsS'i'\nI7\ns."), NULL},
+    {PICKLE("(dS'a'\nI-9223372036854775809\nsS'i'\nI7\ns."), NULL},
+    /* numpy.uint64(2 ** 63 - 1) and numpy.uint64(2 ** 64 - 1) */
+    {PICKLE("(dS'a'\ncnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'u8'\nI00\nI01\ntRC\x08\xff\xff\xff\xff\xff\xff"
+            "\xff\x7ftRsS'i'\nI7\ns."),
+     "9223372036854775807"},
+    {PICKLE("(dS'a'\ncnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'u8'\nI00\nI01\ntRC\x08\xff\xff\xff\xff\xff\xff"
+            "\xff\xfftRsS'i'\nI7\ns."),
+     NULL},
+};
+
+START_TEST(numbers_beyond_64_bits_are_not_told_as_others)
+{
+    uint8_t bytes[1024];
+    struct model *model = open_legacy(bytes, numbers[_i].bytes, numbers[_i].count, PICKLE("]."));
+
+    ck_assert(has_metadata(model, "i", "7"));
+    ck_assert_uint_eq(model->metadata_count, numbers[_i].value ? 2 : 1);
+    ck_assert(!numbers[_i].value || has_metadata(model, "a", numbers[_i].value));
+    model_close(model);
+}
+END_TEST
+
 static bool is_warned(const struct model *model, const char *says)
 {
     for (size_t i = 0; i < model->warning_count; i++)
@@ -353,6 +408,8 @@ int main(void)
     tcase_add_loop_test(tcase, scales_that_have_no_numbers_are_refused, 0, 2);
     tcase_add_test(tcase, a_view_that_repeats_its_elements_without_end_is_listed);
     tcase_add_loop_test(tcase, numbers_are_metadata, 0, 12);
+    tcase_add_loop_test(tcase, numbers_beyond_64_bits_are_not_told_as_others, 0,
+                        (int)(sizeof(numbers) / sizeof(numbers[0])));
     tcase_add_loop_test(tcase, what_is_not_read_whole_is_told_of, 0, 4);
     tcase_add_loop_test(tcase, a_distributed_checkpoint_is_put_together, 0, 3);
     tcase_add_loop_test(tcase, views_are_turned_in_whatever_file_they_lie, 0, 2);

@@ -405,7 +405,7 @@ static int place(struct rebuilt *r)
         return rc;
     if (bytes > rest)
         bytes = rest; /* a view that repeats elements has no more bytes than there are */
-    offset = (r->first / each + r->storage.view_first) * size;
+    offset = r->first / each * size + r->storage.view_first * r->storage.type->bytes;
     if (member->is_deflated && bytes > 0)
         rc = inflate_member(r->torch, (size_t)(member - r->torch->storages.members), &file);
     if (rc)

@@ -204,6 +204,25 @@ START_TEST(numbers_beyond_64_bits_are_not_told_as_others)
 }
 END_TEST
 
+/* A storage that is bytes 4 to 8 of another, as torch's legacy reader cuts it: an untyped one counts bytes, whatever
+ * the dtype of the tensor. */
+START_TEST(a_part_of_an_untyped_storage_begins_where_its_bytes_do)
+{
+    uint8_t bytes[1024];
+    float value = 0;
+    struct model *model = open_legacy(
+        bytes,
+        PICKLE("\x80\x02}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v3\n((X\7\0\0\0storagectorch\nUntypedStorage\n"
+               "X\1\0\0\0kX\3\0\0\0cpuK\x0c(X\1\0\0\0vK\4K\4ttQK\0K\1\x85K\1\x85\x89Nctorch\nfloat32\ntRs."),
+        PICKLE("](X\1\0\0\0ke.\x0c\0\0\0\0\0\0\0\0\0\x80?\0\0\0@\0\0@@")); /* 12 bytes: 1, 2, 3 */
+
+    ck_assert_uint_eq(model->tensor_count, 1);
+    ck_assert_int_eq(decoder_read(model, &model->tensors[0], 0, 1, &value, NULL), 0);
+    ck_assert_float_eq(value, 2);
+    model_close(model);
+}
+END_TEST
+
 static bool is_warned(const struct model *model, const char *says)
 {
     for (size_t i = 0; i < model->warning_count; i++)
@@ -410,6 +429,7 @@ int main(void)
     tcase_add_loop_test(tcase, numbers_are_metadata, 0, 12);
     tcase_add_loop_test(tcase, numbers_beyond_64_bits_are_not_told_as_others, 0,
                         (int)(sizeof(numbers) / sizeof(numbers[0])));
+    tcase_add_test(tcase, a_part_of_an_untyped_storage_begins_where_its_bytes_do);
     tcase_add_loop_test(tcase, what_is_not_read_whole_is_told_of, 0, 4);
     tcase_add_loop_test(tcase, a_distributed_checkpoint_is_put_together, 0, 3);
     tcase_add_loop_test(tcase, views_are_turned_in_whatever_file_they_lie, 0, 2);

@@ -137,6 +137,7 @@ static int place(struct across *w, size_t pair)
     const struct tensor *sides[2], *part;
     struct placement *placement;
     uint32_t index[2];
+    char architecture[NAME_PRINTABLE_BYTES];
     const char *known;
     int rc;
 
@@ -160,14 +161,14 @@ static int place(struct across *w, size_t pair)
     known = known_reading(w, sides[w->gguf]->name);
     if (known && strcmp(known, "transpose") == 0 && w->gguf == SHAPES)
         return error_set(x->err, ERROR_FORMAT,
-                         "%s: is an adapter of %.*s in a GGUF file, whose factors the converter turns over; llama.cpp "
+                         "%s: is an adapter of %s in a GGUF file, whose factors the converter turns over; llama.cpp "
                          "itself refuses it",
-                         x->adapter->uri, (int)w->architecture.bytes, w->architecture.text);
+                         x->adapter->uri, name_printable(w->architecture, architecture));
     if (known && strcmp(known, "transpose") != 0 && strcmp(link->transformation, "none") == 0)
         return error_set(x->err, ERROR_FORMAT,
-                         "%s: rows lie in another order in a GGUF file of %.*s than in a checkpoint, and what that "
+                         "%s: rows lie in another order in a GGUF file of %s than in a checkpoint, and what that "
                          "follows from, the number of heads, is not known: config.json beside %s would tell",
-                         x->adapter->uri, (int)w->architecture.bytes, w->architecture.text, x->base->uri);
+                         x->adapter->uri, name_printable(w->architecture, architecture), x->base->uri);
     /* Factors of a weight that a checkpoint holds turned over are those of its module, as a GGUF file has it. */
     if (view && !(known && strcmp(known, "transpose") == 0)) {
         rc = read_rows(x, &view->tensor, sides[is_base_viewed ? BASE : SHAPES], is_base_viewed, &placement->rows);

@@ -40,15 +40,23 @@ static bool is_pattern(struct name pattern)
     return pattern.bytes > 0 && any <= ANY_MAX;
 }
 
+static int check_pattern(struct name pattern, size_t at, const char *member, struct error *err)
+{
+    char printable[NAME_PRINTABLE_BYTES];
+
+    return is_pattern(pattern) ? 0
+                               : error_set(err, ERROR_REQUEST, "rules/%zu/%s: \"%s\" is no pattern of names", at,
+                                           member, name_printable(pattern, printable));
+}
+
 static int check_sources(struct name sources, size_t at, struct error *err)
 {
     struct name source;
+    int rc = 0;
 
-    while (pattern_next(&sources, "|", &source))
-        if (!is_pattern(source))
-            return error_set(err, ERROR_REQUEST, "rules/%zu/source: \"%.*s\" is no pattern of names", at,
-                             (int)source.bytes, source.text);
-    return 0;
+    while (rc == 0 && pattern_next(&sources, "|", &source))
+        rc = check_pattern(source, at, "source", err);
+    return rc;
 }
 
 static int check_readings(struct name readings, size_t at, struct error *err)
@@ -115,9 +123,11 @@ static int read_rule(struct layout_rules *rules, const struct config *config, si
         is_part |= strcmp(rule.part, parts[i]) == 0;
     if (!is_part)
         return error_set(err, ERROR_REQUEST, "rules/%zu/part: must be \"all\", \"next\", \"[e]\" or \"[e] next\"", at);
-    if (!is_pattern(name_of(rule.target)) || strchr(rule.target, '|'))
-        return error_set(err, ERROR_REQUEST, "rules/%zu/target: \"%s\" is no pattern of names", at, rule.target);
-    rc = check_sources(name_of(rule.source), at, err);
+    if (strchr(rule.target, '|'))
+        return error_set(err, ERROR_REQUEST, "rules/%zu/target: is one pattern of names, not several", at);
+    rc = check_pattern(name_of(rule.target), at, "target", err);
+    if (rc == 0)
+        rc = check_sources(name_of(rule.source), at, err);
     if (rc == 0)
         rc = check_readings(name_of(rule.transformation), at, err);
     if (rc == 0)

@@ -92,8 +92,11 @@ static bool is_number(struct name name, uint64_t *ret)
 
 static int unreadable(struct working *w, const struct scan *s, const char *wanted)
 {
-    return error_set(w->err, ERROR_REQUEST, "a transformation needs %s where \"%.*s\" stands", wanted,
-                     (int)(s->end - s->at < 40 ? s->end - s->at : 40), s->at);
+    const struct name rest = {s->at, (uint32_t)(s->end - s->at < 40 ? s->end - s->at : 40)};
+    char printable[NAME_PRINTABLE_BYTES];
+
+    return error_set(w->err, ERROR_REQUEST, "a transformation needs %s where \"%s\" stands", wanted,
+                     name_printable(rest, printable));
 }
 
 static int misfit(struct working *w, const char *step)

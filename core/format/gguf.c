@@ -93,6 +93,7 @@ static bool is_key(struct name key, const char *text)
 static bool take_key(struct gguf *g, struct name key, const struct gguf_value *value, bool *ret_is_kept)
 {
     struct byte_reader *bytes = &g->reader.bytes;
+    char printable[NAME_PRINTABLE_BYTES];
 
     *ret_is_kept = false;
     if (is_key(key, "split.no")) {
@@ -113,8 +114,8 @@ static bool take_key(struct gguf *g, struct name key, const struct gguf_value *v
     if (!is_key(key, "general.alignment"))
         return true;
     if (value->type != GGUF_U32 || value->number == 0 || (value->number & (value->number - 1)))
-        return byte_reader_fault(bytes, ERROR_FORMAT, "general.alignment must be a power of two as u32, not %.*s",
-                                 (int)value->text.bytes, value->text.text);
+        return byte_reader_fault(bytes, ERROR_FORMAT, "general.alignment must be a power of two as u32, not %s",
+                                 name_printable(value->text, printable));
     g->alignment = value->number;
     return true;
 }

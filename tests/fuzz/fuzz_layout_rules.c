@@ -56,6 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int rc = layout_rules_read((const char *)data, size, &rules, &err);
 
     MUST(rc == 0 ? rules.count > 0 : err.code == rc && err.text[0]);
+    for (const char *at = err.text; *at; at++)
+        MUST((unsigned char)*at >= ' ' && *at != 0x7f);
     for (size_t i = 0; rc == 0 && i < rules.count; i++) {
         for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
             struct captures captures = {0};

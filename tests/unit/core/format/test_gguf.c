@@ -250,6 +250,7 @@ enum lie {
     ALIGNMENT_ODD,
     ALIGNMENT_TYPE,
     ALIGNMENT_ZERO,
+    ALIGNMENT_TEXT,
     NAME_TWICE,
     RANK_5,
     NEGATIVE_DIM,
@@ -281,6 +282,7 @@ static const struct {
     [ALIGNMENT_ODD] = {ERROR_FORMAT, "general.alignment must be a power of two as u32, not 24"},
     [ALIGNMENT_TYPE] = {ERROR_FORMAT, "general.alignment must be a power of two as u32, not 32"},
     [ALIGNMENT_ZERO] = {ERROR_FORMAT, "general.alignment must be a power of two as u32, not 0"},
+    [ALIGNMENT_TEXT] = {ERROR_FORMAT, "general.alignment must be a power of two as u32, not \\x1b[2J"},
     [NAME_TWICE] = {ERROR_FORMAT, "tensor w appears twice"},
     [RANK_5] = {ERROR_FORMAT, "tensor w claims 5 dimensions, GGUF has at most 4"},
     [NEGATIVE_DIM] = {ERROR_FORMAT, "tensor w has a negative dimension, -1"},
@@ -377,6 +379,11 @@ static void make_lie(struct made *made, enum lie lie)
         break;
     case ALIGNMENT_ZERO:
         put_key(made, "general.alignment", 4, 0, 4);
+        break;
+    case ALIGNMENT_TEXT: /* which would clear a terminal */
+        put_text(made, "general.alignment");
+        put_number(made, 8, 4);
+        put_text(made, "\x1b[2J");
         break;
     case NAME_TWICE:
         put_two(made, "w", 32, 48);

@@ -408,6 +408,21 @@ static void tell_phase(const struct compare_env *env, const char *phase)
         env->phase(env->phase_context, phase);
 }
 
+/* A fingerprint of values that nobody can read would be the same whatever they are. */
+static int check_digest(const struct comparison *c, struct error *err)
+{
+    char name[NAME_PRINTABLE_BYTES];
+
+    for (size_t pair = 0; c->request->options.digest && pair < c->pairing->pairs; pair++) {
+        const struct tensor *tensor = comparison_tensor(c, pair, 0);
+
+        if (tensor->extent.bytes == 0 && tensor->shape.elements > 0 && !tensor_is_decodable(tensor))
+            return error_set(err, ERROR_UNSUPPORTED, "tensor %s cannot be digested: %s (exclude leaves it out)",
+                             name_printable(tensor->name, name), tensor_unread_reason(tensor));
+    }
+    return 0;
+}
+
 static int check_models(const struct compare_request *request, size_t model_count, struct error *err)
 {
     if (request->options.digest && model_count > 1)
@@ -444,6 +459,8 @@ int compare_run(const struct compare_request *request, struct model *const *mode
     rc = align(c, err);
     if (rc == 0)
         rc = check_selection(c, err);
+    if (rc == 0)
+        rc = check_digest(c, err);
     if (rc)
         goto out;
     tell_phase(env, "scan");

@@ -77,13 +77,7 @@ const char *comparison_status_reason(const struct comparison *c, size_t pair)
         return NULL;
     if (!c->scan)
         return "values not read";
-    if (a->storage && a->storage->reason)
-        return a->storage->reason;
-    if (b->storage && b->storage->reason)
-        return b->storage->reason;
-    if (a->dtype == DTYPE_UNKNOWN || b->dtype == DTYPE_UNKNOWN)
-        return "dtype unsupported";
-    return "values not decodable";
+    return tensor_is_decodable(a) ? tensor_unread_reason(b) : tensor_unread_reason(a);
 }
 
 static void write_side(const struct comparison *c, size_t pair, size_t model, struct writer *w)
@@ -100,6 +94,8 @@ static void write_side(const struct comparison *c, size_t pair, size_t model, st
     comparison_write_part(c, pair, model, w);
     write_u64(w, "elements", tensor->shape.elements);
     write_u64(w, "bytes", tensor->extent.bytes);
+    if (!tensor_is_decodable(tensor))
+        write_text(w, "unread_reason", tensor_unread_reason(tensor));
     if (within)
         write_named(w, "stored_in", within->name);
     if (c->request->options.digest) {

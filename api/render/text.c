@@ -187,6 +187,8 @@ static void put_profile(const struct comparison *c, size_t pair, struct output *
     output_text(output, "  ");
     put_name(output, tensor->name);
     put_present(tensor, output);
+    if (!tensor_is_decodable(tensor))
+        put(output, ", values not read: %s", tensor_unread_reason(tensor));
     if (within) {
         output_text(output, ", stored in ");
         put_name(output, within->name);

@@ -21,6 +21,15 @@ bool tensor_is_decodable(const struct tensor *tensor)
     return tensor->dtype != DTYPE_UNKNOWN;
 }
 
+const char *tensor_unread_reason(const struct tensor *tensor)
+{
+    if (tensor_is_decodable(tensor))
+        return NULL;
+    if (tensor->storage && tensor->storage->reason)
+        return tensor->storage->reason;
+    return tensor->dtype == DTYPE_UNKNOWN ? "dtype unsupported" : "values not decodable";
+}
+
 bool tensors_share_place(const struct tensor *a, const struct tensor *b)
 {
     const uint32_t parts = a->storage ? a->storage->part_count : 0;

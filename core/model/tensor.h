@@ -42,6 +42,7 @@ struct tensor {
 bool shape_equal(const struct shape *a, const struct shape *b);
 struct name tensor_dtype_name(const struct tensor *tensor); /* "F32", or what the file said */
 bool tensor_is_decodable(const struct tensor *tensor);
+const char *tensor_unread_reason(const struct tensor *tensor); /* why it is not decodable; NULL: it is */
 bool tensors_share_place(const struct tensor *a,
                          const struct tensor *b); /* their bytes begin at one place, all parts' */
 

@@ -61,6 +61,13 @@ expect 2 "$diffaid" inspect "$base" --expect-digest "${digest%% *}0" && err '64 
 expect 2 "$diffaid" inspect "$base" --digest --headers-only && err 'nothing to digest'
 expect 2 "$diffaid" compare "$base" "$base" --digest && err 'takes one model'
 
+# Values that nobody can read: the record says why, and they have no digest.
+unread=tests/fixtures/twins/odd.pt
+expect 0 "$diffaid" inspect "$unread" && out '^  meta: .*, values not read: a tensor on the meta device has no values$'
+expect 0 "$diffaid" inspect "$unread" --stats --json && out '"bytes":0,"unread_reason":"a tensor on the meta device has no values"'
+expect 2 "$diffaid" inspect "$unread" --digest && err 'tensor meta cannot be digested: a tensor on the meta device' && one_line_error
+expect 0 "$diffaid" inspect "$unread" --digest --exclude '^meta$'
+
 # What changes it and what does not.
 digest_of() { "$diffaid" inspect "$1" --digest | cut -d ' ' -f 1; }
 a='{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]}'

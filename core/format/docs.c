@@ -92,11 +92,11 @@ const struct format_docs hdf5_docs = {
     .reads = "every dataset of numbers by its path; either byte order, bool, complex, bfloat16 as Keras keeps "
              "it, user blocks; contiguous, compact and chunked by any index, deflate, LZF, shuffle, Fletcher's "
              "checksum, fill values; hard links",
-    .lists = "fixed text, opaque, bitfields, unusual widths",
-    .refuses = "external links and storage, virtual datasets, other filters, layouts newer than the HDF5 "
-               "library at hand, compressed chunks above 64 MB, by the dataset's name; sizes that such a file "
-               "cannot give. Soft links, texts of variable length, references and compounds are left out with a "
-               "warning",
+    .lists = "fixed text, opaque, bitfields, unusual widths; without values, by the reason: other filters, compressed "
+             "chunks above 64 MB, external storage and virtual datasets (no other file is opened)",
+    .refuses = "damaged structures, sizes that such a file cannot give. Links to names and to other files, texts of "
+               "variable length, references, compounds, virtual datasets without a size of their own and what is newer "
+               "than the HDF5 library at hand are left out with a warning",
 };
 
 const struct format_docs keras_docs = {

@@ -96,39 +96,31 @@ static struct name join(struct hdf5_walk *walk, struct name prefix, struct name 
     return (struct name){text, (uint32_t)bytes};
 }
 
-/* The file that an external link names. */
-static bool refuse_external(struct hdf5_walk *walk, hid_t parent, const char *own_name, const H5L_info_t *link,
-                            struct name name)
-{
-    char printable[NAME_PRINTABLE_BYTES], target[NAME_PRINTABLE_BYTES] = "";
-    const char *file = NULL, *object;
-    unsigned flags;
-    char *value = link->u.val_size < TARGET_MAX ? malloc(link->u.val_size + 1) : NULL;
-
-    if (value && H5Lget_val(parent, own_name, value, link->u.val_size, H5P_DEFAULT) >= 0 &&
-        H5Lunpack_elink_val(value, link->u.val_size, &flags, &file, &object) >= 0 && file)
-        name_printable(name_of(file), target);
-    free(value);
-    return hdf5_fault(&walk->h5, ERROR_UNSUPPORTED,
-                      "%s is an external link, to the file %s: such links are not followed",
-                      name_printable(name, printable), target);
-}
-
-static bool leave_soft(struct hdf5_walk *walk, hid_t parent, const char *own_name, const H5L_info_t *link,
+/* A link to a file is followed no more than one to a name: the file is named, not opened. */
+static bool leave_link(struct hdf5_walk *walk, hid_t parent, const char *own_name, const H5L_info_t *link,
                        struct name name)
 {
+    const bool is_external = link->type == H5L_TYPE_EXTERNAL;
+    const char *file = NULL, *object;
     char target[TARGET_MAX] = "";
+    unsigned flags;
 
+    if (link->type != H5L_TYPE_SOFT && !is_external)
+        return hdf5_left_out(walk, name, "it is a link of a kind that is not known", (struct name){0});
     if (link->u.val_size < sizeof(target))
         H5Lget_val(parent, own_name, target, sizeof(target) - 1, H5P_DEFAULT);
-    return hdf5_left_out(walk, name, "it is a link to ", name_of(target));
+    if (!is_external)
+        return hdf5_left_out(walk, name, "it is a link to ", name_of(target));
+    if (link->u.val_size >= sizeof(target) ||
+        H5Lunpack_elink_val(target, link->u.val_size, &flags, &file, &object) < 0 || !file)
+        file = "that cannot be read";
+    return hdf5_left_out(walk, name, "it is a link to another file, which is not opened: ", name_of(file));
 }
 
 static herr_t visit_link(hid_t parent, const char *own_name, const H5L_info_t *link, void *context)
 {
     struct group *group = context;
     struct hdf5_walk *walk = group->walk;
-    char printable[NAME_PRINTABLE_BYTES];
     struct name name = name_of(own_name);
     bool is_good;
 
@@ -145,13 +137,8 @@ static herr_t visit_link(hid_t parent, const char *own_name, const H5L_info_t *l
         is_good = hdf5_left_out(walk, name, "what objects hold is not listed", (struct name){0});
     else if (link->type == H5L_TYPE_HARD)
         is_good = visit_object(walk, name, parent, own_name, link->u.address);
-    else if (link->type == H5L_TYPE_SOFT)
-        is_good = leave_soft(walk, parent, own_name, link, name);
-    else if (link->type == H5L_TYPE_EXTERNAL)
-        is_good = refuse_external(walk, parent, own_name, link, name);
     else
-        is_good = hdf5_fault(&walk->h5, ERROR_UNSUPPORTED, "%s is a link of a kind that is not known",
-                             name_printable(name, printable));
+        is_good = leave_link(walk, parent, own_name, link, name);
     return is_good ? 0 : -1;
 }
 
@@ -213,8 +200,11 @@ static bool add_tensor(struct hdf5_walk *walk, const struct hdf5_dataset *datase
     }
     if (type->is_complex && apart == 1)
         tensor.dtype = type->dtype == DTYPE_F64 ? DTYPE_C128 : DTYPE_C64;
-    if (tensor.dtype == DTYPE_UNKNOWN) {
-        tensor.storage = new_storage(walk, (struct storage){.stored_as = name_of(type->spelled)});
+    if (tensor.dtype == DTYPE_UNKNOWN || dataset->unread) {
+        tensor.storage =
+            new_storage(walk, (struct storage){.stored_as = tensor.dtype == DTYPE_UNKNOWN ? name_of(type->spelled)
+                                                                                          : (struct name){0},
+                                               .reason = dataset->unread});
     } else if (apart > 1 || (is_reversed && spread > 1)) {
         strides = arena_take(&walk->h5.arena, sizeof(*strides));
         if (!strides)
@@ -282,22 +272,13 @@ static bool place_unwritten(struct hdf5_walk *walk, const struct hdf5_dataset *d
 static bool place_chunked(struct hdf5_walk *walk, const struct hdf5_dataset *dataset, uint64_t bytes,
                           struct extent *extent)
 {
+    const uint64_t chunk_bytes = dataset->chunk_bytes;
     struct hdf5 *h5 = &walk->h5;
-    const char *reason = hdf5_filters_reason(dataset->filters, dataset->filter_count);
-    uint64_t chunk_bytes = dataset->type.bytes, stored = 0;
     struct hdf5_chunks chunks;
+    uint64_t stored = 0;
     bool is_good;
 
-    if (reason)
-        return hdf5_fault(h5, ERROR_UNSUPPORTED, "%s", reason);
-    for (uint32_t d = 0; d < dataset->rank; d++)
-        if (dataset->chunk[d] == 0 || !checked_mul(chunk_bytes, dataset->chunk[d], &chunk_bytes))
-            return hdf5_fault(h5, ERROR_FORMAT, "its chunks have no elements, or more than 2^64 bytes");
-    if (dataset->filter_count && chunk_bytes > HDF5_CHUNK_BYTES_MAX)
-        return hdf5_fault(h5, ERROR_UNSUPPORTED,
-                          "its chunks have %" PRIu64 " bytes: compressed ones are read up to %" PRIu64, chunk_bytes,
-                          (uint64_t)HDF5_CHUNK_BYTES_MAX);
-    if (!hdf5_read_chunks(h5, dataset, chunk_bytes, &chunks))
+    if (!hdf5_read_chunks(h5, dataset, &chunks))
         return false;
     for (size_t i = 0; i < chunks.count; i++) {
         stored += chunks.items[i].bytes;
@@ -407,6 +388,8 @@ static bool add_dataset(struct hdf5_walk *walk, struct name name, struct hdf5_da
     refine_type(walk, dataset);
     if (walk->style->is_matlab && dataset->is_matlab_object)
         return hdf5_left_out(walk, name, "an object", (struct name){0});
+    if (walk->style->is_matlab && dataset->unread && (dataset->type.is_object_reference || dataset->is_matlab_empty))
+        return hdf5_left_out(walk, name, dataset->unread, (struct name){0});
     if (walk->style->is_matlab && dataset->type.is_object_reference && !dataset->is_matlab_empty)
         return hdf5_matlab_references(walk, name, dataset);
     if (walk->style->is_matlab && dataset->is_matlab_empty && hdf5_matlab_is_empty(walk, dataset))
@@ -429,7 +412,9 @@ static bool add_dataset(struct hdf5_walk *walk, struct name name, struct hdf5_da
         if (inner != dataset->type.bytes)
             return hdf5_fault(h5, ERROR_FORMAT, "its elements are arrays of another size than they claim");
     }
-    if (!hdf5_place(walk, dataset, bytes, &extent))
+    if (bytes == 0)
+        dataset->unread = NULL; /* there is nothing to read */
+    if (!dataset->unread && !hdf5_place(walk, dataset, bytes, &extent))
         return false;
     if (walk->style->rename) {
         const struct name other = walk->style->rename(walk->style->context, name, &h5->arena);
@@ -488,11 +473,12 @@ bool hdf5_visit(struct hdf5_walk *walk, struct name name, hid_t id, uint64_t add
 static bool visit_object(struct hdf5_walk *walk, struct name name, hid_t parent, const char *own_name, uint64_t address)
 {
     const hid_t id = H5Oopen(parent, own_name, H5P_DEFAULT);
+    const char *newer = id < 0 ? hdf5_newer_reason() : NULL;
     char printable[NAME_PRINTABLE_BYTES];
     bool is_good;
 
-    if (id < 0 && hdf5_is_newer_type())
-        return hdf5_left_out(walk, name, "its datatype is newer than the HDF5 library here", (struct name){0});
+    if (newer)
+        return hdf5_left_out(walk, name, newer, (struct name){0});
     if (id < 0) {
         hdf5_library_fault(&walk->h5, "cannot be opened");
         error_prefix(walk->h5.err, walk->h5.rc, "%s: ", name_printable(name, printable));

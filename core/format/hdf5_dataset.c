@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/checked.h"
+
 enum { FILL_MAX = 4096, TEXT_MAX = 256 };
 
 static bool read_space(struct hdf5 *h5, hid_t id, struct hdf5_dataset *dataset)
@@ -50,9 +52,12 @@ static bool read_filters(struct hdf5 *h5, hid_t properties, struct hdf5_dataset 
 {
     const int count = H5Pget_nfilters(properties);
 
-    if (count < 0 || count > HDF5_FILTERS_MAX)
-        return count < 0 ? hdf5_library_fault(h5, "its filters cannot be read")
-                         : hdf5_fault(h5, ERROR_UNSUPPORTED, "it went through %d filters", count);
+    if (count < 0)
+        return hdf5_library_fault(h5, "its filters cannot be read");
+    if (count > HDF5_FILTERS_MAX) {
+        dataset->unread = "it went through more filters than are undone here";
+        return true;
+    }
     for (int i = 0; i < count; i++) {
         unsigned flags, parameters[16] = {0}, config;
         size_t parameter_count = sizeof(parameters) / sizeof(parameters[0]);
@@ -64,32 +69,69 @@ static bool read_filters(struct hdf5 *h5, hid_t properties, struct hdf5_dataset 
         dataset->filters[i] = (struct hdf5_filter){(unsigned)id, parameters[0]};
     }
     dataset->filter_count = (unsigned)count;
+    dataset->unread = hdf5_filters_reason(dataset->filters, dataset->filter_count);
+    if (!dataset->unread && count && dataset->chunk_bytes > HDF5_CHUNK_BYTES_MAX)
+        dataset->unread = "its compressed chunks are larger than 64 MB each, the most that is read";
     return true;
 }
 
-static bool read_layout(struct hdf5 *h5, hid_t properties, hid_t type, struct hdf5_dataset *dataset)
+static bool read_chunks(struct hdf5 *h5, hid_t properties, struct hdf5_dataset *dataset)
 {
     hsize_t chunk[HDF5_RANK_MAX];
     unsigned options = 0;
 
+    if (H5Pget_chunk(properties, HDF5_RANK_MAX, chunk) != (int)dataset->rank || dataset->rank == 0)
+        return hdf5_library_fault(h5, "its chunks do not have its dimensions");
+    dataset->chunk_bytes = dataset->type.bytes;
+    for (uint32_t d = 0; d < dataset->rank; d++) {
+        dataset->chunk[d] = chunk[d];
+        if (chunk[d] == 0 || !checked_mul(dataset->chunk_bytes, chunk[d], &dataset->chunk_bytes))
+            return hdf5_fault(h5, ERROR_FORMAT, "its chunks have no elements, or more than 2^64 bytes");
+    }
+    dataset->has_whole_edges =
+        H5Pget_chunk_opts(properties, &options) >= 0 && options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS;
+    return read_filters(h5, properties, dataset);
+}
+
+/* Whether other files say how large a virtual dataset is: a part of it is unlimited. To ask for its dimensions then is
+ * to have them looked for. */
+static bool is_open_ended(hid_t properties)
+{
+    size_t parts = 0;
+    bool is_open = H5Pget_virtual_count(properties, &parts) < 0;
+
+    for (size_t i = 0; i < parts && !is_open; i++) {
+        const hid_t space = H5Pget_virtual_vspace(properties, i);
+
+        is_open = space < 0 || H5Sget_select_npoints(space) < 0;
+        if (space >= 0)
+            H5Sclose(space);
+    }
+    return is_open;
+}
+
+static bool read_layout(struct hdf5 *h5, hid_t id, hid_t properties, hid_t type, struct hdf5_dataset *dataset)
+{
     dataset->layout = H5Pget_layout(properties);
-    if (dataset->layout == H5D_VIRTUAL)
-        return hdf5_fault(h5, ERROR_UNSUPPORTED, "it is virtual: its data lie in other datasets or files");
-    if (H5Pget_external_count(properties) > 0)
-        return hdf5_fault(h5, ERROR_UNSUPPORTED, "its data lie in other files, which are not read");
+    if (dataset->layout == H5D_VIRTUAL && is_open_ended(properties)) {
+        dataset->type.reason = "it is virtual, as large as what lies in other datasets or files";
+        return true;
+    }
+    if (!read_space(h5, id, dataset))
+        return false;
+    if (dataset->layout == H5D_VIRTUAL) {
+        dataset->unread = "it is virtual: its data lie in other datasets or files";
+        return true;
+    }
+    if (H5Pget_external_count(properties) > 0) {
+        dataset->unread = "its data lie in other files, which are not read";
+        return true;
+    }
     if (dataset->layout != H5D_COMPACT && dataset->layout != H5D_CONTIGUOUS && dataset->layout != H5D_CHUNKED)
         return hdf5_library_fault(h5, "how its data lie cannot be read");
     if (!read_fill(h5, properties, type, dataset))
         return false;
-    if (dataset->layout != H5D_CHUNKED)
-        return true;
-    if (H5Pget_chunk(properties, HDF5_RANK_MAX, chunk) != (int)dataset->rank || dataset->rank == 0)
-        return hdf5_library_fault(h5, "its chunks do not have its dimensions");
-    for (uint32_t d = 0; d < dataset->rank; d++)
-        dataset->chunk[d] = chunk[d];
-    dataset->has_whole_edges =
-        H5Pget_chunk_opts(properties, &options) >= 0 && options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS;
-    return read_filters(h5, properties, dataset);
+    return dataset->layout != H5D_CHUNKED || read_chunks(h5, properties, dataset);
 }
 
 static bool keep_text(struct hdf5 *h5, const char *text, size_t most, struct name *ret)
@@ -143,8 +185,8 @@ bool hdf5_describe(struct hdf5 *h5, hid_t id, struct hdf5_dataset *ret)
 
     if (!is_good)
         hdf5_library_fault(h5, "its header cannot be read");
-    is_good = is_good && read_space(h5, id, &dataset) && hdf5_read_type(h5, type, HDF5_TYPE_DEPTH_MAX, &dataset.type) &&
-              read_layout(h5, properties, type, &dataset) &&
+    is_good = is_good && hdf5_read_type(h5, type, HDF5_TYPE_DEPTH_MAX, &dataset.type) &&
+              read_layout(h5, id, properties, type, &dataset) &&
               read_text(h5, id, "MATLAB_class", false, &dataset.matlab_class);
     if (is_good && dataset.type.is_opaque && dataset.type.bytes == 2) /* as h5py keeps bfloat16 */
         is_good = read_text(h5, id, "dtype", true, &dataset.keras_dtype);

@@ -30,16 +30,17 @@ struct hdf5_dataset {
     uint64_t dims[HDF5_RANK_MAX];
     struct hdf5_type type;
     H5D_layout_t layout;
-    uint64_t chunk[HDF5_RANK_MAX];
+    uint64_t chunk[HDF5_RANK_MAX], chunk_bytes;
     bool has_whole_edges; /* chunks at the edge go through no filter */
     unsigned filter_count;
     struct hdf5_filter filters[HDF5_FILTERS_MAX];
     struct name fill; /* in the arena */
     struct name matlab_class, keras_dtype;
     bool is_matlab_empty, is_matlab_object; /* object: what stands for one of #subsystem# */
+    const char *unread;                     /* static; why its elements cannot be read here, NULL: they can */
 };
 
-/* Takes in what an open dataset says of itself. Data in other files are refused. */
+/* Takes in what an open dataset says of itself. Other files, where its elements may lie, are not opened. */
 bool hdf5_describe(struct hdf5 *h5, hid_t id, struct hdf5_dataset *ret);
 
 bool hdf5_read_type(struct hdf5 *h5, hid_t id, unsigned depth, struct hdf5_type *ret);
@@ -57,8 +58,8 @@ struct hdf5_chunks {
     size_t count;
 };
 
-/* Finds where a dataset's chunks lie; bytes is a chunk's size. */
-bool hdf5_read_chunks(struct hdf5 *h5, const struct hdf5_dataset *dataset, uint64_t bytes, struct hdf5_chunks *ret);
+/* Finds where a dataset's chunks lie. */
+bool hdf5_read_chunks(struct hdf5 *h5, const struct hdf5_dataset *dataset, struct hdf5_chunks *ret);
 
 /* Decoded chunks of all datasets of a file, the last used ones. */
 struct hdf5_cache;

@@ -24,7 +24,8 @@ static const struct {
     {4, "its filter szip is not undone here"},           {5, "its filter n-bit is not undone here"},
     {6, "its filter scale-offset is not undone here"},   {307, "its filter bzip2 is not undone here"},
     {32001, "its filter Blosc is not undone here"},      {32004, "its filter LZ4 is not undone here"},
-    {32008, "its filter bitshuffle is not undone here"}, {32015, "its filter Zstandard is not undone here"},
+    {32008, "its filter bitshuffle is not undone here"}, {32013, "its filter ZFP is not undone here"},
+    {32015, "its filter Zstandard is not undone here"},  {32026, "its filter Blosc2 is not undone here"},
 };
 
 const char *hdf5_filters_reason(const struct hdf5_filter *filters, unsigned count)

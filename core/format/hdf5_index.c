@@ -55,7 +55,7 @@ static bool trace_chunk(struct hdf5 *h5, const struct hdf5_dataset *dataset, con
     return true;
 }
 
-bool hdf5_read_chunks(struct hdf5 *h5, const struct hdf5_dataset *dataset, uint64_t bytes, struct hdf5_chunks *ret)
+bool hdf5_read_chunks(struct hdf5 *h5, const struct hdf5_dataset *dataset, struct hdf5_chunks *ret)
 {
     struct hdf5_chunks chunks = {.rank = dataset->rank};
     uint64_t places = 0, place[HDF5_RANK_MAX] = {0};
@@ -78,9 +78,9 @@ bool hdf5_read_chunks(struct hdf5 *h5, const struct hdf5_dataset *dataset, uint6
             first[d] = place[d] * dataset->chunk[d];
         chunk->number = number;
         is_good = trace_chunk(h5, dataset, first, chunk);
-        if (is_good && chunk->bytes && dataset->filter_count == 0 && chunk->bytes != bytes)
+        if (is_good && chunk->bytes && dataset->filter_count == 0 && chunk->bytes != dataset->chunk_bytes)
             is_good = hdf5_fault(h5, ERROR_FORMAT, "a chunk has %" PRIu32 " bytes, its elements need %" PRIu64,
-                                 chunk->bytes, bytes);
+                                 chunk->bytes, dataset->chunk_bytes);
         chunks.count += chunk->bytes > 0;
         for (uint32_t d = dataset->rank; d-- > 0 && ++place[d] == chunks.grid[d];)
             place[d] = 0;

@@ -77,12 +77,16 @@ static void read_reason(char reason[ERROR_TEXT_BYTES / 2])
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_reason, reason);
 }
 
-bool hdf5_is_newer_type(void)
+const char *hdf5_newer_reason(void)
 {
     char reason[ERROR_TEXT_BYTES / 2];
 
     read_reason(reason);
-    return strcmp(reason, "bad version number for datatype message") == 0;
+    if (strcmp(reason, "bad version number for datatype message") == 0)
+        return "its datatype is newer than the HDF5 library here";
+    if (strcmp(reason, "bad version number for layout message") == 0)
+        return "its layout is newer than the HDF5 library here";
+    return NULL;
 }
 
 bool hdf5_library_fault(struct hdf5 *h5, const char *what)

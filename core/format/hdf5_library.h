@@ -39,8 +39,8 @@ bool hdf5_fault(struct hdf5 *h5, int code, const char *format, ...) __attribute_
 bool hdf5_library_fault(struct hdf5 *h5, const char *what);
 bool hdf5_no_memory(struct hdf5 *h5);
 
-/* Whether the library's last call failed for a datatype that only newer ones know. Plain numbers are written as they
- * always were. */
-bool hdf5_is_newer_type(void);
+/* Why the library's last call did not open a dataset that only newer ones can, of a datatype or layout that came later;
+ * NULL: for another reason. */
+const char *hdf5_newer_reason(void);
 
 #endif

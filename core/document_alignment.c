@@ -114,12 +114,9 @@ static bool is_gguf(const struct model *model)
 
 static bool is_absent_from(const struct model *model, enum layout_absent_from from)
 {
-    bool is_tower = false;
-
-    for (size_t i = 0; from == ABSENT_FROM_TOWER && i < model->metadata_count; i++)
-        is_tower |= name_equal(model->metadata[i].key, name_of("general.architecture")) &&
-                    name_equal(model->metadata[i].value, name_of("clip"));
-    return from == ABSENT_ANYWHERE || (is_gguf(model) && (from == ABSENT_FROM_FILE || is_tower));
+    return from == ABSENT_ANYWHERE ||
+           (is_gguf(model) && (from == ABSENT_FROM_FILE ||
+                               name_equal(model_metadata(model, name_of("general.architecture")), name_of("clip"))));
 }
 
 /* One-sided tensors of models that were paired by rules. */

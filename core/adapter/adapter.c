@@ -23,14 +23,6 @@ int adapter_no_memory(struct applying *x)
     return error_set(x->err, ERROR_NO_MEMORY, "no memory for an adapter");
 }
 
-static struct name metadata_of(const struct model *model, const char *key)
-{
-    for (size_t i = 0; i < model->metadata_count; i++)
-        if (name_equal(model->metadata[i].key, name_of(key)))
-            return model->metadata[i].value;
-    return (struct name){NULL, 0};
-}
-
 /* What LyCORIS writes for other kinds of change. */
 static const char *kind_of(const struct model *adapter)
 {
@@ -85,8 +77,8 @@ static int read_config_file(struct applying *x, const struct side_file *file)
 
 static int read_config(struct applying *x)
 {
-    const struct name alpha = metadata_of(x->adapter, "adapter.lora.alpha");
-    const struct name text = metadata_of(x->adapter, "lora_adapter_metadata");
+    const struct name alpha = model_metadata(x->adapter, name_of("adapter.lora.alpha"));
+    const struct name text = model_metadata(x->adapter, name_of("lora_adapter_metadata"));
     char number[64];
 
     for (size_t i = 0; i < x->adapter->side_file_count; i++)

@@ -8,23 +8,23 @@
 #include "core/align/pattern.h"
 #include "core/model/config.h"
 
-enum { FACTS = 8 };
+enum { HEADS, KV_HEADS, HEAD_SIZE, WIDTH, LINEAR_GROUPS, LINEAR_KEY, LINEAR_INNER, LINEAR_VALUES, FACTS };
 
 /* Where a figure is written: the key of a GGUF file behind its architecture, or whole; paths of config.json. */
 static const struct fact {
     const char *symbol, *key;
     const char *paths[5];
 } facts_table[FACTS] = {
-    {"heads",
-     ".attention.head_count",
-     {"num_attention_heads", "n_head", "num_heads", "n_heads", "encoder_attention_heads"}},
-    {"kv_heads", ".attention.head_count_kv", {"num_key_value_heads", "num_kv_heads", "n_head_kv"}},
-    {"head_size", ".attention.key_length", {"head_dim", "d_kv"}},
-    {"width", ".embedding_length", {"hidden_size", "n_embd", "d_model"}},
-    {"linear_groups", ".ssm.group_count", {"linear_num_key_heads"}},
-    {"linear_key", ".ssm.state_size", {"linear_key_head_dim"}},
-    {"linear_inner", ".ssm.inner_size", {NULL}},
-    {"linear_values", ".ssm.time_step_rank", {"linear_num_value_heads"}},
+    [HEADS] = {"heads",
+               ".attention.head_count",
+               {"num_attention_heads", "n_head", "num_heads", "n_heads", "encoder_attention_heads"}},
+    [KV_HEADS] = {"kv_heads", ".attention.head_count_kv", {"num_key_value_heads", "num_kv_heads", "n_head_kv"}},
+    [HEAD_SIZE] = {"head_size", ".attention.key_length", {"head_dim", "d_kv"}},
+    [WIDTH] = {"width", ".embedding_length", {"hidden_size", "n_embd", "d_model"}},
+    [LINEAR_GROUPS] = {"linear_groups", ".ssm.group_count", {"linear_num_key_heads"}},
+    [LINEAR_KEY] = {"linear_key", ".ssm.state_size", {"linear_key_head_dim"}},
+    [LINEAR_INNER] = {"linear_inner", ".ssm.inner_size", {NULL}},
+    [LINEAR_VALUES] = {"linear_values", ".ssm.time_step_rank", {"linear_num_value_heads"}},
 };
 
 struct layout_facts {
@@ -33,16 +33,20 @@ struct layout_facts {
     struct config *configs[2];
     size_t config_count;
     struct name architecture;
+    bool has_lists; /* a figure a layer */
 };
 
-static struct name metadata_of(const struct model *model, const char *key)
+/* Whether the heads are listed layer by layer. */
+static bool has_head_lists(const struct model *file)
 {
-    const struct name wanted = name_of(key);
+    for (size_t i = 0; i < file->metadata_count; i++) {
+        const struct metadata_entry *entry = &file->metadata[i];
 
-    for (size_t i = 0; i < model->metadata_count; i++)
-        if (name_equal(model->metadata[i].key, wanted))
-            return model->metadata[i].value;
-    return (struct name){NULL, 0};
+        if (entry->value.bytes && entry->value.text[0] == '[' &&
+            memmem(entry->key.text, entry->key.bytes, ".attention.head_count", 21))
+            return true;
+    }
+    return false;
 }
 
 int layout_facts_new(const struct model *const *models, struct layout_facts **ret_facts, struct error *err)
@@ -52,11 +56,12 @@ int layout_facts_new(const struct model *const *models, struct layout_facts **re
     if (!facts)
         return error_set(err, ERROR_NO_MEMORY, "no memory for what is known of the models");
     for (size_t m = 0; m < 2; m++) {
-        const struct name architecture = metadata_of(models[m], "general.architecture");
+        const struct name architecture = model_metadata(models[m], name_of("general.architecture"));
 
         if (architecture.text) {
             facts->files[facts->file_count++] = models[m];
             facts->architecture = architecture;
+            facts->has_lists |= has_head_lists(models[m]);
         }
         if (models[m]->config) {
             struct error why;
@@ -85,15 +90,7 @@ void layout_facts_free(struct layout_facts *facts)
 
 bool layout_facts_vary(const struct layout_facts *facts)
 {
-    for (size_t i = 0; i < facts->file_count; i++)
-        for (size_t k = 0; k < facts->files[i]->metadata_count; k++) {
-            const struct metadata_entry *entry = &facts->files[i]->metadata[k];
-
-            if (entry->value.bytes && entry->value.text[0] == '[' &&
-                memmem(entry->key.text, entry->key.bytes, ".attention.head_count", 21))
-                return true;
-        }
-    return false;
+    return facts->has_lists;
 }
 
 bool layout_is_listed(const char *list, struct name name)
@@ -143,7 +140,7 @@ static bool fact_in_file(const struct layout_facts *facts, const struct model *m
 
     snprintf(key, sizeof(key), "%.*s%s", (int)(facts->architecture.bytes < 64 ? facts->architecture.bytes : 64),
              facts->architecture.text, fact->key);
-    return number_of(metadata_of(model, key), layer, ret);
+    return number_of(model_metadata(model, name_of(key)), layer, ret);
 }
 
 static bool fact_in_config(const struct config *config, const struct fact *fact, uint64_t *ret)
@@ -161,7 +158,7 @@ static bool fact_in_config(const struct config *config, const struct fact *fact,
 static bool vision_heads(const struct layout_facts *facts, uint64_t *ret)
 {
     for (size_t i = 0; i < facts->file_count; i++)
-        if (number_of(metadata_of(facts->files[i], "clip.vision.attention.head_count"), 0, ret))
+        if (number_of(model_metadata(facts->files[i], name_of("clip.vision.attention.head_count")), 0, ret))
             return true;
     for (size_t i = 0; i < facts->config_count; i++)
         if (config_u64(facts->configs[i], "vision_config.num_attention_heads", ret) ||
@@ -181,25 +178,24 @@ void layout_facts_symbols(const struct layout_facts *facts, uint64_t layer, stru
             is_known = fact_in_file(facts, facts->files[i], &facts_table[f], layer, &values[f]);
         for (size_t i = 0; !is_known && i < facts->config_count; i++)
             is_known = fact_in_config(facts->configs[i], &facts_table[f], &values[f]);
-        if (f == 1 && !is_known)
-            values[f] = values[0]; /* without a figure of their own, as many as heads */
-        if (f == 2 && !is_known && values[0])
-            values[f] = 0;
+        if (f == KV_HEADS && !is_known)
+            values[f] = values[HEADS]; /* without a figure of their own, as many as heads */
         if (values[f])
             symbols_set(ret_symbols, facts_table[f].symbol, values[f]);
     }
-    if (values[0] && values[1] && values[0] % values[1] == 0)
-        symbols_set(ret_symbols, "group", values[0] / values[1]);
-    if (values[2] == 0 && values[0] && values[3])
-        values[2] = values[3] / values[0];
-    if (values[0] && values[2])
-        symbols_set(ret_symbols, "q_rows", values[0] * values[2]);
-    if (values[4] && values[6] && values[6] % values[4] == 0)
-        symbols_set(ret_symbols, "linear_value", values[6] / values[4]);
-    if (values[4] && values[5])
-        symbols_set(ret_symbols, "linear_keys", 2 * values[4] * values[5]);
-    if (values[4] && values[7] % values[4] == 0 && values[7] > values[4])
-        symbols_set(ret_symbols, "linear_ratio", values[7] / values[4]);
+    if (values[HEADS] && values[KV_HEADS] && values[HEADS] % values[KV_HEADS] == 0)
+        symbols_set(ret_symbols, "group", values[HEADS] / values[KV_HEADS]);
+    if (values[HEAD_SIZE] == 0 && values[HEADS] && values[WIDTH])
+        values[HEAD_SIZE] = values[WIDTH] / values[HEADS];
+    if (values[HEADS] && values[HEAD_SIZE])
+        symbols_set(ret_symbols, "q_rows", values[HEADS] * values[HEAD_SIZE]);
+    if (values[LINEAR_GROUPS] && values[LINEAR_INNER] && values[LINEAR_INNER] % values[LINEAR_GROUPS] == 0)
+        symbols_set(ret_symbols, "linear_value", values[LINEAR_INNER] / values[LINEAR_GROUPS]);
+    if (values[LINEAR_GROUPS] && values[LINEAR_KEY])
+        symbols_set(ret_symbols, "linear_keys", 2 * values[LINEAR_GROUPS] * values[LINEAR_KEY]);
+    if (values[LINEAR_GROUPS] && values[LINEAR_VALUES] % values[LINEAR_GROUPS] == 0 &&
+        values[LINEAR_VALUES] > values[LINEAR_GROUPS])
+        symbols_set(ret_symbols, "linear_ratio", values[LINEAR_VALUES] / values[LINEAR_GROUPS]);
     if (vision_heads(facts, &vision))
         symbols_set(ret_symbols, "vision_heads", vision);
 }

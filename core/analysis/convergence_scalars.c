@@ -84,19 +84,11 @@ static int add_tensors(const struct comparison *c, struct run_scalars *scalars, 
     return 0;
 }
 
-static const struct metadata_entry *find_entry(const struct model *model, struct name key)
-{
-    for (size_t i = 0; i < model->metadata_count; i++)
-        if (name_equal(model->metadata[i].key, key))
-            return &model->metadata[i];
-    return NULL;
-}
-
 /* Whether a model before this one has the key: then it was told. */
 static bool is_told(const struct comparison *c, size_t model, struct name key)
 {
     for (size_t m = 0; m < model; m++)
-        if (find_entry(c->models[m], key))
+        if (model_metadata(c->models[m], key).text)
             return true;
     return false;
 }
@@ -123,9 +115,9 @@ static int add_metadata(const struct comparison *c, struct run_scalars *scalars,
             if (!item.values)
                 return error_set(err, ERROR_NO_MEMORY, "out of memory");
             for (size_t m = model; m < scalars->models; m++) {
-                const struct metadata_entry *entry = find_entry(c->models[m], key);
+                const struct name text = model_metadata(c->models[m], key);
 
-                if (entry && scalar_parse(entry->value, &value))
+                if (text.text && scalar_parse(text, &value))
                     item.values[m] = value;
             }
             add(scalars, &item);

@@ -259,10 +259,7 @@ static const char *const file_types[] = {
 /* The value of general.file_type, a number; .text NULL where the file does not say. */
 static struct name file_type_of(const struct model *model)
 {
-    for (size_t i = 0; i < model->metadata_count; i++)
-        if (name_equal(model->metadata[i].key, name_of("general.file_type")))
-            return model->metadata[i].value;
-    return (struct name){0};
+    return model_metadata(model, name_of("general.file_type"));
 }
 
 static void write_file_type(const struct model *model, struct writer *w, const char *key)

@@ -70,6 +70,15 @@ const struct tensor *model_find(const struct model *model, struct name name)
     return NULL;
 }
 
+struct name model_metadata(const struct model *model, struct name key)
+{
+    const struct metadata_entry wanted = {.key = key}, *found = NULL;
+
+    if (model->metadata_count > 0)
+        found = bsearch(&wanted, model->metadata, model->metadata_count, sizeof(wanted), metadata_compare);
+    return found ? found->value : (struct name){NULL, 0};
+}
+
 int model_check_unchanged(struct model *model, struct error *err)
 {
     for (size_t i = 0; i < model->file_count; i++) {

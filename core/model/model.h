@@ -23,7 +23,7 @@ struct metadata_entry {
     struct name key, value;
 };
 
-/* Their order in a finished model: by the bytes of their keys; for qsort and bsearch. */
+/* Their order in a finished model: by the bytes of their keys; for qsort. */
 int metadata_compare(const void *a, const void *b);
 
 struct model_warning {
@@ -93,8 +93,10 @@ void model_close(struct model *model);
 /* Files as the file system has them. */
 size_t model_count_files(const struct model *model);
 
-/* The tensor of that name, or NULL; by hash. */
+/* Of a finished model the tensor of that name, or NULL; the value of a key of its metadata, .text NULL where there is
+ * none. Both by halving. */
 const struct tensor *model_find(const struct model *model, struct name name);
+struct name model_metadata(const struct model *model, struct name key);
 
 /* ERROR_CHANGED when a file of the model is not what was opened. */
 int model_check_unchanged(struct model *model, struct error *err);

@@ -193,13 +193,9 @@ static void read_groups(struct packed_finder *finder)
 /* What ComfyUI says of all layers in one entry of the metadata. */
 static int read_comfy(struct packed_finder *finder)
 {
-    static const struct metadata_entry wanted = {.key = {"_quantization_metadata", 22}};
-    const struct model *model = finder->model;
-    const struct metadata_entry *found = NULL;
+    const struct name said = model_metadata(finder->model, name_of("_quantization_metadata"));
 
-    if (model->metadata_count)
-        found = bsearch(&wanted, model->metadata, model->metadata_count, sizeof(wanted), metadata_compare);
-    return found ? parse(finder, found->value.text, found->value.bytes, &finder->comfy) : 0;
+    return parse(finder, said.text, said.bytes, &finder->comfy);
 }
 
 int packed_config_read(struct packed_finder *finder)

@@ -48,18 +48,16 @@ bool packed_cut(struct name *name, const char *end)
 
 bool packed_metadata(const struct packed_group *group, const char *suffix, struct name *ret)
 {
-    const struct model *model = group->finder->model;
-    const struct metadata_entry *found = NULL;
     char key[PACKED_NAME_BYTES + 64];
     const int bytes =
         snprintf(key, sizeof(key), "%.*s%s", (int)group->stem.bytes, group->stem.bytes ? group->stem.text : "", suffix);
-    const struct metadata_entry wanted = {.key = {key, (uint32_t)bytes}};
+    struct name value = {NULL, 0};
 
-    if (model->metadata_count && bytes >= 0 && (size_t)bytes < sizeof(key))
-        found = bsearch(&wanted, model->metadata, model->metadata_count, sizeof(wanted), metadata_compare);
-    if (found)
-        *ret = found->value;
-    return found != NULL;
+    if (bytes >= 0 && (size_t)bytes < sizeof(key))
+        value = model_metadata(group->finder->model, (struct name){key, (uint32_t)bytes});
+    if (value.text)
+        *ret = value;
+    return value.text != NULL;
 }
 
 const struct packed packed_plain = {.row_block = 1,

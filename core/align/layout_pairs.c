@@ -4,55 +4,36 @@
 #include <string.h>
 
 #include "core/align/layout_work.h"
+#include "core/array.h"
 #include "core/model/order.h"
 
-static void *grown(struct layout_work *w, void *items, size_t count, size_t *room, size_t item_bytes)
-{
-    const size_t wanted = *room ? *room * 2 : 256;
-    void *more;
-
-    if (count < *room)
-        return items;
-    more = reallocarray(items, wanted, item_bytes);
-    if (!more) {
-        layout_no_memory(w);
-        return NULL;
-    }
-    *room = wanted;
-    return more;
-}
+enum {
+    HEADS_MAX = 64,  /* of a model that are held against its embeddings; real ones have a few */
+    SHARED_MAX = 64, /* tensors of one place that are looked at for another */
+};
 
 static int add_view(struct layout_work *w, const struct paired_view *view, uint32_t *ret_side)
 {
-    struct paired_view *views = grown(w, w->views, w->view_count, &w->view_room, sizeof(*views));
-
-    if (!views)
-        return ERROR_NO_MEMORY;
-    w->views = views;
-    views[w->view_count] = *view;
+    if (!array_reserve(&w->views, sizeof(*w->views), w->view_count, &w->view_room))
+        return layout_no_memory(w);
+    w->views[w->view_count] = *view;
     *ret_side = PAIRING_VIEW | (uint32_t)w->view_count++;
     return 0;
 }
 
 static int add_join(struct layout_work *w, const struct layout_join *join)
 {
-    struct layout_join *joins = grown(w, w->joins, w->join_count, &w->join_room, sizeof(*joins));
-
-    if (!joins)
-        return ERROR_NO_MEMORY;
-    w->joins = joins;
-    joins[w->join_count++] = *join;
+    if (!array_reserve(&w->joins, sizeof(*w->joins), w->join_count, &w->join_room))
+        return layout_no_memory(w);
+    w->joins[w->join_count++] = *join;
     return 0;
 }
 
 static int add_use(struct layout_work *w, const struct layout_use *use)
 {
-    struct layout_use *uses = grown(w, w->uses, w->use_count, &w->use_room, sizeof(*uses));
-
-    if (!uses)
-        return ERROR_NO_MEMORY;
-    w->uses = uses;
-    uses[w->use_count++] = *use;
+    if (!array_reserve(&w->uses, sizeof(*w->uses), w->use_count, &w->use_room))
+        return layout_no_memory(w);
+    w->uses[w->use_count++] = *use;
     return 0;
 }
 

@@ -237,26 +237,36 @@ static int compare_extents(const void *context, uint32_t a, uint32_t b)
     return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
 }
 
+/* A side's tensors that have another one opposite. */
+struct paired {
+    uint32_t *tensors;  /* by extent */
+    uint32_t *partners; /* [tensor] the one opposite */
+    size_t count;
+};
+
 /* The tensor opposite another name of the same bytes. */
-static uint32_t shared_partner(const struct layout_work *w, const struct layout_side *side, const uint32_t *order,
-                               const uint32_t *partners, uint32_t tensor)
+static uint32_t shared_partner(const struct layout_work *w, const struct layout_side *side, const struct paired *paired,
+                               uint32_t tensor)
 {
     const struct tensor *tensors = side->model->tensors;
-    size_t low = 0, high = side->model->tensor_count;
+    size_t low = 0, high = paired->count;
 
+    if (tensors[tensor].shape.elements == 0)
+        return PAIRING_NONE;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
 
-        if (compare_extents(tensors, order[middle], tensor) < 0)
+        if (compare_extents(tensors, paired->tensors[middle], tensor) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    for (; low < side->model->tensor_count && compare_extents(tensors, order[low], tensor) == 0; low++) {
-        const uint32_t partner = partners[order[low]];
+    for (size_t i = low; i < paired->count && i - low < SHARED_MAX; i++) {
+        const uint32_t other = paired->tensors[i], partner = paired->partners[other];
 
-        if (order[low] != tensor && partner != PAIRING_NONE && tensors[order[low]].dtype == tensors[tensor].dtype &&
-            tensors[tensor].shape.elements > 0 &&
+        if (compare_extents(tensors, other, tensor) != 0)
+            break;
+        if (tensors[other].dtype == tensors[tensor].dtype &&
             shape_equal(&w->models[!side->m]->tensors[partner].shape, &tensors[tensor].shape))
             return partner;
     }
@@ -282,34 +292,34 @@ static int add_tie(struct layout_work *w, struct layout_side *side, uint32_t ten
 static int add_shared(struct layout_work *w, struct layout_side *side)
 {
     const size_t count = side->model->tensor_count;
-    uint32_t *order = calloc(count + 1, sizeof(*order)), *scratch = calloc(count / 2 + 1, sizeof(*scratch));
-    uint32_t *partners = calloc(count + 1, sizeof(*partners));
-    int rc = order && scratch && partners ? 0 : layout_no_memory(w);
+    struct paired paired = {calloc(count + 1, sizeof(*paired.tensors)), calloc(count + 1, sizeof(*paired.partners)), 0};
+    uint32_t *scratch = calloc(count / 2 + 1, sizeof(*scratch));
+    int rc = paired.tensors && paired.partners && scratch ? 0 : layout_no_memory(w);
 
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        order[i] = (uint32_t)i;
-        partners[i] = PAIRING_NONE;
-    }
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        paired.partners[i] = PAIRING_NONE;
     for (size_t i = 0; rc == 0 && i < w->pairing->pairs + w->join_count; i++) {
         const uint32_t *pair = i < w->pairing->pairs ? &w->pairing->side[i * 2] : w->joins[i - w->pairing->pairs].side;
 
         if (pair[side->m] != PAIRING_NONE && pair[!side->m] != PAIRING_NONE &&
             !((pair[side->m] | pair[!side->m]) & PAIRING_VIEW))
-            partners[pair[side->m]] = pair[!side->m];
+            paired.partners[pair[side->m]] = pair[!side->m];
     }
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        if (paired.partners[i] != PAIRING_NONE)
+            paired.tensors[paired.count++] = (uint32_t)i;
     if (rc == 0)
-        order_sort(order, count, scratch, compare_extents, side->model->tensors);
+        order_sort(paired.tensors, paired.count, scratch, compare_extents, side->model->tensors);
     for (size_t i = 0; rc == 0 && i < side->left_count; i++) {
         const uint32_t tensor = side->left[i];
-        const uint32_t partner =
-            side->is_used[tensor] ? PAIRING_NONE : shared_partner(w, side, order, partners, tensor);
+        const uint32_t partner = side->is_used[tensor] ? PAIRING_NONE : shared_partner(w, side, &paired, tensor);
 
         if (partner != PAIRING_NONE)
             rc = add_tie(w, side, tensor, partner, 0);
     }
-    free(order);
+    free(paired.tensors);
+    free(paired.partners);
     free(scratch);
-    free(partners);
     return rc;
 }
 
@@ -322,14 +332,16 @@ int layout_add_tied(struct layout_work *w)
             rc = add_shared(w, &w->sides[m]);
     for (size_t m = 0; rc == 0 && w->is_probed && m < 2; m++) {
         struct layout_side *side = &w->sides[m];
+        unsigned heads = 0;
 
-        for (size_t i = 0; rc == 0 && i < side->left_count; i++) {
+        for (size_t i = 0; rc == 0 && i < side->left_count && heads < HEADS_MAX; i++) {
             const uint32_t tensor = side->left[i];
             uint32_t partner;
             double error;
 
             if (side->is_used[tensor] || !is_head(side->plain[tensor]))
                 continue;
+            heads++;
             rc = tied_partner(w, m, &side->model->tensors[tensor], &partner, &error);
             if (rc == 0 && partner != PAIRING_NONE)
                 rc = add_tie(w, side, tensor, partner, error);

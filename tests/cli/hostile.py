@@ -116,3 +116,23 @@ checkpoint("same", 4000, os.path.getsize("dag.pt"))
 os.link("dag.pt", "same/0.distcp")
 NPY = b"\x93NUMPY\1\0" + struct.pack("<H", 56) + b"{'descr': '<f4', 'fortran_order': False, 'shape': (0,)}\n"
 archive("texts.npz", {"a.npy": NPY, **{f"{i}.txt": "" for i in range(3000)}})
+
+# Tensors without a partner: of no bytes, all at one place; output heads, of a model with as many tensors opposite; and of
+# a GGUF file with many keys.
+safetensors("empty.safetensors", {f"a.{i}": [0, 1] for i in range(100000)})
+safetensors("other.safetensors", {f"b.{i}": [1, 3] for i in range(100000)})
+safetensors("decoders.safetensors", {f"a{i}.decoder.weight": [2, 2] for i in range(100000)})
+safetensors("layers.safetensors", {f"model.layers.{i}.self_attn.q_proj.weight": [4, 1] for i in range(120000)})
+
+
+def gguf_text(value):
+    return struct.pack("<Q", len(value)) + value.encode()
+
+
+with open("keys.gguf", "wb") as file:
+    keys = [gguf_text("general.architecture") + struct.pack("<I", 8) + gguf_text("llama")]
+    keys += [gguf_text(f"k{i}") + struct.pack("<IB", 0, 1) for i in range(65000)]
+    infos = [gguf_text(f"blk.{i}.attn_q.weight") + struct.pack("<IQQIQ", 2, 1, 4, 0, 32 * i) for i in range(120000)]
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(infos), len(keys)) + b"".join(keys + infos)
+    file.write(head)
+    file.truncate(len(head) + -len(head) % 32 + 32 * len(infos))

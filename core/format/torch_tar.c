@@ -152,11 +152,13 @@ static int read_number(struct tar *tar, struct member *member, unsigned bytes, u
     if (member->end - member->at < bytes)
         return error_set(tar->torch->err, ERROR_FORMAT, "tar: a number at offset %" PRIu64 " is cut short", member->at);
     rc = source_read_at(tar->torch->source, member->at, stored, bytes, tar->torch->err);
+    if (rc)
+        return rc;
     for (unsigned i = bytes; i-- > 0;)
         value = value << 8 | stored[i];
     member->at += bytes;
     *ret_value = value;
-    return rc;
+    return 0;
 }
 
 static int read_count(struct tar *tar, struct member *member, const char *what, size_t *ret_count)

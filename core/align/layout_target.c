@@ -128,8 +128,8 @@ static bool is_there(const struct reading *readings, size_t count, uint32_t sour
 }
 
 /* Adds the readings of one source that fit. */
-static int add_readings(struct layout_work *w, uint32_t source, const struct name *transformations, size_t count,
-                        const struct wanted *wanted, struct reading *readings, size_t *reading_count)
+static void add_readings(struct layout_work *w, uint32_t source, const struct name *transformations, size_t count,
+                         const struct wanted *wanted, struct reading *readings, size_t *reading_count)
 {
     const struct tensor *tensor = &w->source->model->tensors[source];
 
@@ -154,7 +154,6 @@ static int add_readings(struct layout_work *w, uint32_t source, const struct nam
         memcpy(reading->text, a->text, sizeof(reading->text));
         ++*reading_count;
     }
-    return 0;
 }
 
 static bool is_better(double error, double best)
@@ -231,9 +230,9 @@ static int match_whole(struct layout_work *w, uint32_t target, const uint32_t *s
     int rc = 0;
 
     w->member_count = 0;
-    for (size_t i = 0; rc == 0 && i < source_count; i++)
-        rc = add_readings(w, sources[i], transformations, transformation_count, &wanted, readings, &count);
-    if (rc == 0 && count) {
+    for (size_t i = 0; i < source_count; i++)
+        add_readings(w, sources[i], transformations, transformation_count, &wanted, readings, &count);
+    if (count) {
         rc = choose(w, target, &wanted, readings, count, is_doubtful, &best, &member->link);
         if (rc == 0 && !(is_doubtful && member->link.evidence == LINK_UNLIKE)) {
             *member = (struct layout_member){.source = readings[best].source,
@@ -315,9 +314,9 @@ static int match_experts(struct layout_work *w, uint32_t target)
         const int length = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)e);
 
         layout_find_named(w, tensor->name, (struct name){digits, (uint32_t)length}, sources, &source_count);
-        for (size_t i = 0; rc == 0 && i < source_count; i++)
-            rc = add_readings(w, sources[i], transformations, transformation_count, &wanted, readings, &count);
-        if (rc || count == 0)
+        for (size_t i = 0; i < source_count; i++)
+            add_readings(w, sources[i], transformations, transformation_count, &wanted, readings, &count);
+        if (count == 0)
             break;
         wanted.offset = e * (tensor->shape.elements / tensor->shape.dims[0]);
         rc = choose(w, target, &wanted, readings, count, false, &best, &member->link);
@@ -383,15 +382,14 @@ static int match_group(struct layout_work *w, uint32_t target, const struct layo
             const uint64_t room = tensor->shape.dims[axis] - row;
 
             layout_find_by_rule(w, rule, &captures, sources, &source_count);
-            for (size_t i = 0; rc == 0 && i < source_count; i++)
-                rc = add_readings(w, sources[i], transformations, transformation_count, &wanted, readings, &count);
+            for (size_t i = 0; i < source_count; i++)
+                add_readings(w, sources[i], transformations, transformation_count, &wanted, readings, &count);
             for (size_t i = 0; is_next && i < count; i++)
                 if (readings[i].rows > room)
                     readings[i--] = readings[--count];
-            if (rc == 0 && count == 0)
+            if (count == 0)
                 goto none;
-            if (rc == 0)
-                rc = choose(w, target, &wanted, readings, count, e == 0, &best, &member->link);
+            rc = choose(w, target, &wanted, readings, count, e == 0, &best, &member->link);
             if (rc)
                 break;
             if (member->link.evidence == LINK_UNLIKE && e == 0)

@@ -36,21 +36,20 @@ const size_t format_count = sizeof(formats) / sizeof(formats[0]);
 
 /* What people hand over by mistake or ahead of their time; for messages only. */
 static const struct {
-    const char *magic;
-    size_t offset;
+    const char *magic; /* what the file begins with */
     const char *what;
 } look_alikes[] = {
-    {"version https://git-lfs", 0, "a Git LFS pointer, not the file it points at (git lfs pull fetches it)"},
-    {"PK\x03\x04", 0, "a ZIP archive"},
-    {"\x80\x02", 0, "a Python pickle"},
-    {"\x80\x03", 0, "a Python pickle"},
-    {"\x80\x04", 0, "a Python pickle"},
-    {"\x80\x05", 0, "a Python pickle"},
-    {"lmgg", 0, "a GGML file, from before GGUF"},
-    {"tjgg", 0, "a GGML file, from before GGUF"},
-    {"<!DOCTYPE", 0, "an HTML page"},
-    {"<html", 0, "an HTML page"},
-    {"\x1f\x8b", 0, "gzip"},
+    {"version https://git-lfs", "a Git LFS pointer, not the file it points at (git lfs pull fetches it)"},
+    {"PK\x03\x04", "a ZIP archive"},
+    {"\x80\x02", "a Python pickle"},
+    {"\x80\x03", "a Python pickle"},
+    {"\x80\x04", "a Python pickle"},
+    {"\x80\x05", "a Python pickle"},
+    {"lmgg", "a GGML file, from before GGUF"},
+    {"tjgg", "a GGML file, from before GGUF"},
+    {"<!DOCTYPE", "an HTML page"},
+    {"<html", "an HTML page"},
+    {"\x1f\x8b", "gzip"},
 };
 
 static int read_head(struct source *source, struct head *ret_head, struct error *err)
@@ -88,8 +87,7 @@ static int refuse(const struct source *source, const struct head *head, struct e
     for (size_t i = 0; i < sizeof(look_alikes) / sizeof(look_alikes[0]); i++) {
         size_t length = strlen(look_alikes[i].magic);
 
-        if (look_alikes[i].offset + length <= head->first_bytes &&
-            memcmp(head->first + look_alikes[i].offset, look_alikes[i].magic, length) == 0)
+        if (length <= head->first_bytes && memcmp(head->first, look_alikes[i].magic, length) == 0)
             return error_set(err, ERROR_UNSUPPORTED,
                              "%s: no known format recognises the content (tried %s): it looks like %s", uri, tried,
                              look_alikes[i].what);

@@ -138,7 +138,6 @@ static int begin(struct numpy *n, size_t tensors, size_t files)
 
 static int finish(struct numpy *n, int rc, const struct format *format, struct model **ret_model)
 {
-
     if (rc == 0 && model_keep_arena(n->model, &n->arena) != 0)
         rc = no_memory(n);
     arena_done(&n->arena);

@@ -36,9 +36,8 @@ struct torch {
 struct torch_dtype {
     const char *storage, *name;
     enum dtype dtype; /* DTYPE_UNKNOWN: listed under its name */
-    unsigned bytes;   /* of an element; 0: an UntypedStorage, whose elements are bytes */
-    bool is_quantised;
-    uint8_t each; /* elements in one of the storage's, where that is not one */
+    unsigned bytes;   /* of an element */
+    uint8_t each;     /* elements in one of those */
 };
 const struct torch_dtype *torch_dtype_of(const struct node *global);
 

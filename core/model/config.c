@@ -105,23 +105,20 @@ static bool parse_container(struct parser *parser, enum kind kind, uint32_t *ret
 }
 
 /* NaN, Infinity and −Infinity, which no JSON knows but Python's writer and reader do. */
-static bool parse_python_constant(struct parser *parser, bool *ret_is_one)
+static bool take_python_constant(struct json_scan *scan)
 {
     static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
-    struct json_scan *scan = &parser->scan;
 
-    *ret_is_one = false;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         size_t bytes = strlen(words[i]);
 
         if (scan->bytes - scan->at >= bytes && memcmp(scan->text + scan->at, words[i], bytes) == 0) {
             scan->at += bytes;
             scan->has_item = true;
-            *ret_is_one = true;
-            break;
+            return true;
         }
     }
-    return true;
+    return false;
 }
 
 static bool parse_scalar(struct parser *parser, uint32_t *ret_at)
@@ -131,15 +128,12 @@ static bool parse_scalar(struct parser *parser, uint32_t *ret_at)
     enum kind kind = c == '"' ? KIND_TEXT : c == 'n' ? KIND_NULL : c == 't' || c == 'f' ? KIND_FLAG : KIND_NUMBER;
     size_t start = scan->at;
     struct name text = {0};
-    bool is_constant = false;
 
     if (kind == KIND_TEXT) {
         if (!json_string(scan, &text))
             return false;
     } else {
-        if (kind == KIND_NUMBER && (c == 'N' || c == 'I' || c == '-'))
-            parse_python_constant(parser, &is_constant);
-        if (!is_constant && !json_skip(scan))
+        if (!(kind == KIND_NUMBER && take_python_constant(scan)) && !json_skip(scan))
             return false;
         text = (struct name){scan->text + start, (uint32_t)(scan->at - start)};
     }
@@ -379,10 +373,10 @@ static void write_value(const struct config *config, const struct value *value, 
 
 enum change { ADDED, REMOVED, CHANGED, CHANGES };
 
-/* One walk along both documents; what to do with a difference depends on the pass: count all, or write one kind. */
+/* One walk along both documents, in passes: each counts all differences, and writes those of one kind. */
 struct walk {
     const struct config *before, *after;
-    struct writer *w; /* NULL: only count */
+    struct writer *w;
     enum change wanted;
     uint64_t counts[CHANGES];
     uint64_t most, written;
@@ -424,7 +418,7 @@ static void tell(struct walk *walk, enum change change, const struct value *befo
     struct writer *w = walk->w;
 
     walk->counts[change]++;
-    if (!w || change != walk->wanted || walk->written == walk->most)
+    if (change != walk->wanted || walk->written == walk->most)
         return;
     walk->written++;
     w->ops->key(w, walk->pointer, walk->pointer_bytes);
@@ -539,14 +533,6 @@ static void walk_both(struct walk *walk)
     } else if (only) {
         one_sided(walk, a ? REMOVED : ADDED, only);
     }
-}
-
-bool config_differs(const struct config *before, const struct config *after)
-{
-    struct walk walk = {.before = before, .after = after};
-
-    walk_both(&walk);
-    return walk.counts[ADDED] || walk.counts[REMOVED] || walk.counts[CHANGED] || !before != !after;
 }
 
 bool config_write_diff(const struct config *before, const struct config *after, uint64_t most, struct writer *w)

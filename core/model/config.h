@@ -51,6 +51,5 @@ bool config_key(const struct config *config, const char *path, size_t at, struct
  * Either side may be NULL: everything is added or removed. At most most entries are written, the rest counted in
  * "omitted". Returns whether there is any difference. */
 bool config_write_diff(const struct config *before, const struct config *after, uint64_t most, struct writer *w);
-bool config_differs(const struct config *before, const struct config *after);
 
 #endif

@@ -56,7 +56,7 @@ struct replacing {
     struct packed_finder finder;
     struct arena arena;
     struct found *found;
-    size_t found_count, found_room;
+    size_t found_count;
     bool *is_part; /* [tensors] */
     struct name_index *names;
     size_t unsure;

@@ -17,7 +17,8 @@ enum {
     TURNED_ROWS = 64,
 };
 
-int packed_work_reserve(struct packed_work *work, void *buffer, size_t *room, uint64_t count, size_t item_bytes)
+/* Room for count items; what was there is lost. ERROR_NO_MEMORY. */
+static int reserve(struct packed_work *work, void *buffer, size_t *room, uint64_t count, size_t item_bytes)
 {
     void **at = buffer;
 
@@ -43,8 +44,9 @@ static void work_done(struct packed_work *work)
     free(work->turned);
 }
 
-/* Lines that lie in one piece are read at once; others are a view of their own. */
-int packed_read_items(const struct model *model, const struct tensor *part, const struct packed_matrix *matrix,
+/* Items [row, row + rows) × [column, column + columns) of a part, row by row. Lines that lie in one piece are read at
+ * once; others are a view of their own. */
+static int read_items(const struct model *model, const struct tensor *part, const struct packed_matrix *matrix,
                       uint64_t row, uint64_t rows, uint64_t column, uint64_t columns, void *out, struct error *err)
 {
     const uint64_t size = dtype_traits(matrix->dtype)->bits / 8;
@@ -75,31 +77,37 @@ int packed_work_read(struct packed_work *work, const struct packed_matrix *matri
                      uint64_t column, uint64_t columns)
 {
     const uint64_t bytes = rows * columns * (dtype_traits(matrix->dtype)->bits / 8);
-    int rc = packed_work_reserve(work, &work->raw, &work->raw_room, bytes + 1, 1);
+    int rc = reserve(work, &work->raw, &work->raw_room, bytes + 1, 1);
 
     if (rc)
         return rc;
     work->raw[bytes] = 0;
-    return packed_read_items(work->model, part_of(work, matrix->part), matrix, row, rows, column, columns, work->raw,
-                             work->err);
+    return read_items(work->model, part_of(work, matrix->part), matrix, row, rows, column, columns, work->raw,
+                      work->err);
 }
 
 static int read_map(struct packed_work *work, uint8_t part, float *out)
 {
     const struct packed_matrix floats = {.part = part, .dtype = DTYPE_F32, .column_step = 1};
 
-    return packed_read_items(work->model, part_of(work, part), &floats, 0, 1, 0, part_of(work, part)->shape.elements,
-                             out, work->err);
+    return read_items(work->model, part_of(work, part), &floats, 0, 1, 0, part_of(work, part)->shape.elements, out,
+                      work->err);
+}
+
+/* What each byte is as an element of a dtype of eight bits. */
+static void decode_bytes(enum dtype dtype, float out[256])
+{
+    uint8_t bytes[256];
+
+    for (unsigned i = 0; i < 256; i++)
+        bytes[i] = (uint8_t)i;
+    decode_f32(dtype, bytes, 0, 256, out);
 }
 
 /* What each code means. */
 static int load_meanings(struct packed_work *work)
 {
     const struct packed *packed = work->packed;
-    uint8_t codes[256];
-
-    for (unsigned i = 0; i < 256; i++)
-        codes[i] = (uint8_t)i;
     switch (packed->meaning) {
     case PACKED_UNSIGNED:
         for (unsigned i = 0; i < 256; i++)
@@ -110,11 +118,14 @@ static int load_meanings(struct packed_work *work)
             work->meanings[i] = (float)(i < 1 << (packed->bits - 1) ? i : i - (1 << packed->bits));
         return 0;
     case PACKED_ELEMENTS:
-        decode_f32(packed->values, codes, 0, 256, work->meanings);
+        decode_bytes(packed->values, work->meanings);
         return 0;
     case PACKED_SMALL:
-        for (unsigned i = 0; i < 1u << packed->bits; i++)
-            decode_f32(packed->values, &codes[i], 0, 1, &work->meanings[i]);
+        for (unsigned i = 0; i < 1u << packed->bits; i++) {
+            const uint8_t code = (uint8_t)i;
+
+            decode_f32(packed->values, &code, 0, 1, &work->meanings[i]);
+        }
         return 0;
     case PACKED_MAP:
         break;
@@ -170,12 +181,9 @@ static int load_swizzled(struct packed_work *work, uint64_t row, uint64_t rows, 
     const uint64_t across = (packed->groups - 1) / PANEL_GROUPS + 1, from = group / PANEL_GROUPS;
     const uint64_t count = (group + groups - 1) / PANEL_GROUPS - from + 1;
     float values[256];
-    uint8_t codes[256];
     int rc;
 
-    for (unsigned i = 0; i < 256; i++)
-        codes[i] = (uint8_t)i;
-    decode_f32(packed->scales.dtype, codes, 0, 256, values);
+    decode_bytes(packed->scales.dtype, values);
     for (uint64_t r = row, n; r < row + rows; r += n) {
         const uint64_t panel = r / PANEL_ROWS, end = (panel + 1) * PANEL_ROWS;
 
@@ -198,9 +206,9 @@ static int load_nested(struct packed_work *work, uint64_t row, uint64_t rows, fl
     const struct packed_matrix floats = {.part = packed->nested_scales, .dtype = DTYPE_F32, .column_step = 1};
     const uint64_t from = row / packed->nested_block, to = (row + rows - 1) / packed->nested_block + 1;
     float *blocks = reallocarray(NULL, (size_t)(to - from), sizeof(*blocks));
-    int rc = blocks ? packed_read_items(work->model, part_of(work, floats.part), &floats, 0, 1, from, to - from, blocks,
-                                        work->err)
-                    : error_set(work->err, ERROR_NO_MEMORY, "no memory to unpack a tensor");
+    int rc =
+        blocks ? read_items(work->model, part_of(work, floats.part), &floats, 0, 1, from, to - from, blocks, work->err)
+               : error_set(work->err, ERROR_NO_MEMORY, "no memory to unpack a tensor");
 
     if (rc == 0)
         rc = packed_work_read(work, &packed->scales, row, rows, 0, 1);
@@ -225,10 +233,10 @@ static int load_groups(struct packed_work *work, const struct packed_tile *tile,
     }
     *ret_first = 0;
     *ret_count = packed->groups;
-    rc = packed_work_reserve(work, &work->group_of, &work->group_room, tile->columns, sizeof(*work->group_of));
+    rc = reserve(work, &work->group_of, &work->group_room, tile->columns, sizeof(*work->group_of));
     if (rc == 0)
-        rc = packed_read_items(work->model, part_of(work, words.part), &words, 0, 1, tile->column, tile->columns,
-                               work->group_of, work->err);
+        rc = read_items(work->model, part_of(work, words.part), &words, 0, 1, tile->column, tile->columns,
+                        work->group_of, work->err);
     for (uint64_t c = 0; rc == 0 && c < tile->columns; c++)
         if (work->group_of[c] >= packed->groups)
             rc = error_set(work->err, ERROR_FORMAT, "column %" PRIu64 " is of group %" PRIu32 ", there are %" PRIu64,
@@ -248,8 +256,7 @@ static int load_factors(struct packed_work *work, uint64_t row, uint64_t rows, u
         const uint64_t at = (row + r) / packed->factor_rows;
 
         if (at != held) {
-            int rc =
-                packed_read_items(work->model, part_of(work, floats.part), &floats, 0, 1, at, 1, &factor, work->err);
+            int rc = read_items(work->model, part_of(work, floats.part), &floats, 0, 1, at, 1, &factor, work->err);
 
             if (rc)
                 return rc;
@@ -268,10 +275,10 @@ static int load_scales(struct packed_work *work, uint64_t row, uint64_t rows, ui
 {
     const struct packed *packed = work->packed;
     const uint64_t count = rows * groups;
-    int rc = packed_work_reserve(work, &work->scales, &work->scale_room, count, sizeof(*work->scales));
+    int rc = reserve(work, &work->scales, &work->scale_room, count, sizeof(*work->scales));
 
     if (rc == 0 && packed->zeros != PACKED_NO_ZEROS)
-        rc = packed_work_reserve(work, &work->zeros, &work->zero_room, count, sizeof(*work->zeros));
+        rc = reserve(work, &work->zeros, &work->zero_room, count, sizeof(*work->zeros));
     if (rc)
         return rc;
     if (packed->nested_map != PACKED_NO_PART)
@@ -297,7 +304,7 @@ static int load_column_factors(struct packed_work *work, const struct packed_til
 
     if (factors->part == PACKED_NO_PART)
         return 0;
-    rc = packed_work_reserve(work, &work->columns, &work->column_room, tile->columns, sizeof(*work->columns));
+    rc = reserve(work, &work->columns, &work->column_room, tile->columns, sizeof(*work->columns));
     return rc ? rc : load_numbers(work, NULL, factors, 0, 1, tile->column, tile->columns, work->columns);
 }
 
@@ -376,7 +383,7 @@ static int read_tile(struct packed_work *work, const struct packed_tile *tile, f
     const uint64_t top = scales_row(packed, tile->row);
     const uint64_t tops = scales_row(packed, tile->row + tile->rows - 1) - top + 1;
     uint64_t first, groups;
-    int rc = packed_work_reserve(work, &work->codes, &work->code_room, tile->rows * tile->columns, 1);
+    int rc = reserve(work, &work->codes, &work->code_room, tile->rows * tile->columns, 1);
 
     if (rc == 0)
         rc = load_groups(work, tile, &first, &groups);
@@ -438,7 +445,7 @@ static int read_turned_box(struct packed_work *work, uint64_t plane, uint64_t ro
 {
     const struct packed *packed = work->packed;
     const uint64_t most = TILE / TURNED_ROWS;
-    int rc = packed_work_reserve(work, &work->turned, &work->turned_room, TILE, sizeof(*work->turned));
+    int rc = reserve(work, &work->turned, &work->turned_room, TILE, sizeof(*work->turned));
 
     for (uint64_t at = 0, n; rc == 0 && at < count; at += n) {
         n = count - at < most ? count - at : most;

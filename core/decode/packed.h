@@ -91,8 +91,4 @@ struct packed {
 };
 extern const struct decoder decoder_packed;
 
-/* Items [row, row + rows) × [column, column + columns) of a part, row by row. */
-int packed_read_items(const struct model *model, const struct tensor *part, const struct packed_matrix *matrix,
-                      uint64_t row, uint64_t rows, uint64_t column, uint64_t columns, void *out, struct error *err);
-
 #endif

@@ -22,9 +22,6 @@ struct packed_work {
     float meanings[256], nested[256];
 };
 
-/* Room for count items; what was there is lost. ERROR_NO_MEMORY. */
-int packed_work_reserve(struct packed_work *work, void *buffer, size_t *room, uint64_t count, size_t item_bytes);
-
 /* Items of a part into raw, with a byte behind them. */
 int packed_work_read(struct packed_work *work, const struct packed_matrix *matrix, uint64_t row, uint64_t rows,
                      uint64_t column, uint64_t columns);

@@ -29,7 +29,6 @@ struct array {
     uint64_t offset, bytes;
 };
 
-bool flax_fault(struct flax *f, enum error_code code, const char *what);
 bool flax_no_memory(struct flax *f);
 
 /* A map's key as a component of a path, until the next one. */

@@ -39,7 +39,7 @@ static const struct {
     {"int4", DTYPE_I8},  /* by a decoder */
 };
 
-bool flax_fault(struct flax *f, enum error_code code, const char *what)
+static bool fault(struct flax *f, enum error_code code, const char *what)
 {
     char path[NAME_PRINTABLE_BYTES];
 
@@ -63,9 +63,9 @@ static bool read_shape(struct flax *f, struct array *array)
     if (!msgpack_next(&f->bytes, "a shape", &token))
         return false;
     if (token.kind != MSGPACK_ARRAY)
-        return flax_fault(f, ERROR_FORMAT, "its array's shape is no list");
+        return fault(f, ERROR_FORMAT, "its array's shape is no list");
     if (token.count > RANK_MAX)
-        return flax_fault(f, ERROR_FORMAT, "its array claims more than 64 dimensions");
+        return fault(f, ERROR_FORMAT, "its array claims more than 64 dimensions");
     rank = (uint32_t)token.count;
     dims = arena_take_array(&f->arena, rank + 1u, sizeof(*dims));
     if (!dims)
@@ -74,10 +74,10 @@ static bool read_shape(struct flax *f, struct array *array)
         if (!msgpack_next(&f->bytes, "a dimension", &token))
             return false;
         if (token.kind != MSGPACK_INT || token.integer < 0)
-            return flax_fault(f, ERROR_FORMAT, "a dimension of its array is no count");
+            return fault(f, ERROR_FORMAT, "a dimension of its array is no count");
         dims[d] = (uint64_t)token.integer;
         if (!checked_mul(elements, dims[d], &elements))
-            return flax_fault(f, ERROR_FORMAT, "its array's dimensions multiply to more than 2^64");
+            return fault(f, ERROR_FORMAT, "its array's dimensions multiply to more than 2^64");
     }
     array->shape = (struct shape){.dims = dims, .elements = elements, .rank = rank};
     return true;
@@ -90,12 +90,12 @@ static bool read_dtype(struct flax *f, struct array *array)
     if (!msgpack_next(&f->bytes, "a dtype", &token))
         return false;
     if ((token.kind != MSGPACK_TEXT && token.kind != MSGPACK_BINARY) || token.count >= sizeof(array->dtype_name))
-        return flax_fault(f, ERROR_FORMAT, "its array's dtype is no name");
+        return fault(f, ERROR_FORMAT, "its array's dtype is no name");
     if (!byte_reader_bytes(&f->bytes, array->dtype_name, (size_t)token.count, "a dtype"))
         return false;
     array->dtype_name[token.count] = '\0';
     if (!utf8_is_valid(array->dtype_name, (size_t)token.count))
-        return flax_fault(f, ERROR_FORMAT, "its array's dtype is no name");
+        return fault(f, ERROR_FORMAT, "its array's dtype is no name");
     array->dtype = DTYPE_UNKNOWN;
     for (size_t i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); i++)
         if (strcmp(array->dtype_name, dtypes[i].name) == 0)
@@ -115,14 +115,14 @@ bool flax_array(struct flax *f, uint64_t extension_bytes, struct array *ret_arra
     if (!msgpack_next(&f->bytes, "an array", &token))
         return false;
     if (token.kind != MSGPACK_ARRAY || token.count != 3)
-        return flax_fault(f, ERROR_FORMAT, "its array is not (shape, dtype, bytes)");
+        return fault(f, ERROR_FORMAT, "its array is not (shape, dtype, bytes)");
     if (!read_shape(f, &array) || !read_dtype(f, &array) || !msgpack_next(&f->bytes, "an array's bytes", &token))
         return false;
     array.offset = f->bytes.at;
     array.bytes = token.count;
     if ((token.kind != MSGPACK_BINARY && token.kind != MSGPACK_TEXT) || array.offset > end ||
         token.count != end - array.offset)
-        return flax_fault(f, ERROR_FORMAT, "its array's bytes do not fill its extension");
+        return fault(f, ERROR_FORMAT, "its array's bytes do not fill its extension");
     name_printable((struct name){f->path, (uint32_t)f->path_bytes}, path);
     if (array.dtype != DTYPE_UNKNOWN &&
         (!checked_mul(array.shape.elements, dtype_traits(array.dtype)->bits / 8, &bytes) || bytes != array.bytes))
@@ -145,13 +145,13 @@ bool flax_key(struct flax *f, struct name *ret_key)
         return true;
     }
     if (token.kind != MSGPACK_TEXT && token.kind != MSGPACK_BINARY)
-        return flax_fault(f, ERROR_UNSUPPORTED, "a key is neither a text nor a number");
+        return fault(f, ERROR_UNSUPPORTED, "a key is neither a text nor a number");
     if (token.count >= FLAX_PATH_BYTES)
         return byte_reader_fault(&f->bytes, ERROR_LIMIT, "a name has more than %d bytes", FLAX_PATH_BYTES);
     if (!byte_reader_bytes(&f->bytes, f->key, (size_t)token.count, "a key"))
         return false;
     if (!utf8_is_valid(f->key, (size_t)token.count))
-        return flax_fault(f, ERROR_FORMAT, "a key is no UTF-8");
+        return fault(f, ERROR_FORMAT, "a key is no UTF-8");
     *ret_key = (struct name){f->key, (uint32_t)token.count};
     return true;
 }
@@ -192,7 +192,7 @@ static bool read_shape_map(struct flax *f, struct array *whole)
         return false;
     count = token.count;
     if (token.kind != MSGPACK_MAP || count > RANK_MAX)
-        return flax_fault(f, ERROR_FORMAT, "the shape of its pieces is no map of at most 64 dimensions");
+        return fault(f, ERROR_FORMAT, "the shape of its pieces is no map of at most 64 dimensions");
     dims = arena_take_array(&f->arena, (size_t)count + 1, sizeof(*dims));
     if (!dims)
         return flax_no_memory(f);
@@ -203,13 +203,13 @@ static bool read_shape_map(struct flax *f, struct array *whole)
         if (!flax_key(f, &key) || !msgpack_next(&f->bytes, "a dimension", &token))
             return false;
         if (!index_of(key, count, &at) || token.kind != MSGPACK_INT || token.integer < 0 || (seen >> at & 1))
-            return flax_fault(f, ERROR_FORMAT, "a dimension of its pieces is no count");
+            return fault(f, ERROR_FORMAT, "a dimension of its pieces is no count");
         seen |= UINT64_C(1) << at;
         dims[at] = (uint64_t)token.integer;
     }
     for (uint64_t d = 0; d < count; d++)
         if (!checked_mul(elements, dims[d], &elements))
-            return flax_fault(f, ERROR_FORMAT, "the dimensions of its pieces multiply to more than 2^64");
+            return fault(f, ERROR_FORMAT, "the dimensions of its pieces multiply to more than 2^64");
     whole->shape = (struct shape){.dims = dims, .elements = elements, .rank = (uint32_t)count};
     return true;
 }
@@ -225,7 +225,7 @@ static bool read_parts(struct flax *f, struct array **ret_parts, uint64_t *ret_c
         return false;
     count = token.count;
     if (token.kind != MSGPACK_MAP || count == 0)
-        return flax_fault(f, ERROR_FORMAT, "its pieces are no map");
+        return fault(f, ERROR_FORMAT, "its pieces are no map");
     parts = arena_take_array(&f->arena, (size_t)count, sizeof(*parts));
     if (!parts)
         return flax_no_memory(f);
@@ -237,7 +237,7 @@ static bool read_parts(struct flax *f, struct array **ret_parts, uint64_t *ret_c
             return false;
         if (!index_of(key, count, &at) || parts[at].dtype_name[0] || token.kind != MSGPACK_EXTENSION ||
             token.extension != EXTENSION_ARRAY)
-            return flax_fault(f, ERROR_FORMAT, "a piece is no array, or has no number of its own");
+            return fault(f, ERROR_FORMAT, "a piece is no array, or has no number of its own");
         if (!flax_array(f, token.count, &parts[at]))
             return false;
     }
@@ -259,12 +259,12 @@ static bool join(struct flax *f, const struct shape *shape, const struct array *
     if (!list || !tiles || !storage)
         return flax_no_memory(f);
     if (tensor.dtype == DTYPE_UNKNOWN || strcmp(parts[0].dtype_name, "int4") == 0)
-        return flax_fault(f, ERROR_UNSUPPORTED, "its pieces are of a dtype that is not put together here");
+        return fault(f, ERROR_UNSUPPORTED, "its pieces are of a dtype that is not put together here");
     for (uint64_t i = 0; i < count; i++) {
         const struct array *part = &parts[i];
 
         if (part->dtype != tensor.dtype)
-            return flax_fault(f, ERROR_FORMAT, "its pieces are of more than one dtype");
+            return fault(f, ERROR_FORMAT, "its pieces are of more than one dtype");
         if (part->bytes == 0)
             continue;
         list[tiles->count++] =
@@ -296,7 +296,7 @@ bool flax_chunked(struct flax *f, uint64_t pairs, struct tensor *ret_tensor)
     if (!msgpack_next(&f->bytes, "a value", &token))
         return false;
     if (token.kind != MSGPACK_BOOL || !token.integer)
-        return flax_fault(f, ERROR_FORMAT, "is an array in pieces and is not");
+        return fault(f, ERROR_FORMAT, "is an array in pieces and is not");
     for (uint64_t i = 1; i < pairs; i++) {
         struct name key;
 
@@ -310,10 +310,10 @@ bool flax_chunked(struct flax *f, uint64_t pairs, struct tensor *ret_tensor)
             if (!read_parts(f, &parts, &count))
                 return false;
         } else {
-            return flax_fault(f, ERROR_FORMAT, "is an array in pieces with something else than a shape and chunks");
+            return fault(f, ERROR_FORMAT, "is an array in pieces with something else than a shape and chunks");
         }
     }
     if (!has_shape || !parts)
-        return flax_fault(f, ERROR_FORMAT, "is an array in pieces without a shape or chunks");
+        return fault(f, ERROR_FORMAT, "is an array in pieces without a shape or chunks");
     return join(f, &whole.shape, parts, count, ret_tensor);
 }

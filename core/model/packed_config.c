@@ -66,7 +66,7 @@ bool packed_setting_u64(const struct packed_finder *finder, const char *member, 
     return config_u64(finder->quantisation, path_of(finder, member, path), ret);
 }
 
-bool packed_setting_number(const struct packed_finder *finder, const char *member, double *ret)
+static bool setting_number(const struct packed_finder *finder, const char *member, double *ret)
 {
     char path[PACKED_PATH_BYTES];
 
@@ -213,8 +213,8 @@ int packed_config_read(struct packed_finder *finder)
         finder->block[0] = finder->block[1] = finder->method == METHOD_FP8 ? 128 : 0; /* as transformers has it */
     if (packed_setting_u64(finder, "bits", &finder->bits[0]) || packed_setting_u64(finder, "w_bit", &finder->bits[0]))
         finder->bits_count = 1;
-    if (!packed_setting_number(finder, "group_size", &finder->group_size))
-        packed_setting_number(finder, "q_group_size", &finder->group_size);
+    if (!setting_number(finder, "group_size", &finder->group_size))
+        setting_number(finder, "q_group_size", &finder->group_size);
     read_groups(finder);
     if (finder->block[0] == 0 || finder->block[1] == 0)
         finder->block[0] = finder->block[1] = 0;

@@ -85,7 +85,6 @@ void packed_config_done(struct packed_finder *finder);
  * key of an object. */
 bool packed_setting_text(const struct packed_finder *finder, const char *member, struct name *ret);
 bool packed_setting_u64(const struct packed_finder *finder, const char *member, uint64_t *ret);
-bool packed_setting_number(const struct packed_finder *finder, const char *member, double *ret);
 bool packed_setting_is(const struct packed_finder *finder, const char *member, const char *text);
 bool packed_setting_key(const struct packed_finder *finder, const char *member, struct name *ret);
 bool packed_packing_has(const struct packed_finder *finder, const char *part); /* in auto-round's packing_format */

@@ -109,15 +109,26 @@ static int refuse(const struct source *source, const struct head *head, struct e
                      uri, tried, shape, source->size, bytes);
 }
 
+/* source stays the caller's: the model has not been handed over. */
+static void drop_model(struct model *model, const struct source *source)
+{
+    for (size_t i = 0; model && i < model->file_count; i++)
+        if (model->files[i].source == source)
+            model->files[i].source = NULL;
+    model_close(model);
+}
+
 int format_reject(struct model *model, const struct source *source, int rc, struct error *err)
 {
     char uri[NAME_PRINTABLE_BYTES];
+    size_t bytes;
 
-    if (rc != ERROR_READ && rc != ERROR_CHANGED)
-        error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
-    if (model && model->file_count > 0 && model->files[0].source == source)
-        model->files[0].source = NULL;
-    model_close(model);
+    name_printable(name_of(source->uri), uri);
+    bytes = strlen(uri);
+    if (rc != ERROR_READ && rc != ERROR_CHANGED &&
+        !(err && strncmp(err->text, uri, bytes) == 0 && err->text[bytes] == ':'))
+        error_prefix(err, rc, "%s: ", uri);
+    drop_model(model, source);
     return rc;
 }
 
@@ -141,29 +152,16 @@ int format_finish(struct model *model, struct error *err)
     return rc == 0 && model->format && model->format->settle ? model->format->settle(model, err) : rc;
 }
 
-/* source stays the caller's: the model has not been handed over. */
-static void drop_model(struct model *model, const struct source *source)
-{
-    for (size_t i = 0; model && i < model->file_count; i++)
-        if (model->files[i].source == source)
-            model->files[i].source = NULL;
-    model_close(model);
-}
-
 int model_open_source(const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)
 {
-    char uri[NAME_PRINTABLE_BYTES];
     struct model *model;
     int rc = format_open(opener, source, &model, err);
 
     if (rc)
         return rc;
     rc = format_finish(model, err);
-    if (rc) {
-        error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
-        drop_model(model, source);
-        return rc;
-    }
+    if (rc)
+        return format_reject(model, source, rc, err);
     *ret_model = model;
     return 0;
 }

@@ -48,8 +48,9 @@ struct format {
 /* model_finish, and what the model's format settles. */
 int format_finish(struct model *model, struct error *err);
 
-/* Ends an open that failed: names the source, but where a failed read has, and closes what there is of the model,
- * without the source, which is taken on success only. Returns rc. model may be NULL. */
+/* Ends an open that failed: names the source, where the message does not begin with it and a failed read has not named
+ * it, and closes what there is of the model, without the source, which is taken on success only. Returns rc. model may
+ * be NULL. */
 int format_reject(struct model *model, const struct source *source, int rc, struct error *err);
 
 /* Opens one file by the first format that recognises it, without model_finish. Takes source on success.

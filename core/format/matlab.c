@@ -75,8 +75,6 @@ int matlab_begin(struct matlab *m, const struct opener *opener, struct source *s
 
 int matlab_finish(struct matlab *m, const struct format *format, struct model **ret_model)
 {
-    char uri[NAME_PRINTABLE_BYTES];
-
     if (m->rc == 0 && m->model->tensor_count == 0 && m->model->warning_count > 0)
         matlab_fault(m, ERROR_UNSUPPORTED, "nothing is left of it: %s", m->model->warnings[0].message);
     if (m->rc == 0 && model_keep_arena(m->model, &m->arena) != 0)
@@ -87,15 +85,7 @@ int matlab_finish(struct matlab *m, const struct format *format, struct model **
         *ret_model = m->model;
         return 0;
     }
-    if (m->rc != ERROR_READ && m->rc != ERROR_CHANGED) { /* the source has named itself */
-        name_printable(name_of(m->source->uri), uri);
-        if (!m->err || strncmp(m->err->text, uri, strlen(uri)) != 0)
-            error_prefix(m->err, m->rc, "%s: ", uri);
-    }
-    if (m->model && m->model->file_count > 0)
-        m->model->files[0].source = NULL; /* taken on success only */
-    model_close(m->model);
-    return m->rc;
+    return format_reject(m->model, m->source, m->rc, m->err);
 }
 
 bool matlab_left_out(struct matlab *m, struct name name, const char *what)

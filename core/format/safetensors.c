@@ -72,12 +72,6 @@ static int read_header_length(struct source *source, const struct limits *limits
     return 0;
 }
 
-/* Whether the message of rc names the file already: the source says it itself where reading fails. */
-static bool names_file(int rc)
-{
-    return rc == ERROR_READ || rc == ERROR_CHANGED;
-}
-
 /* Moves header, text and, as the last step, source into a new model; NULL when memory is short. */
 static struct model *build_model(struct source *source, char **text, struct safetensors_header *header)
 {
@@ -116,7 +110,6 @@ static int safetensors_open(const struct opener *opener, struct source *source, 
                             struct error *err)
 {
     struct safetensors_header header = {0};
-    char uri[NAME_PRINTABLE_BYTES];
     uint64_t header_bytes = 0;
     struct model *model;
     char *text = NULL;
@@ -144,8 +137,8 @@ static int safetensors_open(const struct opener *opener, struct source *source, 
     }
     *ret_model = model;
 out:
-    if (rc && !names_file(rc))
-        error_prefix(err, rc, "%s: ", name_printable(name_of(source->uri), uri));
+    if (rc)
+        format_reject(NULL, source, rc, err);
     safetensors_header_done(&header);
     free(text);
     return rc;

@@ -54,7 +54,6 @@ int torch_no_memory(struct torch *torch, const char *what)
 int torch_finish(struct torch *torch, int rc, struct model **ret_model)
 {
     struct model *model = torch->model;
-    char uri[NAME_PRINTABLE_BYTES];
 
     if (rc == 0)
         rc = torch_tell(torch);
@@ -62,22 +61,13 @@ int torch_finish(struct torch *torch, int rc, struct model **ret_model)
         rc = torch_numpy_finish(torch);
     if (rc == 0 && model_keep_arena(model, &torch->arena) != 0)
         rc = error_set(torch->err, ERROR_NO_MEMORY, "out of memory for the model");
-    if (rc && rc != ERROR_READ && rc != ERROR_CHANGED) { /* the source has named itself */
-        name_printable(name_of(torch->source->uri), uri);
-        if (!torch->err || strncmp(torch->err->text, uri, strlen(uri)) != 0)
-            error_prefix(torch->err, rc, "%s: ", uri);
-    }
     arena_done(&torch->arena);
     arena_done(&torch->nodes);
     zip_done(&torch->storages);
     free(torch->file_of);
     free(torch->arrays);
-    if (rc) {
-        if (model && model->file_count > 0)
-            model->files[0].source = NULL; /* taken on success only */
-        model_close(model);
-        return rc;
-    }
+    if (rc)
+        return format_reject(model, torch->source, rc, torch->err);
     *ret_model = model;
     return 0;
 }

@@ -69,6 +69,16 @@ char *arena_copy(struct arena *arena, const void *bytes, size_t count)
     return copy;
 }
 
+enum error_code arena_error(const struct arena *arena)
+{
+    return arena->is_full ? ERROR_LIMIT : ERROR_NO_MEMORY;
+}
+
+const char *arena_error_text(const struct arena *arena)
+{
+    return arena->is_full ? "take more memory than such a file may" : "find no memory";
+}
+
 void arena_done(struct arena *arena)
 {
     for (size_t i = 0; i < arena->count; i++)

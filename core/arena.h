@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/error.h"
 #include "core/name.h"
 
 struct arena {
@@ -22,6 +23,11 @@ void *arena_take_array(struct arena *arena, size_t count, size_t item_bytes);
 
 /* A copy of bytes, a NUL behind it; NULL as above. */
 char *arena_copy(struct arena *arena, const void *bytes, size_t count);
+
+/* Why the arena gave NULL: ERROR_LIMIT where it is the file that asks for more than it may, else ERROR_NO_MEMORY; and
+ * the same in words, behind what the memory was for. */
+enum error_code arena_error(const struct arena *arena);
+const char *arena_error_text(const struct arena *arena);
 
 void arena_done(struct arena *arena);
 

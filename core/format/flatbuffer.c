@@ -153,7 +153,7 @@ bool flat_text(struct flat *flat, const struct flat_table *table, unsigned numbe
                           vector.count, most);
     text = arena_take(arena, vector.count + 1);
     if (!text)
-        return flat_fault(flat, ERROR_NO_MEMORY, "out of memory for the model");
+        return flat_fault(flat, arena_error(arena), "its texts %s", arena_error_text(arena));
     if (vector.count)
         flat->rc = source_read_at(flat->source, vector.at, text, vector.count, flat->err);
     *ret = (struct name){text, (uint32_t)vector.count};

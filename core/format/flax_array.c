@@ -49,9 +49,7 @@ static bool fault(struct flax *f, enum error_code code, const char *what)
 
 bool flax_no_memory(struct flax *f)
 {
-    if (f->arena.limit - f->arena.bytes < FLAX_PATH_BYTES)
-        return byte_reader_fault(&f->bytes, ERROR_LIMIT, "its names take more memory than such a file may");
-    return byte_reader_fault(&f->bytes, ERROR_NO_MEMORY, "out of memory for its values");
+    return byte_reader_fault(&f->bytes, arena_error(&f->arena), "its values %s", arena_error_text(&f->arena));
 }
 
 static bool read_shape(struct flax *f, struct array *array)

@@ -29,7 +29,7 @@ bool matlab_fault(struct matlab *m, int code, const char *format, ...)
 
 bool matlab_no_memory(struct matlab *m)
 {
-    return matlab_fault(m, ERROR_NO_MEMORY, "out of memory for the model");
+    return matlab_fault(m, arena_error(&m->arena), "its arrays %s", arena_error_text(&m->arena));
 }
 
 struct name matlab_name(struct matlab *m, const char *format, ...)

@@ -37,7 +37,7 @@ static bool npz_probe(const struct head *head)
 
 static int no_memory(struct numpy *n)
 {
-    return error_set(n->err, ERROR_NO_MEMORY, "out of memory for the model");
+    return error_set(n->err, arena_error(&n->arena), "its arrays %s", arena_error_text(&n->arena));
 }
 
 static const struct storage *new_storage(struct numpy *n, struct storage value)

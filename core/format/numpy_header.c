@@ -105,7 +105,7 @@ static bool read_shape(struct literal *l, struct arena *arena, struct shape *ret
     }
     kept = arena_take_array(arena, (size_t)rank + 1, sizeof(*kept));
     if (!kept)
-        return byte_reader_fault(l->reader, ERROR_NO_MEMORY, "out of memory for a shape");
+        return byte_reader_fault(l->reader, arena_error(arena), "its arrays %s", arena_error_text(arena));
     memcpy(kept, dims, rank * sizeof(*kept));
     *ret = (struct shape){.dims = kept, .elements = elements, .rank = rank};
     return true;
@@ -197,7 +197,7 @@ static bool read_descr(struct literal *l, struct arena *arena, struct numpy_head
     }
     copy = arena_copy(arena, text.text, text.bytes);
     if (!copy)
-        return byte_reader_fault(l->reader, ERROR_NO_MEMORY, "out of memory for a dtype");
+        return byte_reader_fault(l->reader, arena_error(arena), "its arrays %s", arena_error_text(arena));
     header->descr = (struct name){copy, text.bytes};
     return true;
 }

@@ -33,7 +33,7 @@ bool sstable_probe(const struct head *head)
 
 static int no_memory(struct reading *r)
 {
-    return error_set(r->err, ERROR_NO_MEMORY, "out of memory for a table");
+    return error_set(r->err, arena_error(&r->table.arena), "table: its keys %s", arena_error_text(&r->table.arena));
 }
 
 static bool read_varint(struct run *run, uint64_t *ret_value)

@@ -56,7 +56,7 @@ static const struct {
 
 bool tensorflow_no_memory(struct tensorflow *tf)
 {
-    return byte_reader_fault(&tf->reader, ERROR_NO_MEMORY, "out of memory for its variables");
+    return byte_reader_fault(&tf->reader, arena_error(&tf->arena), "its variables %s", arena_error_text(&tf->arena));
 }
 
 bool tensorflow_wrong(struct tensorflow *tf, struct name key, const char *what)

@@ -56,7 +56,7 @@ struct tflite {
 
 static bool no_memory(struct tflite *t)
 {
-    return flat_fault(&t->flat, ERROR_NO_MEMORY, "out of memory for the model");
+    return flat_fault(&t->flat, arena_error(&t->arena), "its tensors %s", arena_error_text(&t->arena));
 }
 
 static bool tensor_fault(struct tflite *t, struct name name, const char *what)

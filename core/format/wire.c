@@ -86,7 +86,7 @@ bool wire_text(struct byte_reader *reader, const struct wire_field *field, uint6
                                  field->at, bytes, limit);
     text = arena_take(arena, (size_t)bytes + 1);
     if (!text)
-        return byte_reader_fault(reader, ERROR_NO_MEMORY, "out of memory for a text");
+        return byte_reader_fault(reader, arena_error(arena), "its texts %s", arena_error_text(arena));
     reader->at = field->at;
     if (!byte_reader_bytes(reader, text, (size_t)bytes, "a text"))
         return false;

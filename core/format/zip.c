@@ -259,7 +259,7 @@ static int read_member(unzFile file, struct stream *stream, struct arena *arena,
         return error_set(err, ERROR_LIMIT, "ZIP: a member's name has %u bytes", entry.name_bytes);
     copy = arena_copy(arena, name, entry.name_bytes);
     if (!copy)
-        return error_set(err, ERROR_NO_MEMORY, "out of memory for the members of a ZIP archive");
+        return error_set(err, arena_error(arena), "ZIP: the names of its members %s", arena_error_text(arena));
     member.name = (struct name){copy, entry.name_bytes};
     member.stored_bytes = entry.stored_bytes;
     member.bytes = entry.bytes;

@@ -366,6 +366,28 @@ START_TEST(limits_hold_over_all_shards)
 }
 END_TEST
 
+/* Names and shapes may take so much memory for a header of so many bytes: beyond that it is the file that is at fault.
+ */
+START_TEST(a_file_that_asks_for_more_memory_than_it_may_meets_a_limit)
+{
+    static const struct {
+        const char *file;
+        uint64_t header_bytes;
+    } rows[] = {{"matlab.mat", 16}, {"model.tflite", 40}, {"arrays.npz", 16}, {"fortran.npy", 8}, {"state.msgpack", 8}};
+    char path[512];
+    const struct place place = {.dir_fd = AT_FDCWD, .path = path, .uri = "m"};
+    struct model *model = NULL;
+    struct error err = {0};
+    int rc;
+
+    snprintf(path, sizeof(path), FIXTURES "/twins/%s", rows[_i].file);
+    limits.header_bytes = rows[_i].header_bytes;
+    rc = model_open(&place, &limits, &model, &err);
+    ck_assert_msg(rc == ERROR_LIMIT && strstr(err.text, "take more memory than such a file may"), "%d: %s", rc,
+                  err.text);
+}
+END_TEST
+
 START_TEST(a_shard_that_leads_out_of_its_root_is_refused)
 {
     struct place place = {.is_confined = 1, .path = "model", .uri = "m"};
@@ -568,6 +590,7 @@ int main(void)
     tcase_add_test(tests, a_float_total_size_is_passed_over);
     tcase_add_test(tests, a_config_that_cannot_be_read_is_a_warning);
     tcase_add_test(tests, limits_hold_over_all_shards);
+    tcase_add_loop_test(tests, a_file_that_asks_for_more_memory_than_it_may_meets_a_limit, 0, 5);
     tcase_add_test(tests, a_shard_that_leads_out_of_its_root_is_refused);
     tcase_add_test(tests, a_fifo_among_the_shards_is_refused);
     tcase_add_test(tests, the_index_of_a_root_itself_is_found);

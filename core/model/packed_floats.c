@@ -82,21 +82,13 @@ static bool modelopt_nvfp4(struct packed_group *group, const struct tensor *code
 /* MXFP4 of ModelOpt and Quark: two codes a byte, a power of two for 32 columns. */
 static bool mxfp4(struct packed_group *group, const struct tensor *codes, const char *library)
 {
-    struct packed *packed = &group->packed;
     uint64_t dims[3], scale_dims[3];
-    uint8_t part;
 
     if (!packed_is_stack(codes, dims) || !packed_is_stack(group->anchor, scale_dims) || scale_dims[0] != dims[0] ||
         dims[2] > UINT32_MAX || scale_dims[2] * 16 != dims[2])
         return packed_unsure(group, "weight and weight_scale do not fit MXFP4");
-    packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], dims[2] * 2});
-    packed->codes = PACKED_ALONG;
-    packed->bits = 4;
-    packed->row_bytes = dims[2];
-    packed->meaning = PACKED_SMALL;
-    packed->values = DTYPE_F4;
     snprintf(group->scheme, sizeof(group->scheme), "%s mxfp4", library);
-    return packed_take(group, codes, &part) &&
+    return packed_set_fp4(group, codes, dims) &&
            packed_set_scales(group, group->anchor, DTYPE_F8_E8M0, (const uint64_t[2]){1, 32}, false);
 }
 
@@ -311,13 +303,12 @@ bool packed_scaled(struct packed_group *group)
 
 /* DeepSeek's FP8 by blocks, and what followed it: X F8_E4M3 [out, in], X_scale_inv [⌈out / rows⌉, ⌈in / columns⌉],
  * which multiplies in spite of its name, but where the config says that it is an inverse (GPTQModel); of a stack of
- * matrices too. Scales are floats, or powers of two (F8_E8M0, or
- * U8). An I8 is two FP4, low half first, whose blocks are told by the grid alone. */
+ * matrices too. Scales are floats, or powers of two (F8_E8M0, or U8). An I8 is two FP4, low half first, whose blocks
+ * are told by the grid alone. */
 static bool scaled_by_blocks(struct packed_group *group, const struct tensor *codes)
 {
     const struct tensor *scales = group->anchor;
     const enum dtype as_dtype = scales->dtype == DTYPE_U8 ? DTYPE_F8_E8M0 : scales->dtype;
-    struct packed *packed = &group->packed;
     bool is_fp4;
     uint64_t dims[3];
 
@@ -332,17 +323,10 @@ static bool scaled_by_blocks(struct packed_group *group, const struct tensor *co
         return packed_unsure(group, "scales are of the type %s", dtype_traits(scales->dtype)->name);
     if (is_fp4 && as_dtype != DTYPE_F8_E8M0)
         return packed_unsure(group, "an I8 beside scales of %s", dtype_traits(scales->dtype)->name);
-    if (!packed_set_elements(group, codes))
+    if (!(is_fp4 ? packed_set_fp4(group, codes, dims) : packed_set_elements(group, codes)) ||
+        !packed_set_scales(group, scales, as_dtype, is_fp4 ? (const uint64_t[2]){0, 0} : group->finder->block, true))
         return false;
-    if (is_fp4) {
-        packed_set_stack(group, codes->shape.rank, (const uint64_t[3]){dims[0], dims[1], dims[2] * 2});
-        packed->bits = 4;
-        packed->meaning = PACKED_SMALL;
-        packed->values = DTYPE_F4;
-    }
-    if (!packed_set_scales(group, scales, as_dtype, is_fp4 ? (const uint64_t[2]){0, 0} : group->finder->block, true))
-        return false;
-    packed->is_divided = packed_setting_is(group->finder, "weight_scale_semantics", "inverse");
+    group->packed.is_divided = packed_setting_is(group->finder, "weight_scale_semantics", "inverse");
     packed_name_blocks(group, is_fp4 ? "block FP4" : codes->dtype == DTYPE_F8_E4M3 ? "block F8_E4M3" : "block F8");
     return true;
 }

@@ -141,8 +141,7 @@ static const struct {
 /* The bias beside a weight has one number for each output. */
 static uint64_t outputs_by_bias(const struct packed_group *group, struct name weight)
 {
-    const struct name module = {weight.text, weight.bytes - (uint32_t)strlen(".weight")};
-    const struct tensor *bias = packed_partner(group, module, ".bias");
+    const struct tensor *bias = packed_cut(&weight, ".weight") ? packed_partner(group, weight, ".bias") : NULL;
 
     return bias && bias->shape.rank == 1 ? bias->shape.elements : 0;
 }
@@ -150,8 +149,7 @@ static uint64_t outputs_by_bias(const struct packed_group *group, struct name we
 /* Groups of `size` do not reach from one row into the next. */
 static bool set_configured_shape(struct packed_group *group, struct name weight, uint64_t elements, uint64_t size)
 {
-    const bool is_weight = weight.bytes > 7 && memcmp(weight.text + weight.bytes - 7, ".weight", 7) == 0;
-    const uint64_t outputs = is_weight ? outputs_by_bias(group, weight) : 0;
+    const uint64_t outputs = outputs_by_bias(group, weight);
     uint64_t hidden = 0;
 
     if (outputs && elements % outputs == 0 && elements / outputs % size == 0) {
@@ -160,12 +158,11 @@ static bool set_configured_shape(struct packed_group *group, struct name weight,
         group->rank = 2;
         return true;
     }
-
     config_u64(group->finder->config, "hidden_size", &hidden);
     for (size_t i = 0; i < sizeof(linears) / sizeof(linears[0]); i++) {
-        const size_t bytes = strlen(linears[i].end);
+        struct name module = weight;
 
-        if (weight.bytes < bytes || memcmp(weight.text + weight.bytes - bytes, linears[i].end, bytes) != 0)
+        if (!packed_cut(&module, linears[i].end))
             continue;
         if (hidden == 0 || elements % hidden != 0 || (linears[i].is_out ? elements / hidden : hidden) % size != 0)
             break;
@@ -181,14 +178,14 @@ static bool set_configured_shape(struct packed_group *group, struct name weight,
 /* The type of a weight: that of all, or by quanto's own map of modules, whose names hold dots. */
 static bool read_type(const struct packed_group *group, struct name *ret)
 {
-    const struct name weight = group->stem;
+    struct name module = group->stem;
     char member[PACKED_NAME_BYTES + 32];
 
     if (packed_setting_text(group->finder, "weights", ret))
         return true;
-    if (weight.bytes <= 7 || memcmp(weight.text + weight.bytes - 7, ".weight", 7) != 0)
+    if (!packed_cut(&module, ".weight"))
         return false;
-    snprintf(member, sizeof(member), "\"%.*s\".weights", (int)(weight.bytes - 7), weight.text);
+    snprintf(member, sizeof(member), "\"%.*s\".weights", (int)module.bytes, module.text);
     return config_text(group->finder->quantisation, member, ret);
 }
 

@@ -192,6 +192,7 @@ static bool read_type(struct tflite *t, const struct flat_table *table, struct t
     const uint64_t number = flat_scalar(&t->flat, table, TENSOR_TYPE, 1, 0);
     const bool is_known = number < sizeof(types) / sizeof(types[0]);
     const struct type none = {.name = "type that is not known"}, *type = is_known ? &types[number] : &none;
+    char printable[NAME_PRINTABLE_BYTES];
     struct flat_table quantization;
     struct flat_vector scales = {0};
     uint64_t needed, bits;
@@ -205,9 +206,10 @@ static bool read_type(struct tflite *t, const struct flat_table *table, struct t
     if (!checked_mul(tensor->shape.elements, bits, &needed) || needed > UINT64_MAX - 7 ||
         (needed + 7) / 8 != tensor->extent.bytes)
         return flat_fault(&t->flat, ERROR_FORMAT,
-                          "the tensor of %" PRIu64 " elements of %" PRIu64 " bits at offset %" PRIu64 " has %" PRIu64
-                          " bytes",
-                          tensor->shape.elements, bits, tensor->extent.offset, tensor->extent.bytes);
+                          "tensor %s: %" PRIu64 " elements of %" PRIu64 " bits do not take the %" PRIu64
+                          " bytes that it has at offset %" PRIu64,
+                          name_printable(tensor->name, printable), tensor->shape.elements, bits, tensor->extent.bytes,
+                          tensor->extent.offset);
     if (flat_inner(&t->flat, table, TENSOR_QUANTIZATION, &quantization) &&
         !flat_vector(&t->flat, &quantization, QUANTIZATION_SCALE, 4, &scales))
         return false;

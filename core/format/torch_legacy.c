@@ -91,6 +91,7 @@ static int compare_members(const void *a, const void *b)
 static int list_sizes(struct torch *torch, const struct pickle *object, struct zip_member **ret, size_t *ret_count)
 {
     struct zip_member *list = arena_take_array(&torch->nodes, object->persistent_count + 1, sizeof(*list));
+    char key[NAME_PRINTABLE_BYTES];
     size_t count = 0, kept = 0;
 
     if (!list)
@@ -109,8 +110,8 @@ static int list_sizes(struct torch *torch, const struct pickle *object, struct z
         if (kept && name_equal(list[kept - 1].name, list[i].name)) {
             if (list[kept - 1].bytes != list[i].bytes)
                 return error_set(torch->err, ERROR_FORMAT,
-                                 "a storage is used with elements of %" PRIu64 " and of %" PRIu64 " bytes",
-                                 list[kept - 1].bytes, list[i].bytes);
+                                 "storage %s is used with elements of %" PRIu64 " and of %" PRIu64 " bytes",
+                                 name_printable(list[i].name, key), list[kept - 1].bytes, list[i].bytes);
             continue;
         }
         list[kept++] = list[i];

@@ -120,17 +120,12 @@ static bool take_key(struct gguf *g, struct name key, const struct gguf_value *v
     return true;
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-    return name_compare_natural(((const struct metadata_entry *)a)->key, ((const struct metadata_entry *)b)->key);
-}
-
 static bool check_keys(struct gguf *g, struct metadata_entry *entries, size_t count)
 {
     char printable[NAME_PRINTABLE_BYTES];
 
     if (count)
-        qsort(entries, count, sizeof(*entries), compare_keys);
+        qsort(entries, count, sizeof(*entries), metadata_compare);
     for (size_t i = 1; i < count; i++)
         if (name_equal(entries[i - 1].key, entries[i].key))
             return byte_reader_fault(&g->reader.bytes, ERROR_FORMAT, "the key %s appears twice",

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/checked.h"
 #include "core/format/json_scan.h"
 #include "core/model/order.h"
@@ -35,25 +36,10 @@ void safetensors_header_done(struct safetensors_header *header)
     *header = (struct safetensors_header){0};
 }
 
-/* Makes room for one more item. */
-static int grow(struct parser *parser, void **array, size_t item_bytes, size_t count, size_t *room)
+static int no_memory(struct parser *parser)
 {
-    size_t wanted = *room ? *room + *room / 2 : 16;
-    void *grown;
-
-    if (count < *room)
-        return 0;
-    if (wanted > SIZE_MAX / item_bytes)
-        return error_set(parser->err, ERROR_NO_MEMORY, "out of memory for the header");
-    grown = reallocarray(*array, wanted, item_bytes);
-    if (!grown)
-        return error_set(parser->err, ERROR_NO_MEMORY, "out of memory for the header");
-    *array = grown;
-    *room = wanted;
-    return 0;
+    return error_set(parser->err, ERROR_NO_MEMORY, "out of memory for the header");
 }
-
-#define GROW(parser, array, count, room) grow(parser, (void **)&(array), sizeof(*(array)), count, &(room))
 
 /* What the tokenizer found; tensor may be NULL. */
 static int scan_error(struct parser *parser, const struct name *tensor)
@@ -77,10 +63,10 @@ static int tensor_error(struct parser *parser, const struct tensor *tensor, cons
 static int read_metadata(struct parser *parser)
 {
     static const struct name own_name = {"__metadata__", 12};
+    struct safetensors_header *header = &parser->header;
     struct json_scan *scan = &parser->scan;
     struct metadata_entry entry;
     bool has, is_null;
-    int rc;
 
     if (parser->has_metadata) {
         json_fault(scan, "__metadata__ appears twice");
@@ -100,13 +86,13 @@ static int read_metadata(struct parser *parser)
             return 0;
         if (!json_string(scan, &entry.value))
             return scan_error(parser, &own_name);
-        if (parser->header.metadata_count >= parser->limits->metadata)
+        if (header->metadata_count >= parser->limits->metadata)
             return error_set(parser->err, ERROR_LIMIT, "__metadata__ has more than %" PRIu64 " entries",
                              parser->limits->metadata);
-        rc = GROW(parser, parser->header.metadata, parser->header.metadata_count, parser->metadata_room);
-        if (rc)
-            return rc;
-        parser->header.metadata[parser->header.metadata_count++] = entry;
+        if (!array_reserve(&header->metadata, sizeof(*header->metadata), header->metadata_count,
+                           &parser->metadata_room))
+            return no_memory(parser);
+        header->metadata[header->metadata_count++] = entry;
     }
 }
 
@@ -116,7 +102,6 @@ static int read_shape(struct parser *parser, struct tensor *tensor)
     char printable[NAME_PRINTABLE_BYTES];
     uint64_t elements = 1;
     bool has, is_product = true;
-    int rc;
 
     if (!json_array(scan))
         return scan_error(parser, &tensor->name);
@@ -132,9 +117,8 @@ static int read_shape(struct parser *parser, struct tensor *tensor)
         if (tensor->shape.rank == RANK_MAX)
             return error_set(parser->err, ERROR_LIMIT, "tensor %s: more than %d dimensions",
                              name_printable(tensor->name, printable), RANK_MAX);
-        rc = GROW(parser, parser->header.dims, parser->dim_count, parser->dim_room);
-        if (rc)
-            return rc;
+        if (!array_reserve(&parser->header.dims, sizeof(uint64_t), parser->dim_count, &parser->dim_room))
+            return no_memory(parser);
         parser->header.dims[parser->dim_count++] = dim;
         tensor->shape.rank++;
         is_product = is_product && checked_mul(elements, dim, &elements);
@@ -171,18 +155,18 @@ static int read_offsets(struct parser *parser, struct tensor *tensor)
 
 static int read_dtype(struct parser *parser, struct tensor *tensor)
 {
+    struct storage **storages = &parser->header.storages;
     struct name dtype;
-    int rc;
 
     if (!json_string(&parser->scan, &dtype))
         return scan_error(parser, &tensor->name);
     tensor->dtype = dtype_by_name(dtype);
     if (tensor->dtype != DTYPE_UNKNOWN)
         return 0;
-    rc = GROW(parser, parser->header.storages, parser->storage_count, parser->storage_room);
-    if (rc == 0)
-        parser->header.storages[parser->storage_count++] = (struct storage){.stored_as = dtype};
-    return rc;
+    if (!array_reserve(storages, sizeof(**storages), parser->storage_count, &parser->storage_room))
+        return no_memory(parser);
+    (*storages)[parser->storage_count++] = (struct storage){.stored_as = dtype};
+    return 0;
 }
 
 /* Whether size, shape and type of one tensor fit each other. Turns extent from begin and end into offset and bytes. */
@@ -236,9 +220,8 @@ static int read_entry(struct parser *parser, struct name name)
     if (parser->header.tensor_count >= parser->limits->tensors || parser->header.tensor_count >= UINT32_MAX - 1)
         return error_set(parser->err, ERROR_LIMIT, "has more than %" PRIu64 " tensors, the limit",
                          parser->limits->tensors);
-    rc = GROW(parser, parser->header.tensors, parser->header.tensor_count, parser->tensor_room);
-    if (rc)
-        return rc;
+    if (!array_reserve(&parser->header.tensors, sizeof(*tensor), parser->header.tensor_count, &parser->tensor_room))
+        return no_memory(parser);
     tensor = &parser->header.tensors[parser->header.tensor_count++];
     *tensor = (struct tensor){.name = name};
     if (!json_object(scan))
@@ -406,20 +389,13 @@ out:
     return rc;
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-    const struct metadata_entry *one = a, *two = b;
-
-    return name_compare_natural(one->key, two->key);
-}
-
 static int order_metadata(struct parser *parser)
 {
     struct safetensors_header *header = &parser->header;
     char printable[NAME_PRINTABLE_BYTES];
 
     if (header->metadata_count > 1)
-        qsort(header->metadata, header->metadata_count, sizeof(*header->metadata), compare_keys);
+        qsort(header->metadata, header->metadata_count, sizeof(*header->metadata), metadata_compare);
     for (size_t i = 1; i < header->metadata_count; i++)
         if (name_equal(header->metadata[i - 1].key, header->metadata[i].key))
             return error_set(parser->err, ERROR_FORMAT, "__metadata__: key %s appears twice",

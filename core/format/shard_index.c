@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/format/json_scan.h"
 #include "core/model/name_index.h"
 #include "core/model/order.h"
@@ -100,15 +101,8 @@ static int add_entry(struct parser *parser, struct shard_entry entry)
     if (index->entry_count >= parser->limits->tensors)
         return error_set(parser->err, ERROR_LIMIT, "index: maps more than %" PRIu64 " tensors, the limit",
                          parser->limits->tensors);
-    if (index->entry_count == parser->entry_room) {
-        size_t room = parser->entry_room ? parser->entry_room + parser->entry_room / 2 : 64;
-        struct shard_entry *grown = reallocarray(index->entries, room, sizeof(*grown));
-
-        if (!grown)
-            return no_memory(parser);
-        index->entries = grown;
-        parser->entry_room = room;
-    }
+    if (!array_reserve(&index->entries, sizeof(*index->entries), index->entry_count, &parser->entry_room))
+        return no_memory(parser);
     index->entries[index->entry_count++] = entry;
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/format/snappy.h"
 
 enum { FOOTER_BYTES = 48, HANDLES_BYTES = 40, TRAILER_BYTES = 5, KEY_MAX = 65535, SNAPPY = 1 };
@@ -205,18 +206,10 @@ static int keep_entry(struct reading *r, const struct run *value)
 
     if (!key)
         return no_memory(r);
-    if (table->count == r->entry_room) {
-        const size_t wanted = r->entry_room ? r->entry_room * 2 : 256;
-        struct sstable_entry *grown;
-
-        if (table->count >= 2 * r->limits->tensors)
-            return error_set(r->err, ERROR_LIMIT, "table: has more than %zu entries", table->count);
-        grown = reallocarray(table->entries, wanted, sizeof(*grown));
-        if (!grown)
-            return no_memory(r);
-        table->entries = grown;
-        r->entry_room = wanted;
-    }
+    if (table->count >= 2 * r->limits->tensors)
+        return error_set(r->err, ERROR_LIMIT, "table: has more than %zu entries", table->count);
+    if (!array_reserve(&table->entries, sizeof(*table->entries), table->count, &r->entry_room))
+        return no_memory(r);
     if (value->count > r->value_room - table->value_bytes) {
         const size_t wanted = (table->value_bytes + value->count) * 2 + 4096;
         uint8_t *grown;
@@ -281,14 +274,8 @@ static int list_blocks(struct reading *r, struct run *index, uint64_t offset, st
     while (rc == 0 && index->at < index->count) {
         struct sstable_block block = {0};
 
-        if (blocks->count == room) {
-            struct sstable_block *grown = reallocarray(blocks->list, room ? room * 2 : 64, sizeof(*grown));
-
-            if (!grown)
-                return no_memory(r);
-            blocks->list = grown;
-            room = room ? room * 2 : 64;
-        }
+        if (!array_reserve(&blocks->list, sizeof(*blocks->list), blocks->count, &room))
+            return no_memory(r);
         rc = next_handle(r, index, offset, &block);
         if (rc == 0 && (block.offset < taken || block.offset > UINT64_MAX - TRAILER_BYTES ||
                         block.bytes > UINT64_MAX - TRAILER_BYTES - block.offset))

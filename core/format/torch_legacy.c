@@ -82,11 +82,6 @@ static int next_pickle(struct torch *torch, struct front *front, const char *wha
     return 0;
 }
 
-static int compare_members(const void *a, const void *b)
-{
-    return name_compare_natural(((const struct zip_member *)a)->name, ((const struct zip_member *)b)->name);
-}
-
 /* What an element of each key's storage takes is said where the object uses it. */
 static int list_sizes(struct torch *torch, const struct pickle *object, struct zip_member **ret, size_t *ret_count)
 {
@@ -105,7 +100,7 @@ static int list_sizes(struct torch *torch, const struct pickle *object, struct z
         list[count++] = (struct zip_member){.name = storage.key, .bytes = storage.type->bytes};
     }
     if (count)
-        qsort(list, count, sizeof(*list), compare_members);
+        qsort(list, count, sizeof(*list), zip_member_compare);
     for (size_t i = 0; i < count; i++) {
         if (kept && name_equal(list[kept - 1].name, list[i].name)) {
             if (list[kept - 1].bytes != list[i].bytes)
@@ -141,7 +136,7 @@ static int place_storages(struct torch *torch, const struct node *keys, const st
             return error_set(torch->err, ERROR_FORMAT, "a storage's key is no text");
         wanted.name = keys->items[i]->text;
         name_printable(wanted.name, key);
-        known = count ? bsearch(&wanted, sizes, count, sizeof(wanted), compare_members) : NULL;
+        known = count ? bsearch(&wanted, sizes, count, sizeof(wanted), zip_member_compare) : NULL;
         if (!known)
             return error_set(torch->err, ERROR_FORMAT, "storage %s is in the file, but nothing uses it", key);
         if (at > size || size - at < 8)
@@ -163,7 +158,7 @@ static int place_storages(struct torch *torch, const struct node *keys, const st
         at += bytes;
     }
     if (torch->storages.count)
-        qsort(torch->storages.members, torch->storages.count, sizeof(*torch->storages.members), compare_members);
+        qsort(torch->storages.members, torch->storages.count, sizeof(*torch->storages.members), zip_member_compare);
     for (size_t i = 1; i < torch->storages.count; i++)
         if (name_equal(torch->storages.members[i - 1].name, torch->storages.members[i].name))
             return error_set(torch->err, ERROR_FORMAT, "storage %s is listed twice",

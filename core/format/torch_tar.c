@@ -269,11 +269,6 @@ static int read_views(struct tar *tar, size_t roots)
     return 0;
 }
 
-static int compare_members(const void *a, const void *b)
-{
-    return name_compare_natural(((const struct zip_member *)a)->name, ((const struct zip_member *)b)->name);
-}
-
 static char *key_text(struct tar *tar, int64_t key)
 {
     char text[24];
@@ -301,7 +296,7 @@ static int list_members(struct tar *tar)
             .name = name_of(text), .offset = storage->offset, .stored_bytes = bytes, .bytes = bytes};
     }
     if (zip->count)
-        qsort(zip->members, zip->count, sizeof(*zip->members), compare_members);
+        qsort(zip->members, zip->count, sizeof(*zip->members), zip_member_compare);
     return 0;
 }
 

@@ -286,7 +286,7 @@ static int read_member(unzFile file, struct stream *stream, struct arena *arena,
     return 0;
 }
 
-static int compare_members(const void *a, const void *b)
+int zip_member_compare(const void *a, const void *b)
 {
     return name_compare_natural(((const struct zip_member *)a)->name, ((const struct zip_member *)b)->name);
 }
@@ -350,7 +350,7 @@ static int read_members(unzFile file, struct stream *stream, uint64_t count, str
     if (failed)
         return failed;
     zip->first = zip->members[0].name;
-    qsort(zip->members, zip->count, sizeof(*zip->members), compare_members);
+    qsort(zip->members, zip->count, sizeof(*zip->members), zip_member_compare);
     for (size_t i = 1; i < zip->count; i++)
         if (name_equal(zip->members[i - 1].name, zip->members[i].name))
             return error_set(err, ERROR_FORMAT, "ZIP: the member %s is there twice",

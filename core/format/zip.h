@@ -15,6 +15,9 @@ struct zip_member {
     bool is_deflated;
 };
 
+/* Their order in an archive, by name; for qsort and bsearch. */
+int zip_member_compare(const void *a, const void *b);
+
 struct zip {
     struct zip_member *members; /* sorted by name, no name twice */
     size_t count;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "core/format/json_scan.h"
 #include "core/model/config_values.h"
 #include "core/model/model.h"
@@ -50,15 +51,8 @@ static bool add_value(struct parser *parser, enum kind kind, uint32_t *ret_at)
 
     if (config->value_count == CONFIG_VALUES_MAX)
         return fail(parser, ERROR_LIMIT);
-    if (config->value_count == config->value_room) {
-        size_t room = config->value_room ? config->value_room * 2 : 64;
-        struct value *grown = reallocarray(config->values, room, sizeof(*grown));
-
-        if (!grown)
-            return fail(parser, ERROR_NO_MEMORY);
-        config->values = grown;
-        config->value_room = room;
-    }
+    if (!array_reserve(&config->values, sizeof(*config->values), config->value_count, &config->value_room))
+        return fail(parser, ERROR_NO_MEMORY);
     config->values[config->value_count] = (struct value){.kind = kind, .next = NO_VALUE, .size = 1};
     *ret_at = (uint32_t)config->value_count++;
     return true;

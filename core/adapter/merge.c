@@ -251,5 +251,7 @@ void merge_sentence(const struct merge_report *report, char *out, size_t size)
                         report->counts[MERGE_MERGED], report->count);
 
     if (used > 0 && (size_t)used < size && isfinite(report->scale))
-        snprintf(out + used, size - (size_t)used, " (found %.4g times over all).", report->scale);
+        used += snprintf(out + used, size - (size_t)used, " (found %.4g times over all)", report->scale);
+    if (used > 0 && (size_t)used < size)
+        snprintf(out + used, size - (size_t)used, ".");
 }

@@ -340,6 +340,17 @@ START_TEST(real_merges_are_told_apart)
 }
 END_TEST
 
+/* Factors as training begins with them, of zeros: there is no scale to tell. */
+START_TEST(an_adapter_that_changes_nothing_is_told_of_in_a_sentence)
+{
+    const struct merge_report report = {.verdict = MERGE_UNDETERMINED, .scale = NAN, .count = 2};
+    char text[256];
+
+    merge_sentence(&report, text, sizeof(text));
+    ck_assert_str_eq(text, " Adapter: whether it was merged cannot be told; 0 of 2 tensors hold its change.");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("adapter");
@@ -350,6 +361,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, scale_is_what_peft_makes_it, 0, sizeof(scales) / sizeof(scales[0]));
     tcase_add_loop_test(tcase, merges_are_told_apart, 0, sizeof(merges) / sizeof(merges[0]));
+    tcase_add_test(tcase, an_adapter_that_changes_nothing_is_told_of_in_a_sentence);
     tcase_add_test(tcase, what_fits_nothing_is_refused);
     tcase_add_loop_test(tcase, rows_of_no_known_order_are_refused, 0, sizeof(misplaced) / sizeof(misplaced[0]));
     tcase_add_test(tcase, whose_order_rows_were_put_in_is_said);

@@ -11,10 +11,12 @@
 
 enum {
     NESTING_MAX = 8,
+    SHOWN_DEPTH = 2,       /* of arrays within arrays */
     SHOWN_ELEMENTS = 8,    /* of an array that is cut short */
     WHOLE_ELEMENTS = 64,   /* an array up to this length is told whole, if it is short enough as text */
     SHOWN_TEXT = 64,       /* bytes of a string within an array */
     ARRAY_TEXT = 4096,     /* bytes of an array's text */
+    END_TEXT = 256,        /* of these, for what closes it */
     TEXT_LIMIT = 16 << 20, /* bytes of a string: chat templates are long, but not that long */
     ELEMENTS_MAX = 1 << 30,
 };
@@ -33,8 +35,8 @@ static const struct {
 struct array_text {
     char text[ARRAY_TEXT];
     size_t bytes;
-    bool is_cut; /* elements were left out */
-    uint64_t shown;
+    bool is_cut;  /* elements were left out */
+    bool is_full; /* one had no room: nothing follows it */
     struct digest *digest;
 };
 
@@ -110,14 +112,25 @@ static size_t number_write(enum gguf_type type, uint64_t number, char out[DECIMA
     return (size_t)snprintf(out, DECIMAL_BYTES, "%s", real != real ? "NaN" : real > 0 ? "Infinity" : "-Infinity");
 }
 
-static void put(struct array_text *out, const char *text, size_t bytes)
+static bool put(struct array_text *out, const char *text, size_t bytes)
 {
-    if (bytes > ARRAY_TEXT - 256 - out->bytes) { /* what closes the array must still fit */
-        out->is_cut = true;
-        return;
-    }
+    out->is_full = out->is_full || bytes > ARRAY_TEXT - END_TEXT - out->bytes;
+    out->is_cut = out->is_cut || out->is_full;
+    if (out->is_full)
+        return false;
     memcpy(out->text + out->bytes, text, bytes);
     out->bytes += bytes;
+    return true;
+}
+
+/* There is room: few arrays are open at once. */
+static void put_end(struct array_text *out, bool is_short)
+{
+    const char last = out->text[out->bytes - 1];
+    const char *end = !is_short ? "]" : last == ' ' || last == '[' ? "…]" : ", …]";
+
+    memcpy(out->text + out->bytes, end, strlen(end));
+    out->bytes += strlen(end);
 }
 
 /* As a JSON string; long ones lose their end, bytes that are no UTF-8 become U+FFFD. */
@@ -185,8 +198,8 @@ static bool digest_text(struct gguf_reader *reader, struct array_text *out, bool
     return true;
 }
 
-static bool read_array(struct gguf_reader *reader, struct array_text *out, unsigned depth, uint64_t *ret_type,
-                       uint64_t *ret_count)
+static bool read_array(struct gguf_reader *reader, struct array_text *out, unsigned depth, bool is_shown,
+                       uint64_t *ret_type, uint64_t *ret_count)
 {
     uint64_t type, count, shown;
 
@@ -206,22 +219,19 @@ static bool read_array(struct gguf_reader *reader, struct array_text *out, unsig
                                  reader->bytes.at, count, types[type].name, reader->bytes.source->size);
     if (!add_digest(reader, out, &type, sizeof(type)) || !add_digest(reader, out, &count, sizeof(count)))
         return false;
-    shown = count <= WHOLE_ELEMENTS ? count : SHOWN_ELEMENTS;
-    if (shown < count)
-        out->is_cut = true;
-    put(out, "[", 1);
+    is_shown = is_shown && put(out, "[", 1);
+    shown = !is_shown || depth > SHOWN_DEPTH ? 0 : count <= WHOLE_ELEMENTS ? count : SHOWN_ELEMENTS;
+    out->is_cut = out->is_cut || shown < count;
     for (uint64_t i = 0; i < count; i++) {
-        const bool is_shown = i < shown && depth <= 2;
+        const bool is_told = i < shown && (i == 0 || put(out, ", ", 2));
 
-        if (is_shown && i)
-            put(out, ", ", 2);
         if (type == GGUF_ARRAY) {
             uint64_t inner_type, inner_count;
 
-            if (!read_array(reader, out, depth + 1, &inner_type, &inner_count))
+            if (!read_array(reader, out, depth + 1, is_told, &inner_type, &inner_count))
                 return false;
         } else if (type == GGUF_TEXT) {
-            if (!digest_text(reader, out, is_shown))
+            if (!digest_text(reader, out, is_told))
                 return false;
         } else {
             char text[DECIMAL_BYTES];
@@ -230,11 +240,12 @@ static bool read_array(struct gguf_reader *reader, struct array_text *out, unsig
             if (!byte_reader_number(&reader->bytes, types[type].bytes, &number, "an array's element") ||
                 !add_digest(reader, out, &number, types[type].bytes))
                 return false;
-            if (is_shown)
+            if (is_told)
                 put(out, text, number_write((enum gguf_type)type, number, text));
         }
     }
-    put(out, shown < count ? ", …]" : "]", shown < count ? sizeof(", …]") - 1 : 1);
+    if (is_shown)
+        put_end(out, shown < count || out->is_full);
     *ret_type = type;
     *ret_count = count;
     return true;
@@ -252,7 +263,7 @@ static bool array_to_text(struct gguf_reader *reader, struct name *ret_text)
         byte_reader_fault(&reader->bytes, ERROR_NO_MEMORY, "out of memory for an array");
         goto out;
     }
-    if (!read_array(reader, out, 1, &type, &count))
+    if (!read_array(reader, out, 1, true, &type, &count))
         goto out;
     if (out->is_cut) {
         char tail[160], digits[2 * DIGEST_BYTES + 1];

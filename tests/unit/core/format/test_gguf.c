@@ -10,7 +10,7 @@
 
 /* A file that is written piece by piece. */
 struct made {
-    uint8_t bytes[4096];
+    uint8_t bytes[8192];
     size_t count;
 };
 
@@ -156,6 +156,32 @@ START_TEST(keys_of_every_type_are_read)
         model, "t.vocabulary",
         "[\"token0\", \"token1\", \"token2\", \"token3\", \"token4\", \"token5\", \"token6\", \"token7\", …] (1000 of "
         "text, sha256:ba8ea05ef4ae1d6ab6b527b0d1a44276bca252bc77043ef486dd26680a13c3d1)");
+    model_close(model);
+}
+END_TEST
+
+/* Elements are told in order, until one has no room: nothing behind that, however short. */
+START_TEST(a_list_is_told_up_to_what_has_no_room)
+{
+    static const char end[] = "…\", …] (64 of text, sha256:";
+    struct model *model;
+    struct made made = {0};
+    struct error err;
+    struct name text = {0};
+
+    put_counts(&made, 3, 0, 1);
+    put_text(&made, "list");
+    put_number(&made, 9, 4);
+    put_number(&made, 8, 4);
+    put_number(&made, 64, 8);
+    for (int i = 0; i < 63; i++)
+        put_text(&made, "sixty-four bytes of an element, one of sixty-four that a list has");
+    put_text(&made, "ab");
+    ck_assert_msg(open_made_kept(&made, &model, &err) == 0, "%s", err.text);
+    text = model_metadata(model, name_of("list"));
+    ck_assert_ptr_null(memmem(text.text, text.bytes, ", ,", 3));
+    ck_assert_ptr_null(memmem(text.text, text.bytes, "\"ab\"", 4));
+    ck_assert_ptr_nonnull(memmem(text.text, text.bytes, end, sizeof(end) - 1));
     model_close(model);
 }
 END_TEST
@@ -534,6 +560,7 @@ int main(void)
 
     tcase_add_loop_test(tcase, files_of_other_forms_hold_what_their_twin_holds, 0, 3);
     tcase_add_loop_test(tcase, keys_of_every_type_are_read, 0, 3);
+    tcase_add_test(tcase, a_list_is_told_up_to_what_has_no_room);
     tcase_add_test(tcase, version_1_has_lengths_of_four_bytes);
     tcase_add_test(tcase, a_part_that_is_not_the_first_is_refused);
     tcase_add_test(tcase, a_type_that_is_not_known_is_listed_with_its_bytes);

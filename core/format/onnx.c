@@ -72,46 +72,6 @@ static bool is_short_text(uint64_t number)
     return number >= 2 && number <= 4;
 }
 
-static uint64_t head_varint(const struct head *head, size_t *at)
-{
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; shift < 63 && *at < head->first_bytes; shift += 7) {
-        value |= (uint64_t)(head->first[*at] & 0x7f) << shift;
-        if (head->first[(*at)++] < 0x80)
-            break;
-    }
-    return value;
-}
-
-/* Whether all fields are ones of the message, up to where the file ends or to the one that reaches the head's end,
- * whose number goes to *ret_last; *ret_seen has a bit for each number before. */
-static bool are_fields(const struct head *head, unsigned (*types_of)(uint64_t), uint64_t *ret_seen, uint64_t *ret_last)
-{
-    size_t at = 0;
-
-    *ret_seen = *ret_last = 0;
-    while (at < head->first_bytes) {
-        const uint64_t tag = head_varint(head, &at), number = tag >> 3;
-        uint64_t bytes;
-
-        if (!(types_of(number) & 1u << (tag & 7)))
-            return false;
-        bytes = (tag & 7) == WIRE_FIXED64 ? 8 : (tag & 7) == WIRE_FIXED32 ? 4 : head_varint(head, &at);
-        if ((tag & 7) == WIRE_VARINT)
-            bytes = 0;
-        if (bytes > head->file_bytes)
-            return false;
-        if (bytes > 0 && bytes >= head->first_bytes - at) {
-            *ret_last = number;
-            return true;
-        }
-        at += (size_t)bytes;
-        *ret_seen |= UINT64_C(1) << number;
-    }
-    return at == head->file_bytes;
-}
-
 /* The wire format has no magic. A model begins with its ir_version, and then all fields are ones that a model has, up
  * to its graph or to where the head ends. */
 static bool onnx_probe(const struct head *head)
@@ -119,7 +79,7 @@ static bool onnx_probe(const struct head *head)
     uint64_t seen, last;
 
     return head->first_bytes >= 4 && head->first[0] == 0x08 && head->first[1] != 0 && head->first[1] <= 64 &&
-           are_fields(head, model_field_types, &seen, &last) && !is_short_text(last);
+           wire_probe(head, 0, head->file_bytes, model_field_types, &seen, &last) && !is_short_text(last);
 }
 
 /* A tensor alone has a data_type, which no other message here has as a number. */
@@ -127,7 +87,8 @@ static bool onnx_tensor_probe(const struct head *head)
 {
     uint64_t seen, last;
 
-    return head->first_bytes >= 4 && are_fields(head, tensor_field_types, &seen, &last) && (seen & 1 << 2);
+    return head->first_bytes >= 4 && wire_probe(head, 0, head->file_bytes, tensor_field_types, &seen, &last) &&
+           (seen & 1 << 2);
 }
 
 bool onnx_no_memory(struct onnx *onnx)

@@ -177,13 +177,6 @@ static bool read_said(struct onnx *onnx, uint64_t at, uint64_t end, struct said 
     return onnx->reader.rc == 0;
 }
 
-/* A number at [to, to + bytes), little-endian. */
-static void store(uint8_t *to, uint64_t value, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i++)
-        to[i] = (uint8_t)(value >> (8 * i));
-}
-
 /* What one entry of the typed fields gives: two elements of 4 bits share one, halves of a complex number are entries of
  * their own. */
 static unsigned entry_bytes(const struct onnx_type *kind)
@@ -193,13 +186,6 @@ static unsigned entry_bytes(const struct onnx_type *kind)
     if (kind->field == FIELD_DOUBLE)
         return 8;
     return kind->bits < 8 ? 1 : kind->bits / 8;
-}
-
-static bool read_entry(struct onnx *onnx, const struct onnx_type *kind, uint64_t *ret)
-{
-    if (kind->field == FIELD_FLOAT || kind->field == FIELD_DOUBLE)
-        return byte_reader_number(&onnx->reader, entry_bytes(kind), ret, "an element");
-    return wire_varint(&onnx->reader, ret);
 }
 
 /* Adds a file to the model; source is taken. */
@@ -225,40 +211,26 @@ static bool unpack(struct onnx *onnx, const struct said *said, uint64_t at, uint
     const struct onnx_type *kind = said->kind;
     const unsigned size = entry_bytes(kind);
     uint8_t *bytes = arena_take(&onnx->arena, (size_t)said->bytes + 8);
-    struct wire_field field;
+    const enum wire_type type = kind->field == FIELD_FLOAT    ? WIRE_FIXED32
+                                : kind->field == FIELD_DOUBLE ? WIRE_FIXED64
+                                                              : WIRE_VARINT;
+    struct wire_numbers numbers;
     struct source *source;
-    uint64_t used = 0, value, taken = 0;
 
     if (!bytes)
         return onnx->arena.limit - onnx->arena.bytes < said->bytes + 64
                    ? byte_reader_fault(&onnx->reader, ERROR_LIMIT,
                                        "tensor %s: more elements in typed fields than the limit", said->printable)
                    : onnx_no_memory(onnx);
-    while (wire_next(&onnx->reader, &at, end, &field)) {
-        if (field.number != (uint32_t)kind->field)
-            continue;
-        if (field.type == WIRE_BYTES)
-            onnx->reader.at = field.at;
-        do {
-            value = field.value;
-            if (field.type == WIRE_BYTES && field.at == field.end)
-                break;
-            if (field.type == WIRE_BYTES && !read_entry(onnx, kind, &value))
-                return false;
-            if (used + size > said->bytes)
-                return refuse(onnx, said, "has more elements than its dimensions say");
-            store(bytes + used, value, size);
-            used += size;
-        } while (field.type == WIRE_BYTES && onnx->reader.at < field.end);
-        taken += field.type == WIRE_BYTES ? field.end - field.at : size;
-    }
-    if (onnx->reader.rc)
+    if (!wire_numbers(&onnx->reader, at, end, kind->field, type, size, bytes, said->bytes / size, &numbers))
         return false;
-    if (used != said->bytes)
-        return refuse(onnx, said, "has fewer elements than its dimensions say");
+    if (numbers.count != said->bytes / size)
+        return refuse(onnx, said,
+                      numbers.count > said->bytes / size ? "has more elements than its dimensions say"
+                                                         : "has fewer elements than its dimensions say");
     if (memory_open(bytes, (size_t)said->bytes, onnx->source->uri, &source, onnx->err) != 0)
         return onnx_no_memory(onnx);
-    if (!add_file(onnx, source, (struct name){0}, taken))
+    if (!add_file(onnx, source, (struct name){0}, numbers.taken))
         return false;
     *ret_file = (uint32_t)onnx->model->file_count - 1;
     return true;

@@ -70,6 +70,109 @@ bool wire_next(struct byte_reader *reader, uint64_t *at, uint64_t end, struct wi
     return true;
 }
 
+static unsigned width_of(enum wire_type type)
+{
+    return type == WIRE_FIXED64 ? 8 : type == WIRE_FIXED32 ? 4 : 1;
+}
+
+static void put(uint8_t *out, uint64_t room, uint64_t which, uint64_t value, unsigned bytes)
+{
+    for (unsigned i = 0; which < room && i < bytes; i++)
+        out[which * bytes + i] = (uint8_t)(value >> (8 * i));
+}
+
+/* A field of numbers one behind the other. */
+static bool read_run(struct byte_reader *reader, const struct wire_field *field, enum wire_type type, unsigned bytes,
+                     uint8_t *out, uint64_t room, struct wire_numbers *numbers)
+{
+    const uint64_t length = field->end - field->at;
+
+    if (type != WIRE_VARINT && length % width_of(type))
+        return byte_reader_fault(reader, ERROR_FORMAT,
+                                 "the numbers at offset %" PRIu64 " take %" PRIu64
+                                 " bytes, which are no multiple of %u",
+                                 field->at, length, width_of(type));
+    if (type != WIRE_VARINT && !out) {
+        numbers->count += length / width_of(type);
+        return true;
+    }
+    for (reader->at = field->at; reader->at < field->end;) {
+        uint64_t value;
+
+        if (!(type == WIRE_VARINT ? wire_varint(reader, &value)
+                                  : byte_reader_number(reader, width_of(type), &value, "an element")))
+            return false;
+        put(out, room, numbers->count++, value, bytes);
+    }
+    return reader->at == field->end ||
+           byte_reader_fault(reader, ERROR_FORMAT, "a number reaches beyond its field, which ends at %" PRIu64,
+                             field->end);
+}
+
+bool wire_numbers(struct byte_reader *reader, uint64_t at, uint64_t end, uint32_t number, enum wire_type type,
+                  unsigned bytes, uint8_t *out, uint64_t room, struct wire_numbers *ret)
+{
+    struct wire_numbers numbers = {0};
+    struct wire_field field;
+
+    while (wire_next(reader, &at, end, &field)) {
+        if (field.number != number || (field.type != type && field.type != WIRE_BYTES))
+            continue;
+        if (field.type != WIRE_BYTES) {
+            put(out, room, numbers.count++, field.value, bytes);
+            numbers.taken += bytes;
+            numbers.is_run = false;
+            continue;
+        }
+        numbers.is_run = type != WIRE_VARINT && numbers.count == 0;
+        numbers.run_at = field.at;
+        if (!read_run(reader, &field, type, bytes, out, room, &numbers))
+            return false;
+        numbers.taken += field.end - field.at;
+    }
+    *ret = numbers;
+    return reader->rc == 0;
+}
+
+uint64_t wire_head_varint(const struct head *head, uint64_t *at)
+{
+    uint64_t value = 0;
+
+    for (unsigned shift = 0; shift < 63 && *at < head->first_bytes; shift += 7) {
+        value |= (uint64_t)(head->first[*at] & 0x7f) << shift;
+        if (head->first[(*at)++] < 0x80)
+            break;
+    }
+    return value;
+}
+
+bool wire_probe(const struct head *head, uint64_t at, uint64_t end, unsigned (*types_of)(uint64_t number),
+                uint64_t *ret_seen, uint64_t *ret_last)
+{
+    *ret_seen = *ret_last = 0;
+    while (at < head->first_bytes && at < end) {
+        const uint64_t tag = wire_head_varint(head, &at), number = tag >> 3;
+        uint64_t bytes;
+
+        if (at == head->first_bytes && at < end)
+            return true; /* the head ends within a field */
+        if (!(types_of(number) & 1u << (tag & 7)))
+            return false;
+        bytes = (tag & 7) == WIRE_FIXED64 ? 8 : (tag & 7) == WIRE_FIXED32 ? 4 : wire_head_varint(head, &at);
+        if ((tag & 7) == WIRE_VARINT)
+            bytes = 0;
+        if (at > end || bytes > end)
+            return false;
+        if (at + bytes >= head->first_bytes && (bytes > 0 || at < end)) { /* at: at most the head's end */
+            *ret_last = number;
+            return true;
+        }
+        at += bytes;
+        *ret_seen |= UINT64_C(1) << number;
+    }
+    return at == end;
+}
+
 bool wire_text(struct byte_reader *reader, const struct wire_field *field, uint64_t limit, struct arena *arena,
                struct name *ret_text)
 {

@@ -4,6 +4,7 @@
 
 #include "core/arena.h"
 #include "core/format/byte_reader.h"
+#include "core/format/format.h"
 
 enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
@@ -19,6 +20,28 @@ struct wire_field {
 bool wire_next(struct byte_reader *reader, uint64_t *at, uint64_t end, struct wire_field *ret_field);
 
 bool wire_varint(struct byte_reader *reader, uint64_t *ret_value);
+
+/* The numbers of a repeated field. */
+struct wire_numbers {
+    uint64_t count; /* packed or one by one */
+    uint64_t taken; /* bytes of the file, roughly */
+    bool is_run;    /* all of them lie at run_at as they would in memory */
+    uint64_t run_at;
+};
+
+/* Counts the numbers of the repeated field in the message at [at, end). type: of one that is not packed; WIRE_BYTES:
+ * the field's bytes are numbers themselves. The first room of them go to out, little-endian in so many bytes each. */
+bool wire_numbers(struct byte_reader *reader, uint64_t at, uint64_t end, uint32_t number, enum wire_type type,
+                  unsigned bytes, uint8_t *out, uint64_t room, struct wire_numbers *ret);
+
+/* The wire format has no magic: whether all fields from at on are ones of a message that ends at end, up to there or to
+ * the one that reaches the head's end, whose number goes to *ret_last; *ret_seen has a bit for each number before.
+ * types_of: which wire types a field of that number may have, as bits 1 << WIRE_…; 0: there is none. */
+bool wire_probe(const struct head *head, uint64_t at, uint64_t end, unsigned (*types_of)(uint64_t number),
+                uint64_t *ret_seen, uint64_t *ret_last);
+
+/* A number at *at, which moves on, up to the head's end. */
+uint64_t wire_head_varint(const struct head *head, uint64_t *at);
 
 /* A length-delimited field of at most limit bytes as text of the arena. */
 bool wire_text(struct byte_reader *reader, const struct wire_field *field, uint64_t limit, struct arena *arena,

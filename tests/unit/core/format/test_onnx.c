@@ -218,6 +218,33 @@ START_TEST(a_saved_model_of_tensorflow_is_none)
 }
 END_TEST
 
+/* However the fields before its graph lie: where the part of the file that tells its format ends matters not. */
+START_TEST(a_model_is_known_wherever_its_head_ends)
+{
+    static uint8_t bytes[HEAD_BYTES + 64];
+
+    for (size_t first = 0; first < 8; first++) {
+        const size_t before = HEAD_BYTES - 8 + first; /* where the graph begins */
+        const uint8_t doc[] = {0x32, (uint8_t)((before - 5) % 128 | 128), (uint8_t)((before - 5) / 128)};
+        size_t count = 5;
+        struct error err;
+
+        memset(bytes, 'x', sizeof(bytes));
+        memcpy(bytes, "\x08\x0a", 2);
+        memcpy(bytes + 2, doc, sizeof(doc)); /* doc_string, up to the graph */
+        count += before - 5;
+        memcpy(bytes + count, "\x28\x01", 2); /* model_version */
+        count += 2;
+        memcpy(bytes + count,
+               "\x3a\x0a\x2a\x08\x10\x01\x4a\x04"
+               "abcd",
+               12); /* graph: a scalar of FLOAT */
+        count += 12;
+        ck_assert_msg(open_bytes(bytes, count, &err) == 0, "%zu: %s", before, err.text);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("onnx");
@@ -226,6 +253,7 @@ int main(void)
     int failed;
 
     tcase_add_test(tcase, a_saved_model_of_tensorflow_is_none);
+    tcase_add_test(tcase, a_model_is_known_wherever_its_head_ends);
     tcase_add_checked_fixture(tcase, scratch_setup, scratch_teardown);
     tcase_add_loop_test(tcase, files_hold_what_onnx_reads, 0, 7);
     tcase_add_loop_test(tcase, a_tensor_alone_is_read_or_refused_in_words, 0, COUNT(alone));

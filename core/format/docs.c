@@ -88,6 +88,18 @@ const struct format_docs tensorflow_docs = {
                "shard's end. Slices along other dimensions are listed one by one with a warning",
 };
 
+const struct format_docs tensorflow_graph_docs = {
+    .reads =
+        "the constants of nodes, weights, shapes and axes alike, by their node's name with dots for slashes; those of "
+        "the library's functions as NODE@FUNCTION, as TensorFlow tells them apart; elements as they lie in memory or "
+        "in the field of their dtype, in which a shorter list goes on with its last value",
+    .lists = "2-bit integers, 4-bit floats",
+    .refuses =
+        "values that do not fit their dimensions, dtypes that are not known, graphs without constants. Texts are "
+        "left out with a warning; of a graph that was not frozen a warning counts the variables, whose values lie "
+        "in a checkpoint",
+};
+
 const struct format_docs hdf5_docs = {
     .reads = "every dataset of numbers by its path; either byte order, bool, complex, bfloat16 as Keras keeps "
              "it, user blocks; contiguous, compact and chunked by any index, deflate, LZF, shuffle, Fletcher's "

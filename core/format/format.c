@@ -26,6 +26,7 @@ const struct format *const formats[] = {
     &onnx_tensor_format,
     &flax_format,
     &tensorflow_format,
+    &tensorflow_graph_format,
     &matlab_hdf5_format,
     &hdf5_format,
     &matlab_5_format,
@@ -47,6 +48,7 @@ static const struct {
     {"\x80\x05", "a Python pickle"},
     {"lmgg", "a GGML file, from before GGUF"},
     {"tjgg", "a GGML file, from before GGUF"},
+    {"node {", "a graph of TensorFlow's as text"},
     {"<!DOCTYPE", "an HTML page"},
     {"<html", "an HTML page"},
     {"\x1f\x8b", "gzip"},
@@ -102,7 +104,8 @@ static int refuse(const struct source *source, const struct head *head, struct e
     else if (strstr(source->uri, "saved_model.pb"))
         snprintf(shape, sizeof(shape), "of a SavedModel the directory is opened, for its variables; ");
     else if (is_called(source->uri, ".pb"))
-        snprintf(shape, sizeof(shape), "of ONNX's .pb files those of one tensor are read, no sequences; ");
+        snprintf(shape, sizeof(shape),
+                 "of .pb files graphs of TensorFlow are read, and ONNX's of one tensor, no sequences; ");
     return error_set(err, source->size <= 8 ? ERROR_FORMAT : ERROR_UNSUPPORTED,
                      "%s: no known format recognises the content (tried %s): %sthis file of %" PRIu64
                      " bytes begins with%s",

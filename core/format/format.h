@@ -29,7 +29,7 @@ struct format_docs {
     const char *refuses; /* with an error, and what is left out with a warning */
 };
 extern const struct format_docs safetensors_docs, gguf_docs, torch_docs, torch_distributed_docs, numpy_docs, onnx_docs,
-    flax_docs, tensorflow_docs, hdf5_docs, keras_docs, matlab_docs, tflite_docs;
+    flax_docs, tensorflow_docs, tensorflow_graph_docs, hdf5_docs, keras_docs, matlab_docs, tflite_docs;
 
 struct format {
     const char *name;    /* "safetensors" */
@@ -62,7 +62,8 @@ int model_open_source(const struct opener *opener, struct source *source, struct
 
 extern const struct format safetensors_format, gguf_format, torch_zip_format, torch_legacy_format, torch_tar_format,
     torch_distributed_format, npy_format, npz_format, onnx_format, onnx_tensor_format, flax_format, tensorflow_format,
-    matlab_hdf5_format, hdf5_format, matlab_5_format, matlab_4_format, tflite_format, keras_format;
+    tensorflow_graph_format, matlab_hdf5_format, hdf5_format, matlab_5_format, matlab_4_format, tflite_format,
+    keras_format;
 
 /* The registry, in the order they are asked. */
 extern const struct format *const formats[];

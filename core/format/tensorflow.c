@@ -12,14 +12,14 @@
 #include "core/model/name_index.h"
 #include "core/utf8.h"
 
-enum { RANK_MAX = 64, TYPE_INT4 = 29, DTYPES = 34 };
+enum { RANK_MAX = 64, TYPE_INT4 = 29 };
 
 /* types.proto. Integers of four bits take a byte each. */
 static const struct {
     const char *name;
     enum dtype dtype;
     uint8_t bytes; /* of an element; 0: of no fixed size */
-} dtypes[DTYPES] = {
+} dtypes[TENSORFLOW_DTYPES] = {
     [1] = {"float32", DTYPE_F32, 4},
     [2] = {"float64", DTYPE_F64, 8},
     [3] = {"int32", DTYPE_I32, 4},
@@ -56,14 +56,15 @@ static const struct {
 
 bool tensorflow_no_memory(struct tensorflow *tf)
 {
-    return byte_reader_fault(&tf->reader, arena_error(&tf->arena), "its variables %s", arena_error_text(&tf->arena));
+    return byte_reader_fault(&tf->reader, arena_error(&tf->arena), "its %ss %s", tf->noun,
+                             arena_error_text(&tf->arena));
 }
 
 bool tensorflow_wrong(struct tensorflow *tf, struct name key, const char *what)
 {
     char printable[NAME_PRINTABLE_BYTES];
 
-    return byte_reader_fault(&tf->reader, ERROR_FORMAT, "variable %s: %s", name_printable(key, printable), what);
+    return byte_reader_fault(&tf->reader, ERROR_FORMAT, "%s %s: %s", tf->noun, name_printable(key, printable), what);
 }
 
 /* BundleHeaderProto: num_shards = 1, endianness = 2, version = 3. */
@@ -166,7 +167,7 @@ static bool check_entry(struct tensorflow *tf, const struct tensorflow_entry *en
     uint64_t bytes;
 
     name_printable(entry->key, printable);
-    if (entry->dtype >= DTYPES || !dtypes[entry->dtype].name)
+    if (!tensorflow_dtype_name(entry->dtype))
         return byte_reader_fault(&tf->reader, ERROR_UNSUPPORTED, "variable %s: is of the unknown dtype %" PRIu64,
                                  printable, entry->dtype);
     if (entry->is_sliced)
@@ -261,7 +262,12 @@ bool tensorflow_name(struct tensorflow *tf, struct name key, struct name *ret_na
 
 unsigned tensorflow_dtype_bytes(uint64_t dtype)
 {
-    return dtype < DTYPES ? dtypes[dtype].bytes : 0;
+    return dtype < TENSORFLOW_DTYPES ? dtypes[dtype].bytes : 0;
+}
+
+const char *tensorflow_dtype_name(uint64_t dtype)
+{
+    return dtype < TENSORFLOW_DTYPES ? dtypes[dtype].name : NULL;
 }
 
 static const struct storage *storage_of(struct tensorflow *tf, const struct tensorflow_entry *entry)
@@ -339,8 +345,8 @@ static bool read_entries(struct tensorflow *tf)
     return true;
 }
 
-/* Names are the keys with dots; where two keys would come out alike, all are as they stand. */
-static bool name_entries(struct tensorflow *tf, struct name *names)
+/* Keys with dots; where two would come out alike, all are as they stand. */
+bool tensorflow_names(struct tensorflow *tf, struct name *names)
 {
     const struct name_records records = {names, sizeof(*names)};
     struct name_index *index = name_index_new(tf->entry_count + 1);
@@ -367,7 +373,7 @@ static bool add_entries(struct tensorflow *tf)
     tf->file_of = calloc((size_t)tf->shards, sizeof(*tf->file_of));
     if (!names || !tf->model->tensors || !tf->file_of)
         return tensorflow_no_memory(tf);
-    if (!name_entries(tf, names))
+    if (!tensorflow_names(tf, names))
         return false;
     for (size_t i = 0; i < tf->entry_count; i++) {
         const struct tensorflow_entry *entry = &tf->entries[i];
@@ -397,38 +403,45 @@ static int read_bundle(struct tensorflow *tf)
                : 0;
 }
 
-static int read_all(struct tensorflow *tf)
+static int read_checkpoint(struct tensorflow *tf)
+{
+    bool is_first;
+    int rc = sstable_list(tf->source, tf->opener->limits, &tf->blocks, tf->err);
+
+    if (rc == 0)
+        rc = tensorflow_is_first_version(tf, &is_first);
+    if (rc)
+        return rc;
+    return is_first ? tensorflow_read_first_version(tf) : read_bundle(tf);
+}
+
+static int read_all(struct tensorflow *tf, const struct format *format, int (*read)(struct tensorflow *tf))
 {
     struct model *model = tf->model;
-    bool is_first;
     int rc;
 
     model->uri = strdup(tf->source->uri);
     model->files = calloc(1, sizeof(*model->files));
-    model->format = &tensorflow_format;
+    model->format = format;
     if (!model->uri || !model->files)
         return error_set(tf->err, ERROR_NO_MEMORY, "out of memory for the model");
     model->files[0].source = tf->source; /* the caller's until the end */
     model->file_count = 1;
-    rc = sstable_list(tf->source, tf->opener->limits, &tf->blocks, tf->err);
-    if (rc == 0)
-        rc = tensorflow_is_first_version(tf, &is_first);
-    if (rc == 0)
-        rc = is_first ? tensorflow_read_first_version(tf) : read_bundle(tf);
+    rc = read(tf);
     if (rc)
         return rc;
     return model_keep_arena(model, &tf->arena) ? error_set(tf->err, ERROR_NO_MEMORY, "out of memory for the model") : 0;
 }
 
-static int tensorflow_open(const struct opener *opener, struct source *source, struct model **ret_model,
-                           struct error *err)
+int tensorflow_open_by(const struct format *format, const char *noun, int (*read)(struct tensorflow *tf),
+                       const struct opener *opener, struct source *source, struct model **ret_model, struct error *err)
 {
     struct model *model = calloc(1, sizeof(*model));
-    struct tensorflow tf = {.opener = opener, .source = source, .err = err, .model = model};
+    struct tensorflow tf = {.opener = opener, .source = source, .err = err, .noun = noun, .model = model};
     int rc;
 
     tf.arena.limit = 4 * opener->limits->header_bytes;
-    rc = model ? read_all(&tf) : error_set(err, ERROR_NO_MEMORY, "out of memory for the model");
+    rc = model ? read_all(&tf, format, read) : error_set(err, ERROR_NO_MEMORY, "out of memory for the model");
     byte_reader_done(&tf.reader);
     source_close(tf.values);
     sstable_done(&tf.table);
@@ -442,6 +455,12 @@ static int tensorflow_open(const struct opener *opener, struct source *source, s
         return format_reject(model, source, rc, err);
     *ret_model = model;
     return 0;
+}
+
+static int tensorflow_open(const struct opener *opener, struct source *source, struct model **ret_model,
+                           struct error *err)
+{
+    return tensorflow_open_by(&tensorflow_format, "variable", read_checkpoint, opener, source, ret_model, err);
 }
 
 const struct format tensorflow_format = {

@@ -8,6 +8,8 @@
 #include "core/format/sstable.h"
 #include "core/format/wire.h"
 
+enum { TENSORFLOW_DTYPES = 34 }; /* numbers below it may be known ones */
+
 /* What BundleEntryProto says. */
 struct tensorflow_entry {
     struct name key;
@@ -21,6 +23,7 @@ struct tensorflow {
     const struct opener *opener;
     struct source *source;
     struct error *err;
+    const char *noun; /* what an entry is, for messages: "variable" */
     struct model *model;
     struct arena arena;
     struct sstable_blocks blocks;
@@ -30,12 +33,17 @@ struct tensorflow {
     uint64_t shards;
     bool is_swapped;
     struct tensorflow_entry *entries;
-    size_t entry_count, slice; /* slice: the next that no variable has asked for */
+    size_t entry_count, slice;   /* slice: the next that no variable has asked for */
+    uint64_t unpacked, repeated; /* bytes in memory, and of elements that are said once, so far */
     struct folder folder;
     bool has_folder;
     uint32_t *file_of; /* [shards]: the model's file; 0: not open */
     struct storage *swapped[DTYPE_COUNT];
 };
+
+/* Opens source as a model of format, whose entries read adds: 0, or its fault. */
+int tensorflow_open_by(const struct format *format, const char *noun, int (*read)(struct tensorflow *tf),
+                       const struct opener *opener, struct source *source, struct model **ret_model, struct error *err);
 
 bool tensorflow_no_memory(struct tensorflow *tf);
 bool tensorflow_wrong(struct tensorflow *tf, struct name key, const char *what);
@@ -53,13 +61,22 @@ bool tensorflow_place(struct tensorflow *tf, const struct tensorflow_entry *entr
 /* A variable's name from its key, text by the dots between its components. */
 bool tensorflow_name(struct tensorflow *tf, struct name key, struct name *ret_name);
 
+/* The names of all entries; as they stand where two would come out alike. */
+bool tensorflow_names(struct tensorflow *tf, struct name *names);
+
 /* Adds the tensor that an entry with bytes is; room is the caller's business. */
 bool tensorflow_add(struct tensorflow *tf, const struct tensorflow_entry *entry, struct name name);
 
 /* The same where its bytes lie in a file of the model's that is known. */
 bool tensorflow_add_at(struct tensorflow *tf, const struct tensorflow_entry *entry, struct name name, uint32_t file);
 
-unsigned tensorflow_dtype_bytes(uint64_t dtype); /* of an element; 0: of no fixed size, or not known */
+unsigned tensorflow_dtype_bytes(uint64_t dtype);   /* of an element; 0: of no fixed size, or not known */
+const char *tensorflow_dtype_name(uint64_t dtype); /* NULL: not known */
+
+/* Where the entry's values lie in the TensorProto at [at, end): its offset, its bytes and the model's file. may_repeat:
+ * a list shorter than the dimensions say goes on with its last value. */
+bool tensorflow_values(struct tensorflow *tf, struct tensorflow_entry *entry, uint64_t at, uint64_t end,
+                       bool may_repeat, uint32_t *ret_file);
 
 /* Whether the entry's values are little-endian elements of a known dtype. */
 bool tensorflow_is_plain(const struct tensorflow *tf, const struct tensorflow_entry *entry);

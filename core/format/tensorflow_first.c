@@ -1,30 +1,17 @@
 /* Checkpoints of TensorFlow's first version, before 2016: one table that holds the variables themselves. Its first
  * value (SavedTensorSlices.meta) says what there is, each of the others (SavedTensorSlices.data) is a slice of a
- * variable, most often all of it, as a TensorProto. Floats lie in the file as they are in memory and are read there;
- * integers are packed as numbers of varying length and are unpacked. Blocks are of a variable's size, so their
- * checksums are not read. (tensorflow/core/util/saved_tensor_slice.proto, tensor_slice_writer.cc.) */
+ * variable, most often all of it, as a TensorProto. Blocks are of a variable's size, so their checksums are not read.
+ * (tensorflow/core/util/saved_tensor_slice.proto, tensor_slice_writer.cc.) */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/array.h"
-#include "core/checked.h"
 #include "core/format/tensorflow.h"
 #include "core/model/name_index.h"
 
-enum { RANK_MAX = 64, HEAD = 32, NAME_LIMIT = 65535, META = 1, DATA = 2, DTYPES = 24 };
-
-/* Which field of a TensorProto holds values of a dtype, and whether they are numbers of varying length. */
-static const struct {
-    uint8_t field;
-    bool is_packed;
-} fields[DTYPES] = {
-    [1] = {5, false}, [2] = {6, false},  [3] = {7, true},   [4] = {7, true},   [5] = {7, true},
-    [6] = {7, true},  [8] = {9, false},  [9] = {10, true},  [10] = {11, true}, [11] = {7, true},
-    [12] = {7, true}, [13] = {7, true},  [14] = {13, true}, [15] = {7, true},  [16] = {7, true},
-    [17] = {7, true}, [19] = {13, true}, [22] = {16, true}, [23] = {17, true},
-};
+enum { RANK_MAX = 64, HEAD = 32, NAME_LIMIT = 65535, META = 1, DATA = 2 };
 
 /* What is kept beside an entry while its slices come. */
 struct known {
@@ -35,7 +22,6 @@ struct first {
     struct tensorflow *tf;
     struct known *known; /* beside tf->entries */
     size_t room, tensor_room;
-    uint64_t unpacked; /* bytes in memory so far */
 };
 
 /* A slice on its way. */
@@ -179,78 +165,6 @@ static bool resolve(struct first *f, const struct slice *slice, const struct ten
     return true;
 }
 
-/* Numbers of varying length become elements of size bytes, in a file of memory. */
-static bool unpack(struct first *f, const struct tensorflow_entry *part, const struct wire_field *values,
-                   uint32_t *ret_file)
-{
-    struct tensorflow *tf = f->tf;
-    const size_t size = (size_t)(part->elements ? part->bytes / part->elements : 0);
-    struct model_file *grown = reallocarray(tf->model->files, tf->model->file_count + 1, sizeof(*grown));
-    uint8_t *bytes;
-
-    if (!grown)
-        return tensorflow_no_memory(tf);
-    tf->model->files = grown;
-    /* Each takes a byte of the file at least. */
-    if (part->elements > values->end - values->at)
-        return tensorflow_wrong(tf, part->key, "has fewer values than its dimensions say");
-    f->unpacked += part->bytes;
-    if (f->unpacked > tf->opener->limits->header_bytes)
-        return byte_reader_fault(&tf->reader, ERROR_LIMIT, "has more than %" PRIu64 " bytes of integers, the limit",
-                                 tf->opener->limits->header_bytes);
-    bytes = malloc((size_t)part->bytes + 1);
-    if (!bytes)
-        return tensorflow_no_memory(tf);
-    tf->reader.at = values->at;
-    for (uint64_t i = 0; i < part->elements; i++) {
-        uint64_t value = 0;
-
-        if (!wire_varint(&tf->reader, &value) || tf->reader.at > values->end) {
-            free(bytes);
-            return tensorflow_wrong(tf, part->key, "has fewer values than its dimensions say");
-        }
-        memcpy(bytes + i * size, &value, size);
-    }
-    if (tf->reader.at != values->end ||
-        memory_open(bytes, (size_t)part->bytes, tf->source->uri, &grown[tf->model->file_count].source, tf->err) != 0) {
-        free(bytes);
-        return tf->reader.at != values->end ? tensorflow_wrong(tf, part->key, "has more values than its dimensions say")
-                                            : tensorflow_no_memory(tf);
-    }
-    grown[tf->model->file_count] =
-        (struct model_file){.source = grown[tf->model->file_count].source, .header = bytes, .is_member = true};
-    *ret_file = (uint32_t)tf->model->file_count++;
-    return true;
-}
-
-/* Where the values of the slice's TensorProto lie. */
-static bool place(struct first *f, const struct slice *slice, struct tensorflow_entry *part, uint32_t *ret_file)
-{
-    struct tensorflow *tf = f->tf;
-    struct wire_field field, values = {0};
-    uint64_t at = slice->proto.at;
-
-    *ret_file = 0;
-    if (part->dtype >= DTYPES || !fields[part->dtype].field)
-        return tensorflow_wrong(tf, part->key, "is of a dtype that such checkpoints do not hold");
-    while (wire_next(&tf->reader, &at, slice->proto.end, &field))
-        if (field.number == fields[part->dtype].field && field.type == WIRE_BYTES)
-            values = field;
-    if (tf->reader.rc)
-        return false;
-    if (!checked_mul(part->elements, tensorflow_dtype_bytes(part->dtype), &part->bytes))
-        return tensorflow_wrong(tf, part->key, "its dimensions multiply to more than 2^64");
-    part->offset = values.at;
-    if (part->bytes == 0)
-        return true;
-    if (fields[part->dtype].is_packed) {
-        part->offset = 0;
-        return unpack(f, part, &values, ret_file);
-    }
-    return values.end - values.at == part->bytes ||
-           tensorflow_wrong(tf, part->key, "has another number of values than its dimensions say");
-}
-
 static bool add_slice(struct first *f, const struct slice *slice, size_t which)
 {
     struct tensorflow *tf = f->tf;
@@ -259,7 +173,8 @@ static bool add_slice(struct first *f, const struct slice *slice, size_t which)
     uint32_t file;
     bool is_all;
 
-    if (!resolve(f, slice, &tf->entries[which], &part, &is_all) || !place(f, slice, &part, &file) ||
+    if (!resolve(f, slice, &tf->entries[which], &part, &is_all) ||
+        !tensorflow_values(tf, &part, slice->proto.at, slice->proto.end, false, &file) ||
         !tensorflow_name(tf, part.key, &name))
         return false;
     if (!is_all) {

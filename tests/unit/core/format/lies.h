@@ -46,7 +46,7 @@ static int open_bytes(const struct bytes *bytes, struct error *err)
     }
     for (size_t t = 0; rc == 0 && t < model->tensor_count; t++) {
         const struct tensor *tensor = &model->tensors[t];
-        uint8_t *out = malloc((size_t)tensor->shape.elements * 8 + 1);
+        uint8_t *out = malloc((size_t)tensor->shape.elements * 16 + 1);
 
         ck_assert_ptr_nonnull(out);
         if (tensor_is_decodable(tensor))

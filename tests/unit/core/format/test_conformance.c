@@ -56,7 +56,8 @@ static const struct tensor *find(const struct model *model, const char *name)
 
     if (strcmp(name, "-") == 0) /* an array alone has no name */
         name = "array";
-    if (model->format == &flax_format || model->format == &tensorflow_format) { /* truth joins names by slashes */
+    if (model->format == &flax_format || model->format == &tensorflow_format ||
+        model->format == &tensorflow_graph_format) { /* truth joins names by slashes */
         char *tail;
 
         snprintf(dotted, sizeof(dotted), "%s", name);
@@ -179,10 +180,8 @@ static bool is_read_here(const char *path)
 {
     static const char *const suffixes[] = {".safetensors", ".gguf", ".pt",   ".pth",     ".ckpt",  ".bin",
                                            ".npy",         ".npz",  ".onnx", ".msgpack", ".index", ".pt2",
-                                           ".h5",          ".hdf5", ".mat",  ".tflite",  ".keras"};
+                                           ".h5",          ".hdf5", ".mat",  ".tflite",  ".keras", ".pb"};
 
-    if (ends_with(path, ".pb")) /* of ONNX's tensors; graphs of TensorFlow are not read */
-        return strncmp(path, "tf/", 3) != 0;
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
         if (ends_with(path, suffixes[i]))
             return true;

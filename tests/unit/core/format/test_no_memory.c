@@ -101,7 +101,7 @@ START_TEST(files_of_other_formats_open_or_report_short_memory)
     static const char *const fixtures[] = {
         "version-1.gguf", "state-deflated.pt", "state-legacy.pt",  "checkpoint.ckpt", "quantised.pt",
         "state-tar.pt",   "exported.pt2",      "exported-old.pt2", "groups.ckpt",     "state-pieces.msgpack",
-        "first.ckpt",     "arrays.pt",         "arrays-5.pt",      "parts.pt"};
+        "first.ckpt",     "arrays.pt",         "arrays-5.pt",      "parts.pt",        "graph.pb"};
     char path[512];
 
     snprintf(path, sizeof(path), FIXTURES "/twins/%s", fixtures[_i]);
@@ -181,7 +181,7 @@ int main(void)
     tcase_add_checked_fixture(tests, scratch_setup, scratch_teardown);
     tcase_add_test(tests, a_file_opens_or_reports_short_memory);
     tcase_add_test(tests, a_sharded_model_opens_or_reports_short_memory);
-    tcase_add_loop_test(tests, files_of_other_formats_open_or_report_short_memory, 0, 14);
+    tcase_add_loop_test(tests, files_of_other_formats_open_or_report_short_memory, 0, 15);
     tcase_add_loop_test(tests, a_checkpoint_with_data_beside_it_opens_or_reports_short_memory, 0, 2);
     tcase_add_test(tests, a_distributed_checkpoint_opens_or_reports_short_memory);
     tcase_add_loop_test(tests, packed_weights_open_or_report_short_memory, 0, 4);

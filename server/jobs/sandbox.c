@@ -33,6 +33,7 @@ static const int allowed[] = {
     /* memory */
     SCMP_SYS(brk),
     SCMP_SYS(madvise),
+    SCMP_SYS(mincore),
     SCMP_SYS(mremap),
     SCMP_SYS(munmap),
     /* descriptors that are open */

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -207,6 +208,48 @@ START_TEST(a_descriptor_makes_a_source)
 }
 END_TEST
 
+enum { PAGES = 512, PAGE_BYTES = 4096 };
+
+static unsigned resident_pages(const char *path)
+{
+    unsigned char residence[PAGES] = {0};
+    unsigned count = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *mapping = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+
+    ck_assert_ptr_ne(mapping, MAP_FAILED);
+    ck_assert_int_eq(mincore(mapping, PAGES * PAGE_BYTES, residence), 0);
+    munmap(mapping, PAGES * PAGE_BYTES);
+    close(fd);
+    for (size_t i = 0; i < PAGES; i++)
+        count += residence[i] & 1;
+    return count;
+}
+
+START_TEST(asking_what_is_cached_reads_nothing)
+{
+    static const char zeros[PAGES * PAGE_BYTES];
+    struct source *source;
+    int fd;
+
+    scratch_write("large", zeros, sizeof(zeros));
+    source = open_place(plain("large"));
+    for (uint64_t i = 0; i < PAGES; i++)
+        ck_assert(source->ops->is_cached(source, i * PAGE_BYTES));
+    fd = open(in_scratch("large"), O_RDONLY | O_CLOEXEC);
+    ck_assert_int_eq(fdatasync(fd), 0);
+    ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    close(fd);
+    /* Files in memory never leave. */
+    if (resident_pages(in_scratch("large")) == 0)
+        for (uint64_t i = 0; i < PAGES; i++) {
+            ck_assert(!source->ops->is_cached(source, i * PAGE_BYTES));
+            ck_assert_uint_eq(resident_pages(in_scratch("large")), 0);
+        }
+    source_close(source);
+}
+END_TEST
+
 START_TEST(what_is_missing_is_not_found)
 {
     static char long_name[5000];
@@ -405,6 +448,7 @@ int main(void)
     tcase_add_test(tests, a_hard_link_or_a_chmod_is_no_change);
     tcase_add_test(tests, the_roots_descriptor_may_be_closed_after_opening);
     tcase_add_test(tests, a_descriptor_makes_a_source);
+    tcase_add_test(tests, asking_what_is_cached_reads_nothing);
     tcase_add_test(tests, what_is_missing_is_not_found);
     tcase_add_test(tests, a_fifo_is_refused_without_waiting);
     tcase_add_test(tests, a_device_and_a_socket_are_refused);

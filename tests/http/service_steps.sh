@@ -76,6 +76,20 @@ make_model() { # FILE ELEMENTS
     truncate -s $((8 + length + bytes)) "$1"
 }
 
+# Two models for comparisons that outlast any test on any machine, with --threads 1: a tensor of 4 GB in a file of 130 KB,
+# which is read again and again.
+make_long_models() {
+    local side
+    for side in a b; do cp "$(dirname "${BASH_SOURCE[0]}")/../fixtures/long/long.pt" "$models/long-$side.pt"; done
+}
+
+# The job that takes them in turn, that many in all, and holds every two of them against each other.
+long_request() { # [MODELS]
+    local i list=
+    for ((i = 0; i < ${1:-16}; i += 2)); do list+=',"long-a.pt","long-b.pt"'; done
+    echo "{\"models\":[${list#,}],\"analyses\":[\"similarity_matrix\"]}"
+}
+
 member() { # NAME: of the JSON on standard input; text and numbers of the first such member
     sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" | head -n 1
 }
@@ -84,11 +98,12 @@ get() { curl -sS --max-time 30 "$url$1"; }
 metrics_say() { get /metrics >"$scratch/metrics" && grep -qxF "$1" "$scratch/metrics"; } # LINE of /metrics
 status_of() { curl -sS -o "$scratch/body" -w '%{http_code}' --max-time 60 "$@"; } # CURL-ARGUMENT…
 
-# Submits a comparison and prints the job's id.
-submit() { # A B
-    curl -sS --fail-with-body --max-time 30 -H 'Content-Type: application/json' "$url/v1/jobs" \
-        -d "{\"models\":[\"$1\",\"$2\"]}" | member id
+# Submits a job and prints its id.
+submit_request() { # BODY
+    curl -sS --fail-with-body --max-time 30 -H 'Content-Type: application/json' "$url/v1/jobs" -d "$1" | member id
 }
+submit() { submit_request "{\"models\":[\"$1\",\"$2\"]}"; } # A B
+submit_long() { submit_request "$(long_request "$@")"; }      # [MODELS]
 
 state_is() { [ "$(get "/v1/jobs/$1" | grep -o '"state":"[a-z]*"' | head -n 1)" = "\"state\":\"$2\"" ]; } # JOB STATE
 attempt_is() { [ "$(get "/v1/jobs/$1" | member attempt)" = "$2" ]; }                                   # JOB N

@@ -9,17 +9,16 @@ done
 ! grep -qa '__asan_init\|__tsan_init' "$diffaid" || { echo "skipped: a sanitizer wants to be loaded first"; exit 77; }
 make_model "$models/a.safetensors" 1000
 make_model "$models/b.safetensors" 1000
-make_model "$models/long-a.safetensors" $((6 << 30))
-make_model "$models/long-b.safetensors" $((6 << 30))
+make_long_models
 
 echo '+0' >"$scratch/offset"
 export LD_PRELOAD=$library FAKETIME_TIMESTAMP_FILE=$scratch/offset FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
-start_service --workers 1 --retention 10s --job-timeout 60s --sandbox off # the library reads its file at any time
+start_service --workers 1 --threads 1 --retention 10s --job-timeout 60s --sandbox off # the library reads its file at any time
 unset LD_PRELOAD
 get /v1/status | grep -q '"is_clock_trusted":true' || fail "not trusted at the start"
 job=$(submit a.safetensors b.safetensors)
 within 10 state_is "$job" succeeded
-long=$(submit long-a.safetensors long-b.safetensors)
+long=$(submit_long)
 within 10 state_is "$long" running
 
 echo '+400d' >"$scratch/offset"

@@ -49,15 +49,14 @@ get "/v1/jobs/$job" | grep -q '"verdict":"incomparable"' || fail "unread: $(get 
 [ "$(status_of "$url/v1/models/inspect?path=a.safetensors")" = 200 ] || fail "inspect: $(cat "$scratch/body")"
 
 # A file that shrinks while it is read: pages are missing, the job fails and says which file, the worker lives.
-make_model "$models/long-a.safetensors" $((6 << 30))
-make_model "$models/shrinking.safetensors" $((6 << 30))
-job=$(submit long-a.safetensors shrinking.safetensors)
+make_long_models
+job=$(submit_long)
 within 10 is_scanning "$job"
 before=$(workers)
-truncate -s 4096 "$models/shrinking.safetensors"
+truncate -s 4096 "$models/long-b.pt"
 within 30 state_is "$job" failed
 get "/v1/jobs/$job" | grep -q '"code":"source-changed"' || fail "shrunk: $(get "/v1/jobs/$job")"
-get "/v1/jobs/$job" | grep -q 'shrinking.safetensors' || fail "shrunk: $(get "/v1/jobs/$job")"
+get "/v1/jobs/$job" | grep -q 'long-b.pt' || fail "shrunk: $(get "/v1/jobs/$job")"
 [ "$(workers)" = "$before" ] || fail "a worker died of it"
 job=$(submit a.safetensors b.safetensors)
 within 10 state_is "$job" succeeded

@@ -3,8 +3,7 @@
 . "$(dirname "$0")/service_steps.sh"
 make_model "$models/a.safetensors" 1000
 make_model "$models/b.safetensors" 1000
-make_model "$models/long-a.safetensors" $((6 << 30))
-make_model "$models/long-b.safetensors" $((6 << 30))
+make_long_models
 keys=$scratch/keys
 
 new_key() { # NAME ARGUMENT…: prints the key, adds its line to the file
@@ -15,9 +14,8 @@ new_key() { # NAME ARGUMENT…: prints the key, adds its line to the file
 as() { # KEY CURL-ARGUMENT…: the status; the body is in $scratch/body
     status_of -H "Authorization: Bearer $1" "${@:2}"
 }
-post() { # KEY A B
-    as "$1" -H 'Content-Type: application/json' -d "{\"models\":[\"$2\",\"$3\"]}" "$url/v1/jobs"
-}
+post_request() { as "$1" -H 'Content-Type: application/json' -d "$2" "$url/v1/jobs"; } # KEY BODY
+post() { post_request "$1" "{\"models\":[\"$2\",\"$3\"]}"; }                      # KEY A B
 expect() { [ "$2" = "$1" ] || fail "$3: $2 instead of $1: $(cat "$scratch/body")"; } # WANTED GOT WHAT
 
 alice=$(new_key alice --scope read,submit)
@@ -31,7 +29,7 @@ status=0
 "$diffaid" serve --listen 0.0.0.0:0 --state-dir "$state" 2>"$scratch/message" || status=$?
 [ $status = 2 ] && grep -q -- '--api-keys-file' "$scratch/message" || fail "an open door: $status $(cat "$scratch/message")"
 
-start_service --workers 1 --api-keys-file "$keys"
+start_service --workers 1 --threads 1 --api-keys-file "$keys"
 grep -q '"event":"the API keys file is open to others".*"mode":"0644"' "$scratch/log" || fail "no warning of the mode"
 for open in / /livez /readyz /version /openapi.yaml /problems/busy; do
     expect 200 "$(status_of "$url$open")" "$open without a key"
@@ -70,7 +68,7 @@ for who in "$alice" "$root"; do
 done
 
 # One runs, two wait, and the next is bob's own trouble: alice may still submit.
-expect 202 "$(post "$bob" long-a.safetensors long-b.safetensors)" "bob's first"
+expect 202 "$(post_request "$bob" "$(long_request)")" "bob's first"
 first=$(member id <"$scratch/body")
 running() { as "$bob" "$url/v1/jobs/$first" >/dev/null && grep -q '"state":"running"' "$scratch/body"; }
 within 10 running

@@ -4,8 +4,7 @@
 reader=$(dirname "$0")/exposition.awk
 make_model "$models/a.safetensors" 1000
 make_model "$models/b.safetensors" 1000
-make_model "$models/long-a.safetensors" $((6 << 30))
-make_model "$models/long-b.safetensors" $((6 << 30))
+make_long_models
 echo 'no model at all' >"$models/broken.safetensors"
 
 # The reader sees what is wrong.
@@ -25,9 +24,8 @@ reads() { scrape; [ "$(now "$1")" = "$2" ]; }                                   
 shows() { reads "$1" "$2" || fail "$1 is $(now "$1") and not $2"; }
 above() { scrape; awk -v a="$(now "$1")" -v b="$2" 'BEGIN { exit !(a != "" && a > b) }'; } # SERIES VALUE
 rises() { above "$1" "$2" || fail "$1 is $(now "$1") and not above $2"; }
-compare() { submit long-a.safetensors long-b.safetensors; }
 
-start_service --workers 1 --max-connections 16 --header-timeout 500ms --quota 1G
+start_service --workers 1 --threads 1 --max-connections 16 --header-timeout 500ms --quota 1G
 type=$(curl -sS -o "$scratch/metrics" -w '%{content_type}' "$url/metrics")
 [ "$type" = 'text/plain; version=0.0.4; charset=utf-8' ] || fail "media type $type"
 if command -v promtool >/dev/null; then
@@ -70,9 +68,9 @@ shows diffaid_jobs_ended_total'{state="failed"}' 1
 shows diffaid_http_requests_total'{method="",route="",status="404"}' 1
 
 # A queue; its workers' deaths.
-long=$(compare)
+long=$(submit_long)
 within 10 is_scanning "$long"
-waiting=$(compare)
+waiting=$(submit_long)
 get "/v1/jobs/$waiting" >/dev/null
 shows diffaid_workers'{state="busy"}' 1
 shows diffaid_jobs'{state="running"}' 1
@@ -149,11 +147,11 @@ end_service TERM
 [ $ended = 0 ] || fail "ended with $ended"
 
 # A deadline; without a quota there is no series for it.
-start_service --workers 1 --job-timeout 300ms
+start_service --workers 1 --threads 1 --job-timeout 300ms
 shows diffaid_storage_quota_bytes ''
 shows diffaid_jobs_ended_total'{state="succeeded"}' 0
 shows diffaid_jobs'{state="succeeded"}' 1
-within 10 state_is "$(compare)" failed
+within 10 state_is "$(submit_long)" failed
 within 5 reads diffaid_job_failures_total'{problem="deadline-exceeded"}' 1
 end_service TERM
 [ $ended = 0 ] || fail "ended with $ended"

@@ -3,11 +3,10 @@
 . "$(dirname "$0")/service_steps.sh"
 make_model "$models/a.safetensors" 100000
 make_model "$models/b.safetensors" 100000
-make_model "$models/long-a.safetensors" $((6 << 30))
-make_model "$models/long-b.safetensors" $((6 << 30))
+make_long_models
 
 start_service --workers 2 --threads 1
-long=$(submit long-a.safetensors long-b.safetensors)
+long=$(submit_long)
 within 10 is_scanning "$long"
 jobs=()
 for _ in 1 2 3 4 5; do
@@ -28,7 +27,7 @@ attempt_is "$long" 6 || fail "the long job should be at its sixth attempt: $(get
 within 5 state_is "$long" cancelled
 
 # A wish to cancel that was answered with 202 outlives a kill.
-again=$(submit long-a.safetensors long-b.safetensors)
+again=$(submit_long)
 within 10 is_scanning "$again"
 for worker in $(workers); do kill -STOP "$worker"; done # they cannot hear it
 [ "$(status_of -X POST "$url/v1/jobs/$again:cancel")" = 202 ] || fail "cancel was not accepted"

@@ -3,8 +3,7 @@
 . "$(dirname "$0")/service_steps.sh"
 make_model "$models/a.safetensors" 1000
 make_model "$models/b.safetensors" 1000
-make_model "$models/long-a.safetensors" $((6 << 30))
-make_model "$models/long-b.safetensors" $((6 << 30))
+make_long_models
 
 start_service
 end_service TERM
@@ -13,8 +12,8 @@ start_service
 end_service INT
 [ $ended = 0 ] || fail "interrupted: ended with $ended"
 
-start_service --workers 1 --grace 4s
-job=$(submit long-a.safetensors long-b.safetensors)
+start_service --workers 1 --threads 1 --grace 4s
+job=$(submit_long)
 within 10 is_scanning "$job"
 begin=$(milliseconds)
 end_service TERM
@@ -22,7 +21,7 @@ took=$(($(milliseconds) - begin))
 [ $ended = 0 ] || fail "busy: ended with $ended"
 [ $took -lt 4500 ] || fail "busy: took $took ms of 4000"
 [ -z "$(ls "$state/results")" ] || fail "files are left: $(ls "$state/results")"
-start_service --workers 1 --grace 30s
+start_service --workers 1 --threads 1 --grace 30s
 within 5 state_is "$job" running
 attempt_is "$job" 2 || fail "the job was not given back: $(get "/v1/jobs/$job")"
 

@@ -4,12 +4,11 @@
 . "$(dirname "$0")/service_steps.sh"
 make_model "$models/a.safetensors" 1000
 make_model "$models/b.safetensors" 1000
-make_model "$models/long-a.safetensors" $((6 << 30))
-make_model "$models/long-b.safetensors" $((6 << 30))
-start_service --workers 1
+make_long_models
+start_service --workers 1 --threads 1
 job=$(submit a.safetensors b.safetensors)
 within 10 state_is "$job" succeeded
-long=$(submit long-a.safetensors long-b.safetensors)
+long=$(submit_long)
 within 10 is_scanning "$long"
 [ "$(status_of -X POST "$url/v1/jobs/$long:cancel")" = 202 ] || fail "cancel was not accepted: $(cat "$scratch/body")"
 within 5 state_is "$long" cancelled

@@ -3,16 +3,15 @@
 . "$(dirname "$0")/service_steps.sh"
 make_model "$models/a.safetensors" 1000
 make_model "$models/b.safetensors" 1000
-make_model "$models/long-a.safetensors" $((6 << 30))
-make_model "$models/long-b.safetensors" $((6 << 30))
-start_service --workers 1 --queue-limit 2 --quota 10K --upload-limit 20K --retention 36h
+make_long_models
+start_service --workers 1 --threads 1 --queue-limit 2 --quota 10K --upload-limit 20K --retention 36h
 get /v1/status >"$scratch/status"
 for part in '"state":"serving"' '"wanted":1,"ready":1,"busy":0' '"queued":0,"limit":2' '"quota_bytes":10240' \
     '"upload_bytes":20480' '"retention_seconds":129600' '"is_clock_trusted":true' '"walls":{"no_new_privs":true' '"takes_keys":false'; do
     grep -qF "$part" "$scratch/status" || fail "no $part in $(cat "$scratch/status")"
 done
 ! grep -qF "$scratch" "$scratch/status" || fail "it tells a path: $(cat "$scratch/status")"
-long=$(submit long-a.safetensors long-b.safetensors)
+long=$(submit_long)
 within 10 state_is "$long" running
 submit a.safetensors b.safetensors >/dev/null
 submit a.safetensors b.safetensors >/dev/null

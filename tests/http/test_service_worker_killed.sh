@@ -3,8 +3,7 @@
 . "$(dirname "$0")/service_steps.sh"
 make_model "$models/a.safetensors" 1000
 make_model "$models/b.safetensors" 1000
-make_model "$models/long-a.safetensors" $((6 << 30))
-make_model "$models/long-b.safetensors" $((6 << 30))
+make_long_models
 start_service --workers 1 --threads 1
 
 is_gone() { ! grep -q '^State:[[:space:]]*[RSDTtI]' "/proc/$1/status" 2>/dev/null; } # a zombie is gone
@@ -21,7 +20,7 @@ quick=$(submit a.safetensors b.safetensors)
 within 10 state_is "$quick" succeeded
 attempt_is "$quick" 1 || fail "an idle worker's death used up an attempt"
 
-long=$(submit long-a.safetensors long-b.safetensors)
+long=$(submit_long)
 waiting=$(submit a.safetensors b.safetensors)
 for attempt in 1 2 3; do
     within 20 attempt_is "$long" $attempt

@@ -58,8 +58,8 @@ def write_many_tensors(path, count):
         file.truncate(8 + len(header) + 4 * count)
 
 
-def write_long_model(path, elements=6 << 30):
-    """A model of gigabytes that takes no room on the disk: one vector of zeros, all of it a hole."""
+def write_large_model(path, elements):
+    """One vector of zeros, all of it a hole."""
     header = json.dumps({"w": {"dtype": "F32", "shape": [elements], "data_offsets": [0, 4 * elements]}}).encode()
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(header)) + header)
@@ -113,6 +113,12 @@ class Client:
 
     def submit(self, models, **members):
         return self.call("POST", "/v1/jobs", {"models": models, **members})
+
+    def submit_long(self, service):
+        """A job of minutes with --threads 1, whatever the machine: a tensor of 4 GB in a file of 130 KB, read again and
+        again, and every two of sixteen such held against each other."""
+        shutil.copy(ROOT / "tests/fixtures/long/long.pt", service.models)
+        return self.submit(["long.pt"] * 16, analyses=["similarity_matrix"])
 
     def job(self, job_id):
         return self.get(f"/v1/jobs/{job_id}").json()

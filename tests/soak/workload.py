@@ -5,19 +5,19 @@ import random
 import threading
 import time
 
-from service import NO_REPLY, send_request, write_long_model, write_model
+from service import NO_REPLY, send_request, write_large_model, write_model
 
 UPLOAD_BYTES = 65536
 
 
 def make_models(directory):
-    """Small ones; wide ones, whose result is too large to lie in the store's row; and long ones, to be hit while running."""
+    """Small ones; wide ones, whose result is too large to lie in the store's row; and large ones, to be hit while running."""
     for side, shift in (("a", 0.0), ("b", 0.25)):
         write_model(directory / f"small-{side}.safetensors",
                     {f"layers.{i}.weight": [i + j / 64 + shift * (j % 3) for j in range(256)] for i in range(4)})
         write_model(directory / f"wide-{side}.safetensors",
                     {f"layers.{i}.weight": [i / 7 + j + shift * (i % 2) for j in range(4)] for i in range(300)})
-        write_long_model(directory / f"long-{side}.safetensors", 1 << 26)
+        write_large_model(directory / f"long-{side}.safetensors", 1 << 26)
     return {"small": ["small-a.safetensors", "small-b.safetensors"], "wide": ["wide-a.safetensors", "wide-b.safetensors"],
             "long": ["long-a.safetensors", "long-b.safetensors"]}
 

@@ -93,7 +93,8 @@ static bool onnx_tensor_probe(const struct head *head)
 
 bool onnx_no_memory(struct onnx *onnx)
 {
-    return byte_reader_fault(&onnx->reader, ERROR_NO_MEMORY, "out of memory for the model");
+    return byte_reader_fault(&onnx->reader, arena_error(&onnx->arena), "its tensors %s",
+                             arena_error_text(&onnx->arena));
 }
 
 bool onnx_join(struct onnx *onnx, struct name prefix, struct name text, struct name *ret_name)

@@ -373,7 +373,8 @@ START_TEST(a_file_that_asks_for_more_memory_than_it_may_meets_a_limit)
     static const struct {
         const char *file;
         uint64_t header_bytes;
-    } rows[] = {{"matlab.mat", 16}, {"model.tflite", 40}, {"arrays.npz", 16}, {"fortran.npy", 8}, {"state.msgpack", 8}};
+    } rows[] = {{"matlab.mat", 16}, {"model.tflite", 40}, {"arrays.npz", 16},
+                {"fortran.npy", 8}, {"state.msgpack", 8}, {"raw.onnx", 8}};
     char path[512];
     const struct place place = {.dir_fd = AT_FDCWD, .path = path, .uri = "m"};
     struct model *model = NULL;
@@ -590,7 +591,7 @@ int main(void)
     tcase_add_test(tests, a_float_total_size_is_passed_over);
     tcase_add_test(tests, a_config_that_cannot_be_read_is_a_warning);
     tcase_add_test(tests, limits_hold_over_all_shards);
-    tcase_add_loop_test(tests, a_file_that_asks_for_more_memory_than_it_may_meets_a_limit, 0, 5);
+    tcase_add_loop_test(tests, a_file_that_asks_for_more_memory_than_it_may_meets_a_limit, 0, 6);
     tcase_add_test(tests, a_shard_that_leads_out_of_its_root_is_refused);
     tcase_add_test(tests, a_fifo_among_the_shards_is_refused);
     tcase_add_test(tests, the_index_of_a_root_itself_is_found);

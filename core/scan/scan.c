@@ -30,6 +30,10 @@ enum {
     RUN_COUPLES = 2048,
     RUN_ELEMENTS = 1 << 18,
     AHEAD_BYTES = 32 << 20, /* of scattered sides, in all threads */
+    /* And where one of them is inflated, which no thread can do from the middle: fewer walks are worth more than
+       threads. */
+    INFLATED_AHEAD_BYTES = 128 << 20,
+    INFLATED_THREADS_MAX = 8,
     PROGRESS_INTERVAL_MS = 100,
 };
 
@@ -117,16 +121,23 @@ static int place_compare(const void *a, const void *b)
 static uint64_t units_of_task(const struct scan *scan, const struct layout *layout, uint32_t g)
 {
     const struct layout_group *group = &layout->group[g];
-    uint64_t bytes = 0, fair = (group->units - 1) / scan->threads + 1, most;
+    const uint64_t elements = group->grid.unit_rows * group->grid.unit_columns;
+    uint64_t bytes = 0, fair = (group->units - 1) / scan->threads + 1, most = AHEAD_BYTES / scan->threads;
 
-    for (size_t m = 0; m < layout->models && !group->is_bytes; m++)
-        if (layout->group_of[m] == g && decoder_is_scattered(layout->tensor[m]))
-            bytes +=
-                group->grid.unit_rows * group->grid.unit_columns * dtype_traits(layout->tensor[m]->dtype)->bits / 8;
+    for (size_t m = 0; m < layout->models && !group->is_bytes; m++) {
+        const struct tensor *tensor = layout->tensor[m];
+
+        if (layout->group_of[m] != g || !decoder_is_scattered(tensor))
+            continue;
+        bytes += elements * dtype_traits(tensor->dtype)->bits / 8;
+        if (!scan->plan->models[m]->files[tensor->extent.source].source->ops->map) {
+            most = INFLATED_AHEAD_BYTES / (scan->threads < INFLATED_THREADS_MAX ? scan->threads : INFLATED_THREADS_MAX);
+            fair = group->units;
+        }
+    }
     if (bytes == 0)
         return 1;
-    most = AHEAD_BYTES / scan->threads / bytes;
-    most = most < fair ? most : fair;
+    most = most / bytes < fair ? most / bytes : fair;
     return most ? most : 1;
 }
 

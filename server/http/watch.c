@@ -19,7 +19,8 @@
 
 #include "server/http/front.h"
 
-static bool read_received(int fd, uint64_t *ret_bytes)
+/* The bytes that have come, and those that the other end has acknowledged. */
+static bool read_traffic(int fd, uint64_t *ret_received, uint64_t *ret_acknowledged)
 {
     struct tcp_info info;
     socklen_t bytes = sizeof(info);
@@ -28,7 +29,8 @@ static bool read_received(int fd, uint64_t *ret_bytes)
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0 ||
         bytes < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received))
         return false;
-    *ret_bytes = info.tcpi_bytes_received;
+    *ret_received = info.tcpi_bytes_received;
+    *ret_acknowledged = info.tcpi_bytes_acked;
     return true;
 }
 
@@ -37,33 +39,20 @@ static int64_t header_deadline(struct http *http, struct connection *c, int64_t 
 {
     int64_t interval = http->config.header_timeout_ms / 4 < 1000 ? http->config.header_timeout_ms / 4 : 1000;
     unsigned requests = atomic_load(&c->requests);
-    uint64_t received;
+    uint64_t received, acknowledged;
 
     if (requests == 0)
         return atomic_load(&c->deadline_ms);
     if (requests != c->seen_requests) {
         c->seen_requests = requests;
         c->next_deadline_ms = 0;
-        c->looked_ms = read_received(c->fd, &c->idle_bytes) ? now : INT64_MAX - interval;
+        c->looked_ms = read_traffic(c->fd, &c->idle_bytes, &acknowledged) ? now : INT64_MAX - interval;
     } else if (c->next_deadline_ms == 0 && now >= c->looked_ms + interval) {
-        if (read_received(c->fd, &received) && received != c->idle_bytes)
+        if (read_traffic(c->fd, &received, &acknowledged) && received != c->idle_bytes)
             c->next_deadline_ms = c->looked_ms + http->config.header_timeout_ms;
         c->looked_ms = now;
     }
     return c->next_deadline_ms;
-}
-
-static bool read_pace(int fd, enum phase phase, uint64_t *ret_bytes)
-{
-    struct tcp_info info;
-    socklen_t bytes = sizeof(info);
-
-    memset(&info, 0, sizeof(info));
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0 ||
-        bytes < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received))
-        return false;
-    *ret_bytes = phase == PHASE_STREAM ? info.tcpi_bytes_received : info.tcpi_bytes_acked;
-    return true;
 }
 
 /* Whether it is the client that keeps us waiting: it does not send, or what it was sent does not leave. */
@@ -82,7 +71,7 @@ static bool is_too_slow(struct http *http, struct connection *c, enum phase phas
     const struct http_config *config = &http->config;
     int64_t interval = config->pace_window_ms / 8 < 1000 ? config->pace_window_ms / 8 : 1000;
     struct pace *pace = &c->pace;
-    uint64_t bytes, least = (uint64_t)config->pace_bytes * config->pace_window_ms / 1000;
+    uint64_t received, acknowledged, bytes, least = (uint64_t)config->pace_bytes * config->pace_window_ms / 1000;
     bool is_slow;
 
     if (pace->phase != phase)
@@ -90,10 +79,11 @@ static bool is_too_slow(struct http *http, struct connection *c, enum phase phas
     if (now < pace->looked_ms + interval)
         return false;
     pace->looked_ms = now;
-    if (!is_waiting_for_client(c->fd, phase) || !read_pace(c->fd, phase, &bytes)) {
+    if (!is_waiting_for_client(c->fd, phase) || !read_traffic(c->fd, &received, &acknowledged)) {
         pace->since_ms = 0;
         return false;
     }
+    bytes = phase == PHASE_STREAM ? received : acknowledged;
     if (pace->since_ms != 0 && now < pace->since_ms + (int64_t)config->pace_window_ms)
         return false;
     is_slow = pace->since_ms != 0 && bytes - pace->bytes < least;

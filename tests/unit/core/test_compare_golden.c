@@ -1,19 +1,10 @@
 /* Whole comparisons against what NumPy found: tests/fixtures/golden/compare holds the pairs, the expectations and the
  * script that made them. Every line of a .tsv is a JSON pointer into the result and the value expected there. */
-#include <check.h>
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <json-c/json_pointer.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "api/render/render.h"
-#include "core/analysis/analysis.h"
-#include "core/compare.h"
+#include "tests/unit/core/analysis/documents.h"
 
 #define DIRECTORY FIXTURES "/golden/compare/"
 
@@ -34,27 +25,11 @@ static char *compare_fixtures(const char *a, const char *b, bool what_if, unsign
 {
     struct model *models[2] = {open_fixture(a), open_fixture(b)};
     struct compare_request request = {.analyses = (1u << analysis_count) - 1};
-    struct compare_env env = {.scan.threads = threads};
-    struct comparison *comparison = NULL;
-    struct render_options options = {0};
-    struct output *output = malloc(sizeof(*output));
-    struct error error = {0};
-    int fd = memfd_create("result", 0);
     char *text;
-    off_t size;
 
     options_init(&request.options);
     request.options.what_if = what_if;
-    ck_assert_msg(compare_run(&request, models, 2, &env, &comparison, &error) == 0, "%s", error.text);
-    output_init(output, fd);
-    json_renderer.render(comparison, &options, output);
-    ck_assert_int_eq(output_finish(output, &error), 0);
-    size = lseek(fd, 0, SEEK_END);
-    text = calloc(1, (size_t)size + 1);
-    ck_assert_int_eq(pread(fd, text, (size_t)size, 0), size);
-    close(fd);
-    free(output);
-    comparison_free(comparison);
+    text = compared_text(&request, models, 2, threads);
     options_done(&request.options);
     model_close(models[0]);
     model_close(models[1]);
@@ -87,32 +62,15 @@ static void check_value(struct json_object *document, const char *pointer, const
 
 static void check_against(const char *name, bool what_if)
 {
-    char a[64], b[64], path[512], line[1024];
+    char a[64], b[64], path[512];
     struct json_object *document;
-    unsigned lines = 0;
-    char *text;
-    FILE *truth;
 
     snprintf(a, sizeof(a), "%s.a", name);
     snprintf(b, sizeof(b), "%s.b", name);
     snprintf(path, sizeof(path), DIRECTORY "%s.tsv", name);
-    text = compare_fixtures(a, b, what_if, 2);
-    document = json_tokener_parse(text);
-    ck_assert_ptr_nonnull(document);
-    truth = fopen(path, "r");
-    ck_assert_ptr_nonnull(truth);
-    while (fgets(line, sizeof(line), truth)) {
-        char *tab = strchr(line, '\t');
-
-        *tab = '\0';
-        tab[1 + strcspn(tab + 1, "\n")] = '\0';
-        check_value(document, line, tab + 1);
-        lines++;
-    }
-    ck_assert_uint_gt(lines, 50);
-    fclose(truth);
+    document = document_parsed(compare_fixtures(a, b, what_if, 2));
+    ck_assert_uint_gt(check_lines(document, path, "", check_value), 50);
     json_object_put(document);
-    free(text);
 }
 
 START_TEST(finetune_matches_numpy)
@@ -129,15 +87,13 @@ END_TEST
 
 START_TEST(a_model_against_itself_is_identical)
 {
-    char *text = compare_fixtures("finetune.a", "finetune.a", false, 2);
-    struct json_object *document = json_tokener_parse(text);
+    struct json_object *document = document_parsed(compare_fixtures("finetune.a", "finetune.a", false, 2));
 
     check_value(document, "/summary/verdict", "\"identical");
     check_value(document, "/summary/relative_l2", "0x0p+0");
     check_value(document, "/summary/cosine", "0x1p+0");
     check_value(document, "/summary/metadata_changed", "false");
     json_object_put(document);
-    free(text);
 }
 END_TEST
 

@@ -3,17 +3,9 @@
 #ifndef TESTS_ARCHITECTURE_MODELS_H
 #define TESTS_ARCHITECTURE_MODELS_H
 
-#include <check.h>
-#include <json-c/json.h>
 #include <json-c/json_pointer.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
-#include "api/render/render.h"
-#include "core/analysis/analysis.h"
-#include "core/compare.h"
+#include "tests/unit/core/analysis/documents.h"
 #include "tests/unit/core/io/scratch.h"
 
 #define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
@@ -109,32 +101,12 @@ static inline struct json_object *compare_paths(const char *a, const char *b, vo
     struct model *models[2] = {open_at(a), b ? open_at(b) : NULL};
     int analysis = analysis_by_name("architecture_comparison", strlen("architecture_comparison"));
     struct compare_request request = {.analyses = 1u << analysis};
-    struct compare_env env = {.scan.threads = 1};
-    struct comparison *comparison = NULL;
-    struct render_options render = {0};
-    struct output *output = malloc(sizeof(*output));
     struct json_object *document;
-    struct error error = {0};
-    int fd = memfd_create("result", 0);
-    char *text;
-    off_t size;
 
     options_init(&request.options);
     if (with)
         with(&request.options);
-    ck_assert_msg(compare_run(&request, models, b ? 2 : 1, &env, &comparison, &error) == 0, "%s", error.text);
-    output_init(output, fd);
-    json_renderer.render(comparison, &render, output);
-    ck_assert_int_eq(output_finish(output, &error), 0);
-    size = lseek(fd, 0, SEEK_END);
-    text = calloc(1, (size_t)size + 1);
-    ck_assert_int_eq(pread(fd, text, (size_t)size, 0), size);
-    close(fd);
-    free(output);
-    document = json_tokener_parse(text);
-    ck_assert_ptr_nonnull(document);
-    free(text);
-    comparison_free(comparison);
+    document = document_parsed(compared_text(&request, models, b ? 2 : 1, 1));
     options_done(&request.options);
     model_close(models[0]);
     model_close(models[1]);

@@ -4,7 +4,9 @@
 
 #include <check.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -58,6 +60,30 @@ static inline struct json_object *document_parsed(char *text)
     ck_assert_ptr_nonnull(document);
     free(text);
     return document;
+}
+
+/* Holds every line of a .tsv, a JSON pointer that begins with prefix and the value expected there, against the
+ * document. Returns their number. */
+static inline unsigned check_lines(struct json_object *document, const char *path, const char *prefix,
+                                   void (*check)(struct json_object *, const char *pointer, const char *expected))
+{
+    char line[1024];
+    unsigned lines = 0;
+    FILE *truth = fopen(path, "r");
+
+    ck_assert_ptr_nonnull(truth);
+    while (fgets(line, sizeof(line), truth)) {
+        char *tab = strchr(line, '\t');
+
+        *tab = '\0';
+        tab[1 + strcspn(tab + 1, "\n")] = '\0';
+        if (strncmp(line, prefix, strlen(prefix)) != 0)
+            continue;
+        check(document, line, tab + 1);
+        lines++;
+    }
+    fclose(truth);
+    return lines;
 }
 
 #endif

@@ -116,25 +116,10 @@ static inline void check_value(struct json_object *document, const char *pointer
 /* Every expectation of CASE.tsv whose pointer begins with prefix. */
 static inline void check_against(struct json_object *document, const char *name, const char *prefix, unsigned at_least)
 {
-    char path[512], line[1024];
-    unsigned lines = 0;
-    FILE *truth;
+    char path[512];
 
     snprintf(path, sizeof(path), SERIES "%s.tsv", name);
-    truth = fopen(path, "r");
-    ck_assert_ptr_nonnull(truth);
-    while (fgets(line, sizeof(line), truth)) {
-        char *tab = strchr(line, '\t');
-
-        *tab = '\0';
-        tab[1 + strcspn(tab + 1, "\n")] = '\0';
-        if (strncmp(line, prefix, strlen(prefix)) != 0)
-            continue;
-        check_value(document, line, tab + 1);
-        lines++;
-    }
-    ck_assert_uint_ge(lines, at_least);
-    fclose(truth);
+    ck_assert_uint_ge(check_lines(document, path, prefix, check_value), at_least);
 }
 
 static inline int run_cases(const char *name, const TTest *const *tests, size_t count)

@@ -21,32 +21,12 @@ static struct json_object *analyse_fixtures(const char *a, const char *b)
     static const char *const names[] = {"memory_analysis", "anomaly_detection", "change_summary"};
     struct model *models[2] = {open_fixture(a), b ? open_fixture(b) : NULL};
     struct compare_request request = {0};
-    struct compare_env env = {.scan.threads = 2};
-    struct comparison *comparison = NULL;
-    struct render_options render = {0};
-    struct output *output = malloc(sizeof(*output));
-    struct error error = {0};
     struct json_object *document;
-    int fd = memfd_create("result", 0);
-    off_t size;
-    char *text;
 
     for (int i = 0; i < (b ? 3 : 2); i++)
         request.analyses |= 1u << analysis_by_name(names[i], strlen(names[i]));
     options_init(&request.options);
-    ck_assert_msg(compare_run(&request, models, b ? 2 : 1, &env, &comparison, &error) == 0, "%s", error.text);
-    output_init(output, fd);
-    json_renderer.render(comparison, &render, output);
-    ck_assert_int_eq(output_finish(output, &error), 0);
-    size = lseek(fd, 0, SEEK_END);
-    text = calloc(1, (size_t)size + 1);
-    ck_assert_int_eq(pread(fd, text, (size_t)size, 0), size);
-    document = json_tokener_parse(text);
-    ck_assert_ptr_nonnull(document);
-    free(text);
-    close(fd);
-    free(output);
-    comparison_free(comparison);
+    document = document_parsed(compared_text(&request, models, b ? 2 : 1, 2));
     options_done(&request.options);
     model_close(models[0]);
     model_close(models[1]);
@@ -73,23 +53,10 @@ static void check_value(struct json_object *document, const char *pointer, const
 static void check_against(const char *truth_name, const char *a, const char *b)
 {
     struct json_object *document = analyse_fixtures(a, b);
-    char path[512], line[512];
-    unsigned lines = 0;
-    FILE *truth;
+    char path[512];
 
     snprintf(path, sizeof(path), DIRECTORY "%s.tsv", truth_name);
-    truth = fopen(path, "r");
-    ck_assert_ptr_nonnull(truth);
-    while (fgets(line, sizeof(line), truth)) {
-        char *tab = strchr(line, '\t');
-
-        *tab = '\0';
-        tab[1 + strcspn(tab + 1, "\n")] = '\0';
-        check_value(document, line, tab + 1);
-        lines++;
-    }
-    ck_assert_uint_gt(lines, 100);
-    fclose(truth);
+    ck_assert_uint_gt(check_lines(document, path, "", check_value), 100);
     json_object_put(document);
 }
 
@@ -286,15 +253,9 @@ static struct json_object *analyse_with_config(const char *config)
     struct made *a = made_decoder(1, 1, 8, MADE_NORMAL, DTYPE_F32);
     struct place place = {.dir_fd = AT_FDCWD, .path = directory, .uri = "made"};
     struct compare_request request = {.analyses = 1u << analysis_by_name("memory_analysis", 15)};
-    struct compare_env env = {.scan.threads = 1};
-    struct comparison *comparison = NULL;
-    struct render_options render = {0};
-    struct output *output = malloc(sizeof(*output));
     struct model *model = made_open(a, made_path);
     struct json_object *document, *found;
     struct error error = {0};
-    int fd = memfd_create("result", 0);
-    char text[32768] = {0};
     FILE *file;
 
     model_close(model);
@@ -308,17 +269,9 @@ static struct json_object *analyse_with_config(const char *config)
     ck_assert_msg(model_open(&place, &limits_default, &model, &error) == 0, "%s", error.text);
     options_init(&request.options);
     request.options.opportunities = 0;
-    ck_assert_msg(compare_run(&request, &model, 1, &env, &comparison, &error) == 0, "%s", error.text);
-    output_init(output, fd);
-    json_renderer.render(comparison, &render, output);
-    ck_assert_int_eq(output_finish(output, &error), 0);
-    ck_assert_int_lt(pread(fd, text, sizeof(text) - 1, 0), (int)sizeof(text) - 1);
-    document = json_tokener_parse(text);
+    document = document_parsed(compared_text(&request, &model, 1, 1));
     found = json_object_get(made_at(document, "/analyses/memory_analysis"));
     json_object_put(document);
-    close(fd);
-    free(output);
-    comparison_free(comparison);
     options_done(&request.options);
     model_close(model);
     unlink(weights);

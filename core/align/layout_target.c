@@ -373,6 +373,9 @@ static int match_group(struct layout_work *w, uint32_t target, const struct layo
             struct layout_member *member = &w->members[w->member_count];
             struct name transformations[READINGS_MAX];
             const size_t transformation_count = split_readings(rule->transformation, transformations);
+            /* Whole and as it is: that says no more than a table of names does, whatever was trained since. */
+            const bool is_name = strcmp(rule->part, "all") == 0 && strcmp(rule->transformation, "none") == 0;
+            const bool is_doubtful = e == 0 && !is_name;
             struct wanted wanted = {.dims = tensor->shape.dims + axis,
                                     .rank = tensor->shape.rank - axis,
                                     .is_open = is_next,
@@ -389,10 +392,10 @@ static int match_group(struct layout_work *w, uint32_t target, const struct layo
                     readings[i--] = readings[--count];
             if (count == 0)
                 goto none;
-            rc = choose(w, target, &wanted, readings, count, e == 0, &best, &member->link);
+            rc = choose(w, target, &wanted, readings, count, is_doubtful, &best, &member->link);
             if (rc)
                 break;
-            if (member->link.evidence == LINK_UNLIKE && e == 0)
+            if (member->link.evidence == LINK_UNLIKE && is_doubtful)
                 goto none;
             *member = (struct layout_member){.source = readings[best].source,
                                              .is_slice = is_sliced,

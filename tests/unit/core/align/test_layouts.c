@@ -64,6 +64,19 @@ START_TEST(layouts_are_paired_and_values_agree)
 }
 END_TEST
 
+START_TEST(a_name_pairs_whatever_was_trained_since)
+{
+    static const char *const paths[] = {FIXTURES "/align/router", FIXTURES "/align/router-trained.gguf"};
+    struct compared x;
+
+    compare_paths(&x, paths[_i], NULL, paths[!_i], false);
+    ck_assert_uint_eq(x.c->status_counts[STATUS_BIT_EQUAL], 1);
+    ck_assert_uint_eq(x.c->status_counts[STATUS_CHANGED], 1);
+    ck_assert_uint_eq(x.c->pairing->pairs, 2);
+    done(&x);
+}
+END_TEST
+
 START_TEST(headers_alone_pair_by_names)
 {
     struct compared x;
@@ -384,6 +397,7 @@ int main(void)
 
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, layouts_are_paired_and_values_agree, 0, sizeof(pairs) / sizeof(pairs[0]));
+    tcase_add_loop_test(tcase, a_name_pairs_whatever_was_trained_since, 0, 2);
     tcase_add_test(tcase, headers_alone_pair_by_names);
     tcase_add_loop_test(tcase, models_between_join_the_pairs, 0, sizeof(series) / sizeof(series[0]));
     tcase_add_test(tcase, truth_of_real_conversions_is_reproduced);

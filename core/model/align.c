@@ -150,21 +150,6 @@ static size_t first_model(const struct pairing *pairing, size_t pair)
     return m;
 }
 
-static void leftover_fill(struct leftover *side, const struct model *const *models, const struct pairing *pairing,
-                          size_t model, bool is_right)
-{
-    side->count = 0;
-    for (size_t pair = 0; pair < pairing->pairs; pair++) {
-        size_t first = first_model(pairing, pair);
-        bool lacks = pairing->side[pair * pairing->models + model] == PAIRING_NONE;
-
-        if (side->is_double[pair] || (is_right ? first != model : first >= model || !lacks))
-            continue;
-        side->pair[side->count] = pair;
-        side->name[side->count++] = pairing_name(pairing, models, pair);
-    }
-}
-
 static bool strip(struct name *name, struct name prefix)
 {
     if (name->bytes <= prefix.bytes || memcmp(name->text, prefix.text, prefix.bytes) != 0)
@@ -174,17 +159,39 @@ static bool strip(struct name *name, struct name prefix)
     return true;
 }
 
-static struct name without_known(struct name name)
+/* What checkpoints put before names, and what wrappers of modules do. */
+static const char *const known[] = {
+    "state_dict.",           "model_state_dict.",          "model.", "module.", "_orig_mod.", "_forward_module.",
+    "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."};
+enum { KNOWN = sizeof(known) / sizeof(known[0]), KNOWN_OF_CHECKPOINTS = 2 };
+
+/* Without the first count of them. */
+static struct name without_known(struct name name, size_t count)
 {
-    static const char *const known[] = {"model.", "module.", "_orig_mod.", "state_dict.", "model_state_dict."};
     bool is_stripped = true;
 
     while (is_stripped) {
         is_stripped = false;
-        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        for (size_t i = 0; i < count; i++)
             is_stripped |= strip(&name, name_of(known[i]));
     }
     return name;
+}
+
+/* Names without the first known_count of what is known. */
+static void leftover_fill(struct leftover *side, const struct model *const *models, const struct pairing *pairing,
+                          size_t model, bool is_right, size_t known_count)
+{
+    side->count = 0;
+    for (size_t pair = 0; pair < pairing->pairs; pair++) {
+        size_t first = first_model(pairing, pair);
+        bool lacks = pairing->side[pair * pairing->models + model] == PAIRING_NONE;
+
+        if (side->is_double[pair] || (is_right ? first != model : first >= model || !lacks))
+            continue;
+        side->pair[side->count] = pair;
+        side->name[side->count++] = without_known(pairing_name(pairing, models, pair), known_count);
+    }
 }
 
 /* The name up to and including its first dot; empty where there is none. */
@@ -261,7 +268,7 @@ static size_t count_matches(const struct leftover *side, const struct leftover *
         if (!strip(&name, prefix))
             continue;
         ++*ret_prefixed;
-        matches += name_index_find(index, records, name) != NAME_INDEX_NONE;
+        matches += name_index_find(index, records, without_known(name, KNOWN)) != NAME_INDEX_NONE;
     }
     return matches;
 }
@@ -308,8 +315,8 @@ static int join_component(const struct model *const *models, struct pairing *pai
     struct leftover *side;
     int rc;
 
-    leftover_fill(left, models, pairing, model, false);
-    leftover_fill(right, models, pairing, model, true);
+    leftover_fill(left, models, pairing, model, false, KNOWN_OF_CHECKPOINTS);
+    leftover_fill(right, models, pairing, model, true, KNOWN_OF_CHECKPOINTS);
     rc = find_component(left, right, &component_left, &matches_left, err);
     if (rc == 0)
         rc = find_component(right, left, &component_right, &matches_right, err);
@@ -317,7 +324,8 @@ static int join_component(const struct model *const *models, struct pairing *pai
         return rc;
     side = matches_left >= matches_right ? left : right;
     for (size_t i = 0; i < side->count; i++)
-        strip(&side->name[i], side == left ? component_left : component_right);
+        if (strip(&side->name[i], side == left ? component_left : component_right))
+            side->name[i] = without_known(side->name[i], KNOWN);
     return join_equal(pairing, left, right, err);
 }
 
@@ -360,14 +368,10 @@ int pairing_add_prefixed(const struct model *const *models, struct pairing *pair
     for (size_t m = 1; rc == 0 && m < pairing->models; m++) {
         memset(left.is_double, 0, pairing->pairs * sizeof(*left.is_double));
         memset(right.is_double, 0, pairing->pairs * sizeof(*right.is_double));
-        leftover_fill(&left, models, pairing, m, false);
-        leftover_fill(&right, models, pairing, m, true);
+        leftover_fill(&left, models, pairing, m, false, KNOWN);
+        leftover_fill(&right, models, pairing, m, true, KNOWN);
         if (left.count == 0 || right.count == 0)
             continue;
-        for (size_t i = 0; i < left.count; i++)
-            left.name[i] = without_known(left.name[i]);
-        for (size_t i = 0; i < right.count; i++)
-            right.name[i] = without_known(right.name[i]);
         rc = join_equal(pairing, &left, &right, err);
         if (rc == 0)
             rc = join_component(models, pairing, m, &left, &right, err);

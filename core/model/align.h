@@ -80,8 +80,8 @@ void pairing_free(struct pairing *pairing);
 void pairing_select(const struct model *const *models, struct pairing *pairing, const struct selection *selection);
 
 /* Pairs names left over by pairing_align that are equal without known prefixes ("model.", "module.", "_orig_mod.", any
- * of them, nested too), or without a first component that one side's names have in common ("bert."). Names that become
- * equal to one another are left alone. */
+ * of them, nested too), or without a first component besides that one side's names have in common ("bert.", and "net."
+ * of "state_dict.net._forward_module."). Names that become equal to one another are left alone. */
 int pairing_add_prefixed(const struct model *const *models, struct pairing *pairing, struct error *err);
 
 /* Model m's tensor of the pair, or NULL. */

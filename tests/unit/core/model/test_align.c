@@ -235,6 +235,10 @@ static const struct {
     {{"_orig_mod.module.a", "model.a"}, 2, "_orig_mod.module.a>model.a", 1},
     {{"state_dict.model.a x.b", "a"}, 2, "state_dict.model.a>a", 2}, /* Lightning's checkpoints */
     {{"model_state_dict.a", "a"}, 2, "model_state_dict.a>a", 1},
+    {{"state_dict.net.a state_dict.net.b", "a b"}, 2, "state_dict.net.a>a state_dict.net.b>b", 2},
+    {{"a b", "state_dict.net.a state_dict.net.b"}, 2, "a>state_dict.net.a b>state_dict.net.b", 2},
+    {{"state_dict.net._forward_module.a", "a"}, 2, "state_dict.net._forward_module.a>a", 1},
+    {{"module.a", "_fsdp_wrapped_module.a"}, 2, "module.a>_fsdp_wrapped_module.a", 1},
     {{"a model.a", "a"}, 2, "", 2},          /* a has its partner */
     {{"model.a module.a", "a b"}, 2, "", 4}, /* two that become one: neither */
     {{"a", "model.a module.a"}, 2, "", 3},

@@ -34,7 +34,8 @@ const struct layout_reading layout_readings[] = {
     {NULL, "v.patch_embd.weight", "tile_columns(1/3:3)|reshape", true},
     {"bloom|gptneox", "blk.{n}.attn_qkv.{s}", "regroup(heads:1,1,1)", false},
     {"falcon", "blk.{n}.attn_qkv.{s}", "regroup(kv_heads:group,1,1)", false},
-    {"gpt2|jais|llama4|gpt-oss", "{p}.weight", "transpose", true},
+    {"gpt2|jais", "{p}.weight", "transpose", true},
+    {"llama4|gpt-oss", "blk.{n}.ffn_{p}_exps.weight", "transpose", true},
     {NULL, "blk.{n}.ffn_{p}_exps.weight", "heads(t0)", true},
     {NULL, "blk.{n}.ffn_{p}_exps.weight", "heads(t0)|transpose", true},
     {NULL, "blk.{n}.ffn_{p}_exps.weight", "transpose", true},
@@ -43,8 +44,12 @@ const struct layout_reading layout_readings[] = {
 };
 const size_t layout_reading_count = sizeof(layout_readings) / sizeof(layout_readings[0]);
 
-#define GATES "columns(0:1/2) || transpose|columns(0:1/2) || transpose|columns(0::2) || columns(0::2)"
-#define UPS   "columns(1/2:) || transpose|columns(1/2:) || transpose|columns(1::2) || columns(1::2)"
+#define GATES             "columns(0:1/2) || transpose|columns(0:1/2) || transpose|columns(0::2) || columns(0::2)"
+#define UPS               "columns(1/2:) || transpose|columns(1/2:) || transpose|columns(1::2) || columns(1::2)"
+#define INTERLEAVED_GATES "transpose|columns(0::2) || columns(0::2)"
+#define INTERLEAVED_UPS   "transpose|columns(1::2) || columns(1::2)"
+#define TURNED_GATES      "transpose|columns(0:1/2) || columns(0:1/2)"
+#define TURNED_UPS        "transpose|columns(1/2:) || columns(1/2:)"
 
 const struct layout_rule layout_rules[] = {
     /* GGUF files. */
@@ -60,10 +65,14 @@ const struct layout_rule layout_rules[] = {
      "all", "none || reshape || tile(linear_groups:linear_ratio)"},
     {"fused_gate_up_experts", NULL, "blk.{n}.ffn_gate_up_exps.{s}", "@blk.{n}.ffn_gate_exps.{s}", "[e] next", "none"},
     {"fused_gate_up_experts", NULL, "blk.{n}.ffn_gate_up_exps.{s}", "@blk.{n}.ffn_up_exps.{s}", "[e] next", "none"},
-    {"split_gate_up_experts", "llama4|gpt-oss", "blk.{n}.ffn_gate_exps.{s}",
-     "@blk.{n}.ffn_gate_up_exps.{s}|layers.{n}.feed_forward.experts.gate_up_proj", "all", GATES},
-    {"split_gate_up_experts", "llama4|gpt-oss", "blk.{n}.ffn_up_exps.{s}",
-     "@blk.{n}.ffn_gate_up_exps.{s}|layers.{n}.feed_forward.experts.gate_up_proj", "all", UPS},
+    {"split_gate_up_experts", "gpt-oss", "blk.{n}.ffn_gate_exps.{s}", "@blk.{n}.ffn_gate_up_exps.{s}", "all",
+     INTERLEAVED_GATES},
+    {"split_gate_up_experts", "gpt-oss", "blk.{n}.ffn_up_exps.{s}", "@blk.{n}.ffn_gate_up_exps.{s}", "all",
+     INTERLEAVED_UPS},
+    {"split_gate_up_experts", "llama4", "blk.{n}.ffn_gate_exps.{s}",
+     "@blk.{n}.ffn_gate_up_exps.{s}|layers.{n}.feed_forward.experts.gate_up_proj", "all", TURNED_GATES},
+    {"split_gate_up_experts", "llama4", "blk.{n}.ffn_up_exps.{s}",
+     "@blk.{n}.ffn_gate_up_exps.{s}|layers.{n}.feed_forward.experts.gate_up_proj", "all", TURNED_UPS},
     {"split_gate_up_experts", NULL, "blk.{n}.ffn_gate_exps.weight",
      "layers.{n}.block_sparse_moe.input_linear.weight|layers.{n}.mlp.experts.gate_up_proj.weight", "all", GATES},
     {"split_gate_up_experts", NULL, "blk.{n}.ffn_up_exps.weight",

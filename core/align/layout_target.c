@@ -373,9 +373,11 @@ static int match_group(struct layout_work *w, uint32_t target, const struct layo
             struct layout_member *member = &w->members[w->member_count];
             struct name transformations[READINGS_MAX];
             const size_t transformation_count = split_readings(rule->transformation, transformations);
-            /* Whole and as it is: that says no more than a table of names does, whatever was trained since. */
+            /* Whole and as it is: that says no more than a table of names does, whatever was trained since. Of a
+             * converter's file the names of parts say as much, once values have found nothing better. */
             const bool is_name = strcmp(rule->part, "all") == 0 && strcmp(rule->transformation, "none") == 0;
-            const bool is_doubtful = e == 0 && !is_name;
+            const bool is_last_look = w->target->is_gguf && !w->is_spelt && !w->is_strict;
+            const bool is_doubtful = e == 0 && !is_name && !is_last_look;
             struct wanted wanted = {.dims = tensor->shape.dims + axis,
                                     .rank = tensor->shape.rank - axis,
                                     .is_open = is_next,

@@ -1,6 +1,7 @@
 /* Which names of checkpoints become which names of a GGUF file: a row a name, prefixes that say nothing ("model.",
  * "transformer.", …) left out on the right. The facts are those of gguf-py's tensor_mapping.py (ggml-org, MIT). A
- * parameter's own name (".weight", ".bias") is left out on both sides; "experts." stands for "experts.{e}." too. */
+ * parameter's own name (".weight", ".bias") is left out on both sides; "experts." stands for "experts.{e}." too. Of
+ * several that a checkpoint has the first is taken unless values speak for another. */
 #include "core/align/layouts.h"
 
 const struct layout_name layout_names[] = {
@@ -145,12 +146,12 @@ const struct layout_name layout_names[] = {
     {"blk.{n}.ffn_latent_down", "layers.{n}.mixer.fc1_latent_proj"},
     {"blk.{n}.ffn_latent_up", "layers.{n}.mixer.fc2_latent_proj"},
     {"blk.{n}.ffn_norm",
+     "layers.{n}.pre_feedforward_layernorm|layers.{n}.pre_moe_norm|layers.{n}.pre_ff_layernorm|"
+     "layers.{n}.pre_moe_layernorm|layers.layers.{n}.pre_mlp_norm|layers.{n}.pre_mlp_layernorm|"
      "layers.{n}.post_attention_layernorm|h.{n}.ln_2|h.{n}.post_attention_layernorm|blocks.{n}.norm_2|"
-     "layers.{n}.ffn_norm|encoder.layers.{n}.post_attention_layernorm|layers.{n}.ln2|decoder_layer.{n}.rms_norm_2|"
-     "layers.{n}.pre_moe_norm|layers.{n}.pre_ff_layernorm|layers.{n}.pre_moe_layernorm|"
-     "transformer_encoder.{n}.ffn_norm|layers.layers.{n}.pre_mlp_norm|blocks.{n}.ff_norm|"
-     "layers.{n}.feedforward_layernorm|layers.{n}.pre_mlp_layernorm|layers.{n}.mlp_norm|"
-     "layers.{n}.pre_feedforward_layernorm"},
+     "layers.{n}.ffn_norm|encoder.layers.{n}.post_attention_layernorm|layers.{n}.ln2|"
+     "decoder_layer.{n}.rms_norm_2|transformer_encoder.{n}.ffn_norm|blocks.{n}.ff_norm|"
+     "layers.{n}.feedforward_layernorm|layers.{n}.mlp_norm"},
     {"blk.{n}.ffn_routed_down", "layers.{n}.block_sparse_moe.routed_expert_down_proj"},
     {"blk.{n}.ffn_routed_norm", "layers.{n}.block_sparse_moe.routed_expert_norm"},
     {"blk.{n}.ffn_routed_up", "layers.{n}.block_sparse_moe.routed_expert_up_proj"},
@@ -207,7 +208,7 @@ const struct layout_name layout_names[] = {
     {"blk.{n}.nextn.shared_head_head", "layers.{n}.shared_head.head"},
     {"blk.{n}.nextn.shared_head_norm", "layers.{n}.shared_head.norm"},
     {"blk.{n}.post_attention_norm",
-     "layers.{n}.post_attention_layernorm|layers.{n}.post_self_attn_layernorm|layers.layers.{n}.post_mixer_norm"},
+     "layers.{n}.post_self_attn_layernorm|layers.{n}.post_attention_layernorm|layers.layers.{n}.post_mixer_norm"},
     {"blk.{n}.post_ffw_norm",
      "layers.{n}.post_feedforward_layernorm|layers.{n}.post_mlp_layernorm|layers.layers.{n}.post_mlp_norm|"
      "layers.{n}.feed_forward.up_proj|layers.{n}.post_moe_norm"},

@@ -3,8 +3,9 @@
 
 /* Converters for these architectures interleave the halves of each head's rows, as ggml's rotary embedding wants it. */
 #define INTERLEAVED                                                                                                    \
-    "llama|arcee|afmoe|deci|minicpm|llada|internlm2|olmo|arctic|deepseek|granite|granitemoe|granitehybrid|smollm3|"    \
-    "bailingmoe|chameleon|baichuan|xverse|orion|mistral3|llama-embed|nanbeige|granite_swa"
+    "llama|arcee|deci|minicpm|llada|internlm2|olmo|arctic|deepseek|granite|granitemoe|granitehybrid|smollm3|"          \
+    "bailingmoe|chameleon|baichuan|xverse|orion|mistral3|llama-embed|nanbeige|granite_swa|nemotron_h|"                 \
+    "nemotron_h_moe"
 /* These hold norms as x, and files as 1 + x. */
 #define NORMS_PLUS_ONE "gemma|gemma2|gemma3|gemma-embedding|nemotron|qwen3next|qwen35|qwen35moe|plamo3"
 
@@ -34,7 +35,7 @@ const struct layout_reading layout_readings[] = {
     {NULL, "v.patch_embd.weight", "tile_columns(1/3:3)|reshape", true},
     {"bloom|gptneox", "blk.{n}.attn_qkv.{s}", "regroup(heads:1,1,1)", false},
     {"falcon", "blk.{n}.attn_qkv.{s}", "regroup(kv_heads:group,1,1)", false},
-    {"gpt2|jais", "{p}.weight", "transpose", true},
+    {"gpt2|jais", "blk.{n}.{p}.weight", "transpose", true},
     {"llama4|gpt-oss", "blk.{n}.ffn_{p}_exps.weight", "transpose", true},
     {NULL, "blk.{n}.ffn_{p}_exps.weight", "heads(t0)", true},
     {NULL, "blk.{n}.ffn_{p}_exps.weight", "heads(t0)|transpose", true},

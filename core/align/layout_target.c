@@ -8,6 +8,7 @@
 
 #define CONFIRMED_ERROR 0.5  /* √(ΣΔ² ÷ Σa²) up to which samples agree: four-bit types stay below 0.2 */
 #define ALIKE_FACTOR    1.05 /* readings whose errors differ by less are alike */
+#define OTHER_FACTOR    2    /* and so are tensors: any two norms are alike to a tenth, the first has the better name */
 
 /* What the sources must look like: dims behind the rows, which may be open. */
 struct wanted {
@@ -172,6 +173,7 @@ static int choose(struct layout_work *w, uint32_t target, const struct wanted *w
     if (w->is_probed && (count > 1 || is_doubtful)) {
         for (size_t i = 0; i < count; i++) {
             struct error why;
+            double factor;
             int rc;
 
             if (transformation_apply(readings[i].transformation, &w->symbols,
@@ -180,7 +182,8 @@ static int choose(struct layout_work *w, uint32_t target, const struct wanted *w
             rc = probe_reading(w, target, wanted, &readings[i]);
             if (rc)
                 return rc;
-            if (is_better(readings[i].error, readings[best].error * (i == best ? 1 : 1 / ALIKE_FACTOR)))
+            factor = i == best ? 1 : readings[i].source == readings[best].source ? ALIKE_FACTOR : OTHER_FACTOR;
+            if (is_better(readings[i].error, readings[best].error / factor))
                 best = i;
             if (i == 0 && readings[0].error == 0)
                 break; /* exactly the likeliest: what else is exact too differs in nothing that was seen */

@@ -286,6 +286,7 @@ static int apply_form(struct applying *x, const struct form *form, struct name s
     const struct tensor *b = adapter_part(x, stem, form->b), *magnitude = find_magnitude(x, stem);
     char text[ADAPTER_NAME_BYTES];
     const struct name module = adapter_module(stem, text);
+    const uint32_t *rows;
     struct tensor *tensor;
     int rc;
 
@@ -299,7 +300,9 @@ static int apply_form(struct applying *x, const struct form *form, struct name s
     rc = find_target(x, form, module, &tensor);
     if (rc || !tensor)
         return rc ? rc : adapter_apply_parameter(x, module, a, b);
-    rc = adapter_apply_pair(x, module, tensor, a, b, magnitude, form->is_embedding || is_turned(x, module), NULL);
+    rc = adapter_rotary_rows(x, module, tensor, &rows);
+    if (rc == 0)
+        rc = adapter_apply_pair(x, module, tensor, a, b, magnitude, form->is_embedding || is_turned(x, module), rows);
     return rc || !x->is_applied[a - x->parts] ? rc : apply_bias(x, module, stem, a->shape.dims[0]);
 }
 

@@ -156,6 +156,10 @@ int adapter_apply_pair(struct applying *x, struct name module, struct tensor *te
                        const struct tensor *b, const struct tensor *magnitude, bool is_transposed,
                        const uint32_t *rows);
 
+/* The rows of a module's weight as the base's tensor has them, as of struct lora; NULL: in the module's own order.
+ * ERROR_FORMAT where they follow from a number of heads that nothing tells. */
+int adapter_rotary_rows(struct applying *x, struct name module, const struct tensor *tensor, const uint32_t **ret_rows);
+
 /* B·A on a parameter that adapter_config.json names, stacked or one by one. */
 int adapter_apply_parameter(struct applying *x, struct name module, const struct tensor *a, const struct tensor *b);
 

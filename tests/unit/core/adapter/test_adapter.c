@@ -115,6 +115,9 @@ static const struct {
     {"unet/base", "unet/kohya", "unet/merged-kohya", 18},
     {"unet/base", "unet/processors", "unet/merged-processors", 12},
     {"unet/base", "unet/pipeline", "unet/merged-pipeline", 12},
+    {"rotary/interleaved", "rotary/adapter", "rotary/merged", 3},
+    {"rotary/interleaved", "rotary/adapter-own", "rotary/merged", 3},
+    {"rotary/halved", "rotary/adapter-own", "rotary/merged", 3},
     {"rare/base.safetensors", "rare/packed.safetensors", "rare/merged-packed.safetensors", 1},
     {"rare/base.safetensors", "rare/negated.pt", "rare/merged-negated.safetensors", 1},
 };
@@ -183,6 +186,7 @@ static const struct {
     const char *base, *adapter, *said;
 } misplaced[] = {
     {"align/qkv-apart", "align/adapter-headless.gguf", "number of heads"},
+    {"adapters/rotary/bare.safetensors", "adapters/rotary/adapter", "number of heads"},
     {"adapters/dora-turned/base", "align/adapter-turned.gguf", "adapter of gpt2 in a GGUF file"},
     {"align/adapter-headless.gguf", "align/adapter", "fits a tensor"},
 };

@@ -1,6 +1,7 @@
 /* What is left where numbers of layers do not help either, since the other library counts and nests its blocks in its
- * own way: tensors of one shape whose values are each other's nearest by far, whatever they are called. Samples are
- * few, and read once a tensor; probe_tensors has the last word. */
+ * own way: tensors of one shape whose values are each other's nearest by far, whatever they are called; then matrices
+ * of reversed shapes, since exporters fold a transpose into what they number ("onnx::MatMul_1234"). Samples are few,
+ * and read once a tensor; probe_tensors has the last word. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct sketch {
     uint32_t tensor;
     uint32_t rank; /* without dimensions of 1 */
     uint64_t dims[VIEW_RANK_MAX];
+    bool is_transposed; /* what is looked at */
     struct sample sample;
     uint32_t nearest; /* of the other side's sketches */
     double error, next;
@@ -36,8 +38,10 @@ static int compare_sketches(const void *a, const void *b)
     return 0;
 }
 
-static int collect(struct layout_work *w, const struct layout_side *side, struct sketches *ret)
+/* Of matrices only, is_turned of the source's transposes. */
+static int collect(struct layout_work *w, const struct layout_side *side, bool is_turned, struct sketches *ret)
 {
+    ret->count = 0;
     ret->items = calloc(side->left_count + 1, sizeof(*ret->items));
     if (!ret->items)
         return layout_no_memory(w);
@@ -45,22 +49,28 @@ static int collect(struct layout_work *w, const struct layout_side *side, struct
         const struct shape *shape = &side->model->tensors[side->left[i]].shape;
         struct sketch *sketch = &ret->items[ret->count];
 
-        if (side->is_used[side->left[i]] || shape->elements < ELEMENTS_LEAST || shape->rank > VIEW_RANK_MAX)
+        if (side->is_used[side->left[i]] || shape->elements < ELEMENTS_LEAST || shape->rank > VIEW_RANK_MAX ||
+            (is_turned && shape->rank != 2))
             continue;
-        sketch->tensor = side->left[i];
+        *sketch = (struct sketch){.tensor = side->left[i], .is_transposed = is_turned && side == w->source};
         for (uint32_t d = 0; d < shape->rank; d++)
             if (shape->dims[d] != 1)
                 sketch->dims[sketch->rank++] = shape->dims[d];
+        if (is_turned && sketch->rank < 2)
+            continue;
+        if (sketch->is_transposed) {
+            sketch->dims[0] = shape->dims[1];
+            sketch->dims[1] = shape->dims[0];
+        }
         ret->count++;
     }
     qsort(ret->items, ret->count, sizeof(*ret->items), compare_sketches);
     return 0;
 }
 
-int layout_sample(struct layout_work *w, const struct layout_side *side, uint32_t tensor, uint64_t first,
-                  uint64_t elements, struct sample *ret)
+static int sample_of(struct layout_work *w, const struct model *model, const struct tensor *of, uint64_t first,
+                     uint64_t elements, struct sample *ret)
 {
-    const struct tensor *of = &side->model->tensors[tensor];
     const uint64_t runs = elements <= SAMPLES ? 1 : RUNS, step = elements / runs;
     const size_t run_elements = elements <= SAMPLES ? (size_t)elements : SAMPLES / RUNS;
     float *into = ret->values;
@@ -72,7 +82,7 @@ int layout_sample(struct layout_work *w, const struct layout_side *side, uint32_
         const uint64_t at = first + run * step + (run * 37 + run_elements < step ? run * 37 : 0);
         uint8_t stored[SAMPLES * 8];
         double values[SAMPLES];
-        int rc = decoder_read(side->model, of, at, run_elements, stored, w->err);
+        int rc = decoder_read(model, of, at, run_elements, stored, w->err);
 
         if (rc)
             return rc;
@@ -83,6 +93,12 @@ int layout_sample(struct layout_work *w, const struct layout_side *side, uint32_
         }
     }
     return 0;
+}
+
+int layout_sample(struct layout_work *w, const struct layout_side *side, uint32_t tensor, uint64_t first,
+                  uint64_t elements, struct sample *ret)
+{
+    return sample_of(w, side->model, &side->model->tensors[tensor], first, elements, ret);
 }
 
 double layout_sample_error(const struct sample *a, const struct sample *b)
@@ -112,15 +128,62 @@ static void note(struct sketch *sketch, uint32_t other, double error)
     }
 }
 
+/* The tensor that a sketch looks at; in the scratch arena. */
+static int look_at(struct layout_work *w, const struct layout_side *side, const struct sketch *sketch,
+                   struct tensor *ret)
+{
+    const struct tensor *tensor = &side->model->tensors[sketch->tensor];
+    struct arrangement *a = &w->arrangement;
+    struct view view = {.source = tensor, .pieces = a->pieces};
+    int rc;
+
+    *ret = *tensor;
+    if (!sketch->is_transposed || !probe_is_readable(tensor))
+        return 0;
+    rc = transformation_apply(name_of("transpose"), &w->symbols, tensor, a, w->err);
+    view.piece_count = a->piece_count;
+    return rc ? rc : view_make(&view, a->rank, a->dims, &w->scratch, ret, w->err);
+}
+
+static void forget_looks(struct layout_work *w)
+{
+    arena_done(&w->scratch);
+    w->scratch.limit = SCRATCH_BYTES_MAX;
+}
+
 static int read_samples(struct layout_work *w, const struct layout_side *side, struct sketch *sketches, size_t count)
 {
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < count; i++) {
+        struct tensor tensor;
+
         sketches[i].error = sketches[i].next = INFINITY;
-        rc = layout_sample(w, side, sketches[i].tensor, 0, side->model->tensors[sketches[i].tensor].shape.elements,
-                           &sketches[i].sample);
+        rc = look_at(w, side, &sketches[i], &tensor);
+        if (rc == 0)
+            rc = sample_of(w, side->model, &tensor, 0, tensor.shape.elements, &sketches[i].sample);
+        forget_looks(w);
     }
+    return rc;
+}
+
+/* What lies between the two as they are looked at; INFINITY where a square matrix is no nearer for being turned. */
+static int probe_sketches(struct layout_work *w, const struct sketch *target, const struct sketch *source,
+                          double *ret_error)
+{
+    const struct tensor *a = &w->target->model->tensors[target->tensor];
+    const struct tensor *b = &w->source->model->tensors[source->tensor];
+    struct tensor looked_at;
+    double straight = INFINITY;
+    int rc = look_at(w, w->source, source, &looked_at);
+
+    if (rc == 0)
+        rc = probe_tensors(w->target->model, a, w->source->model, &looked_at, ret_error, w->err);
+    forget_looks(w);
+    if (rc == 0 && source->is_transposed && shape_equal(&a->shape, &b->shape))
+        rc = probe_tensors(w->target->model, a, w->source->model, b, &straight, w->err);
+    if (rc == 0 && straight <= *ret_error)
+        *ret_error = INFINITY;
     return rc;
 }
 
@@ -203,22 +266,24 @@ static int join_shape(struct layout_work *w, struct sketch *targets, size_t targ
         if (isinf(target->error) || source->nearest != t || !layout_are_alike(target->error, next, target->rank < 2) ||
             (target->rank < 2 && (w->join_count == 0 || (isinf(next) && target->error > LAYOUT_CAST_ERROR))))
             continue;
-        rc = probe_tensors(w->target->model, a, w->source->model, b, &error, w->err);
-        if (rc == 0 && layout_are_alike(error, next, target->rank < 2) && (error > 0 || !layout_are_by_content(a, b)))
-            rc = layout_join_whole(w, target->tensor, source->tensor, "none", error, "values");
+        rc = probe_sketches(w, target, source, &error);
+        if (rc == 0 && layout_are_alike(error, next, target->rank < 2) &&
+            (error > 0 || source->is_transposed || !layout_are_by_content(a, b)))
+            rc = layout_join_whole(w, target->tensor, source->tensor, source->is_transposed ? "transpose" : "none",
+                                   error, "values");
     }
-    return rc ? rc : join_turned(w, targets, target_count, sources, source_count);
+    return rc || sources[0].is_transposed ? rc : join_turned(w, targets, target_count, sources, source_count);
 }
 
-int layout_add_nearest(struct layout_work *w)
+static int add_nearest(struct layout_work *w, bool is_turned)
 {
     struct sketches targets = {0}, sources = {0};
     uint64_t room = COMPARISONS_MAX;
     size_t t = 0, s = 0;
-    int rc = collect(w, w->target, &targets);
+    int rc = collect(w, w->target, is_turned, &targets);
 
     if (rc == 0)
-        rc = collect(w, w->source, &sources);
+        rc = collect(w, w->source, is_turned, &sources);
     while (rc == 0 && t < targets.count && s < sources.count) {
         const int order = compare_sketches(&targets.items[t], &sources.items[s]);
         size_t t_end = t, s_end = s;
@@ -237,4 +302,11 @@ int layout_add_nearest(struct layout_work *w)
     free(targets.items);
     free(sources.items);
     return rc;
+}
+
+int layout_add_nearest(struct layout_work *w)
+{
+    int rc = add_nearest(w, false);
+
+    return rc ? rc : add_nearest(w, true);
 }

@@ -41,6 +41,8 @@ static const struct {
     {"single-file", "single-file-other-converted", 0, 0, 67, 51, 0},
     {"towers-saved", "towers-native", 10, 0, 0, 1, 0},
     {"towers-native", "towers-saved", 10, 0, 1, 0, 0},
+    {"exported.safetensors", "exported.onnx", 9, 1, 0, 0, 0},
+    {"exported.onnx", "exported.safetensors", 9, 1, 0, 0, 0},
 };
 
 START_TEST(layouts_are_paired_and_values_agree)

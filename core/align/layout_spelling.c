@@ -33,8 +33,8 @@ static const struct spelling_row {
     {ANYWHERE, "mlp|feed_forward|ffn|ff|block_sparse_moe|moe", "mlp"},
     {ANYWHERE, "experts", "mlp.experts"},
     {ANYWHERE, "shared_experts|shared_expert|shared_mlp|share_expert", "mlp.shared_expert"},
-    {ANYWHERE, "intermediate.dense", "mlp.fc1"},
-    {ANYWHERE, "output.dense", "mlp.fc2"},
+    {ANYWHERE, "intermediate.dense", "mlp.up"},
+    {ANYWHERE, "output.dense", "mlp.down"},
     {ANYWHERE,
      "input_layernorm|attention_norm|attn_norm|ln_1|ln1|norm1|layer_norm1|layernorm_before|"
      "attention_layer_norm",
@@ -46,7 +46,7 @@ static const struct spelling_row {
     {ANYWHERE, "post_mlp_layernorm|post_feedforward_layernorm|mlp_ln", "norm_3"},
     {ANYWHERE, "embed_tokens|tok_embeddings|word_embeddings|wte|embed_in", "embed"},
     {ANYWHERE, "embeddings.LayerNorm|emb_ln", "embed.norm"},
-    {ANYWHERE, "lm_head|output", "head"},
+    {ANYWHERE, "lm_head|embed_out|output", "head"},
     {ANYWHERE, "wqkv|Wqkv", "attn.qkv"},
     {ANYWHERE, "ln_f|norm_f|final_layernorm|final_layer_norm|final_norm", "norm"},
 
@@ -74,14 +74,13 @@ static const struct spelling_row {
      "e_score_correction"},
     {IN_FEED_FORWARD, "experts", "experts"},
     {IN_FEED_FORWARD, "shared_experts|shared_expert|shared_mlp|share_expert", "shared_expert"},
-    {IN_FEED_FORWARD, "gate_proj|w1|wi_0", "gate_proj"},
-    {IN_FEED_FORWARD, "up_proj|w3|wi_1", "up"},
-    {IN_FEED_FORWARD, "down_proj|w2|wo", "down"},
+    {IN_FEED_FORWARD, "gate_proj|w1|wi_0|c_fc_0|fc12", "gate_proj"},
+    {IN_FEED_FORWARD,
+     "up_proj|w3|wi_1|c_fc_1|fc11|fc1|linear_fc1|linear1|lin1|dense_h_to_4h|c_fc|fc_in|intermediate.dense", "up"},
+    {IN_FEED_FORWARD, "down_proj|w2|wo|fc2|linear_fc2|linear2|lin2|dense_4h_to_h|c_proj|fc_out|output.dense", "down"},
     {IN_FEED_FORWARD, "gate_up_proj|gate_and_up_proj|input_linear|w12", "gate_up"},
     {IN_FEED_FORWARD, "output_linear", "down"},
     {IN_FEED_FORWARD, "up_gate_proj|ff_proj", "up_gate"},
-    {IN_FEED_FORWARD, "fc1|linear_fc1|linear1|lin1|dense_h_to_4h|c_fc|fc_in|intermediate.dense", "fc1"},
-    {IN_FEED_FORWARD, "fc2|linear_fc2|linear2|lin2|dense_4h_to_h|c_proj|fc_out|output.dense", "fc2"},
     {IN_FEED_FORWARD, "router.layer|router|gate", "router"},
 };
 enum { SPELLING_ROWS = sizeof(spelling_rows) / sizeof(spelling_rows[0]), WORDS_MAX = 512 };

@@ -112,6 +112,8 @@ static const struct {
     KIND("experts-as-modules", 9),
     KIND("attention", 2),
     KIND("text", 2),
+    KIND("named/neox", 2),
+    KIND("named/exaone", 5),
     {"unet/base", "unet/kohya", "unet/merged-kohya", 18},
     {"unet/base", "unet/processors", "unet/merged-processors", 12},
     {"unet/base", "unet/pipeline", "unet/merged-pipeline", 12},

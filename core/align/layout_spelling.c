@@ -236,9 +236,10 @@ int layout_spell(struct layout_work *w, struct layout_side *side)
     side->spelt_kind = calloc(count + 1, sizeof(*side->spelt_kind));
     side->spelt_index = name_index_new(count + 1);
     side->is_kind_confirmed = calloc(2 * count + 1, sizeof(*side->is_kind_confirmed));
+    side->is_kind_crossed = calloc(2 * count + 1, sizeof(*side->is_kind_crossed));
     side->kind_rules = calloc(2 * count + 1, sizeof(*side->kind_rules));
-    if (!w->spelling || !side->spelt_kind || !side->is_kind_confirmed || !side->kind_rules || !side->spelt ||
-        !side->is_spelt_twice || !side->spelt_index)
+    if (!w->spelling || !side->spelt_kind || !side->is_kind_confirmed || !side->is_kind_crossed || !side->kind_rules ||
+        !side->spelt || !side->is_spelt_twice || !side->spelt_index)
         return layout_no_memory(w);
     for (size_t i = 0; i < side->left_count; i++) {
         const struct name_records records = {side->spelt, sizeof(*side->spelt)};

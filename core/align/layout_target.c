@@ -521,7 +521,10 @@ static int match_spelling(struct layout_work *w, uint32_t target)
     const bool is_strict = w->is_strict && w->target->model->tensors[target].shape.rank < 2;
     int rc;
 
-    if (source == NAME_INDEX_NONE || w->source->is_used[source])
+    if (source == NAME_INDEX_NONE || w->source->is_used[source] ||
+        (w->target->model->tensors[target].shape.rank < 2 &&
+         (w->target->is_kind_crossed[w->target->spelt_kind[target]] ||
+          w->source->is_kind_crossed[w->source->spelt_kind[source]])))
         return 0;
     rc = match_whole(w, target, &source, 1, &none, 1, !*is_trusted || is_strict, "spelling");
     *is_trusted |= w->member_count == 1 && !(is_strict && is_far(w));

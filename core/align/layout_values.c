@@ -10,6 +10,7 @@
 enum { GROUPS_MAX = 192, TRIES_MAX = 8192 };
 #define ALIKE_ERROR    0.2 /* √(ΣΔ² ÷ Σa²) up to which two are taken for one, where others are DISTINCT times further */
 #define SINGLE_ERROR   0.05
+#define NEARER         1.25 /* times as far as another: not the one */
 #define DISTINCT       4
 #define ELEMENTS_LEAST 4
 
@@ -176,6 +177,32 @@ static int join_groups(struct layout_work *w, const struct group *target, const 
     return rc;
 }
 
+/* Norms of about one are alike to some tenths, whatever they are called: one library's "norm2" is another's "norm1". */
+static void note_crossed(struct layout_work *w, const struct groups *targets, const struct groups *sources,
+                         const double *errors)
+{
+    struct layout_side *target = w->target, *source = w->source;
+
+    for (size_t t = 0; target->spelt && source->spelt && t < targets->count; t++, errors += sources->count) {
+        const uint32_t tensor = targets->items[t].tensor;
+        const uint32_t alike = is_left(target, tensor) ? layout_find_alike(w, tensor) : NAME_INDEX_NONE;
+        double own = NAN, nearest = INFINITY;
+
+        if (alike == NAME_INDEX_NONE || target->model->tensors[tensor].shape.rank >= 2)
+            continue;
+        for (size_t s = 0; s < sources->count; s++) {
+            const uint32_t other = of_layer(source, &sources->items[s], &targets->items[t].captures);
+
+            own = other == alike ? errors[s] : own;
+            nearest = other != PAIRING_NONE && errors[s] < nearest ? errors[s] : nearest;
+        }
+        if (nearest * NEARER < own) {
+            target->is_kind_crossed[target->spelt_kind[tensor]] = true;
+            source->is_kind_crossed[source->spelt_kind[alike]] = true;
+        }
+    }
+}
+
 int layout_add_alike(struct layout_work *w)
 {
     struct groups *groups = calloc(2, sizeof(*groups));
@@ -202,6 +229,8 @@ int layout_add_alike(struct layout_work *w)
             rc = join_groups(w, &groups[0].items[t], &groups[1].items[s],
                              is_vector && DISTINCT * errors[i] < ALIKE_ERROR ? DISTINCT * errors[i] : ALIKE_ERROR);
         }
+    if (rc == 0)
+        note_crossed(w, &groups[0], &groups[1], errors);
 out:
     free(groups);
     free(errors);

@@ -29,6 +29,7 @@ struct layout_side {
     struct name *spelt;      /* [tensor] in one spelling for all libraries; this and what follows NULL until spelt */
     uint32_t *spelt_kind;    /* [tensor] its kind */
     bool *is_kind_confirmed; /* [kind]: values agreed where names are only spelt alike */
+    bool *is_kind_crossed;   /* [kind]: of its vectors, another lies nearer than the one that is spelt alike */
     uint64_t *kind_rules;    /* [kind]: the layout_spelt_rules that it is a target of; 0: not yet known */
     bool *is_spelt_twice;    /* [tensor] and another one of that spelling is there */
     struct name_index *spelt_index;

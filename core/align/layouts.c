@@ -80,6 +80,7 @@ static void side_done(struct layout_side *side)
     name_index_free(side->kind_index);
     free(side->kinds);
     free(side->is_kind_confirmed);
+    free(side->is_kind_crossed);
     free(side->spelt);
     free(side->is_spelt_twice);
     free(side->spelt_kind);

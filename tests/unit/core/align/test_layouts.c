@@ -79,6 +79,20 @@ START_TEST(a_name_pairs_whatever_was_trained_since)
 }
 END_TEST
 
+/* Eight norms' parameters, whose names cross and whose values say so; embeddings and matrices are the rest. */
+START_TEST(norms_that_others_lie_nearer_to_are_not_paired_by_spelling)
+{
+    static const char *const paths[] = {FIXTURES "/align/crossed-saved", FIXTURES "/align/crossed-native"};
+    struct compared x;
+
+    compare_paths(&x, paths[_i], NULL, paths[!_i], false);
+    ck_assert_uint_eq(x.c->status_counts[STATUS_ADDED], 8);
+    ck_assert_uint_eq(x.c->status_counts[STATUS_REMOVED], 8);
+    ck_assert_uint_eq(x.c->status_counts[STATUS_CHANGED], 18);
+    done(&x);
+}
+END_TEST
+
 START_TEST(headers_alone_pair_by_names)
 {
     struct compared x;
@@ -400,6 +414,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, layouts_are_paired_and_values_agree, 0, sizeof(pairs) / sizeof(pairs[0]));
     tcase_add_loop_test(tcase, a_name_pairs_whatever_was_trained_since, 0, 2);
+    tcase_add_loop_test(tcase, norms_that_others_lie_nearer_to_are_not_paired_by_spelling, 0, 2);
     tcase_add_test(tcase, headers_alone_pair_by_names);
     tcase_add_loop_test(tcase, models_between_join_the_pairs, 0, sizeof(series) / sizeof(series[0]));
     tcase_add_test(tcase, truth_of_real_conversions_is_reproduced);

@@ -1,6 +1,6 @@
 /* One inflate stream, guarded by a lock. Every few MiB, at the start of a deflate block, the place is kept with the 32
  * KiB of output before it, which is all that inflate needs to go on from there (as zlib's examples/zran.c does): 0.8 %
- * of the output, or 2 MiB where that is more: threads that walk over it side by side go back a little all the time. */
+ * of the output at most. */
 #include "core/io/inflated.h"
 
 #include <inttypes.h>
@@ -13,9 +13,7 @@
 #include "core/name.h"
 
 enum {
-    KEPT_EVERY_LEAST = 1 << 20, /* bytes of output */
-    KEPT_EVERY_MOST = 4 << 20,
-    KEPT_SHARE = 64,
+    KEPT_EVERY = 4 << 20, /* bytes of output */
     WINDOW_BYTES = 32768,
     INPUT_BYTES = 32768,
     SKIP_BYTES = 32768,
@@ -33,7 +31,6 @@ struct inflated {
     struct source base;
     struct source *parent;
     uint64_t offset, stored_bytes;
-    uint64_t kept_every;
 
     pthread_mutex_t lock;
     /* All below: guarded by lock. */
@@ -119,7 +116,7 @@ static int inflate_next(struct inflated *x, uint8_t *out, size_t bytes, struct e
         if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
             return damaged(x, "are damaged", err);
         if ((x->stream.data_type & 128) && !(x->stream.data_type & 64) &&
-            x->out >= (x->place_count ? x->places[x->place_count - 1].out : 0) + x->kept_every)
+            x->out >= (x->place_count ? x->places[x->place_count - 1].out : 0) + KEPT_EVERY)
             keep_place(x);
     }
     return 0;
@@ -274,9 +271,6 @@ int inflated_open(struct source *parent, uint64_t offset, uint64_t stored_bytes,
     x->parent = parent;
     x->offset = offset;
     x->stored_bytes = stored_bytes;
-    x->kept_every = bytes / KEPT_SHARE < KEPT_EVERY_LEAST  ? KEPT_EVERY_LEAST
-                    : bytes / KEPT_SHARE < KEPT_EVERY_MOST ? bytes / KEPT_SHARE
-                                                           : KEPT_EVERY_MOST;
     if (!x->base.uri || pthread_mutex_init(&x->lock, NULL)) {
         free(x->base.uri);
         free(x);

@@ -222,7 +222,8 @@ static bool unpack(struct onnx *onnx, const struct said *said, uint64_t at, uint
                    ? byte_reader_fault(&onnx->reader, ERROR_LIMIT,
                                        "tensor %s: more elements in typed fields than the limit", said->printable)
                    : onnx_no_memory(onnx);
-    if (!wire_numbers(&onnx->reader, at, end, kind->field, type, size, bytes, said->bytes / size, &numbers))
+    if (!wire_numbers(&onnx->reader, at, end, kind->field, type, kind->dtype == DTYPE_BOOL ? WIRE_TRUTH : size, bytes,
+                      said->bytes / size, &numbers))
         return false;
     if (numbers.count != said->bytes / size)
         return refuse(onnx, said,

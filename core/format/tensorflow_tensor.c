@@ -9,7 +9,7 @@
 #include "core/format/tensorflow.h"
 #include "core/io/repeated.h"
 
-enum { CONTENT = 4 };
+enum { CONTENT = 4, BOOL_VAL = 11 };
 
 /* What a few bytes may say of elements that are all alike, in all of a file. */
 #define REPEATED_MAX (UINT64_C(1) << 30)
@@ -19,14 +19,16 @@ static const struct values_field {
     uint8_t number, bytes;
     enum wire_type type;
 } fields[TENSORFLOW_DTYPES] = {
-    [1] = {5, 4, WIRE_FIXED32},   [2] = {6, 8, WIRE_FIXED64},  [3] = {7, 4, WIRE_VARINT},   [4] = {7, 1, WIRE_VARINT},
-    [5] = {7, 2, WIRE_VARINT},    [6] = {7, 1, WIRE_VARINT},   [8] = {9, 4, WIRE_FIXED32},  [9] = {10, 8, WIRE_VARINT},
-    [10] = {11, 1, WIRE_VARINT},  [11] = {7, 1, WIRE_VARINT},  [12] = {7, 1, WIRE_VARINT},  [13] = {7, 4, WIRE_VARINT},
-    [14] = {13, 2, WIRE_VARINT},  [15] = {7, 2, WIRE_VARINT},  [16] = {7, 2, WIRE_VARINT},  [17] = {7, 2, WIRE_VARINT},
-    [18] = {12, 8, WIRE_FIXED64}, [19] = {13, 2, WIRE_VARINT}, [22] = {16, 4, WIRE_VARINT}, [23] = {17, 8, WIRE_VARINT},
-    [24] = {18, 1, WIRE_BYTES},   [25] = {18, 1, WIRE_BYTES},  [26] = {18, 1, WIRE_BYTES},  [27] = {18, 1, WIRE_BYTES},
-    [28] = {18, 1, WIRE_BYTES},   [29] = {7, 1, WIRE_VARINT},  [30] = {7, 1, WIRE_VARINT},  [31] = {7, 1, WIRE_VARINT},
-    [32] = {7, 1, WIRE_VARINT},   [33] = {18, 1, WIRE_BYTES},
+    [1] = {5, 4, WIRE_FIXED32},  [2] = {6, 8, WIRE_FIXED64},   [3] = {7, 4, WIRE_VARINT},
+    [4] = {7, 1, WIRE_VARINT},   [5] = {7, 2, WIRE_VARINT},    [6] = {7, 1, WIRE_VARINT},
+    [8] = {9, 4, WIRE_FIXED32},  [9] = {10, 8, WIRE_VARINT},   [10] = {BOOL_VAL, 1, WIRE_VARINT},
+    [11] = {7, 1, WIRE_VARINT},  [12] = {7, 1, WIRE_VARINT},   [13] = {7, 4, WIRE_VARINT},
+    [14] = {13, 2, WIRE_VARINT}, [15] = {7, 2, WIRE_VARINT},   [16] = {7, 2, WIRE_VARINT},
+    [17] = {7, 2, WIRE_VARINT},  [18] = {12, 8, WIRE_FIXED64}, [19] = {13, 2, WIRE_VARINT},
+    [22] = {16, 4, WIRE_VARINT}, [23] = {17, 8, WIRE_VARINT},  [24] = {18, 1, WIRE_BYTES},
+    [25] = {18, 1, WIRE_BYTES},  [26] = {18, 1, WIRE_BYTES},   [27] = {18, 1, WIRE_BYTES},
+    [28] = {18, 1, WIRE_BYTES},  [29] = {7, 1, WIRE_VARINT},   [30] = {7, 1, WIRE_VARINT},
+    [31] = {7, 1, WIRE_VARINT},  [32] = {7, 1, WIRE_VARINT},   [33] = {18, 1, WIRE_BYTES},
 };
 
 /* A file of memory for stored bytes at data, of the heap, which is taken in any case. */
@@ -74,7 +76,8 @@ static bool unpack(struct tensorflow *tf, const struct tensorflow_entry *entry, 
     data = calloc(1, (size_t)stored);
     if (!data)
         return tensorflow_no_memory(tf);
-    if (!wire_numbers(&tf->reader, at, end, field->number, field->type, field->bytes, data, numbers.count, &numbers)) {
+    if (!wire_numbers(&tf->reader, at, end, field->number, field->type,
+                      field->number == BOOL_VAL ? WIRE_TRUTH : field->bytes, data, numbers.count, &numbers)) {
         free(data);
         return false;
     }

@@ -77,6 +77,8 @@ static unsigned width_of(enum wire_type type)
 
 static void put(uint8_t *out, uint64_t room, uint64_t which, uint64_t value, unsigned bytes)
 {
+    if (bytes == WIRE_TRUTH && which < room)
+        out[which] = value != 0;
     for (unsigned i = 0; which < room && i < bytes; i++)
         out[which * bytes + i] = (uint8_t)(value >> (8 * i));
 }

@@ -41,28 +41,29 @@ static bool has_keys(const struct applying *x, struct name base)
     return model_find(x->base, (struct name){text, (uint32_t)length}) != NULL;
 }
 
-static int count_heads(const struct applying *x, const char *symbol, uint64_t *ret)
+/* Once for all modules. */
+static int learn_symbols(struct applying *x)
 {
     const struct model *models[] = {x->base, x->base};
-    struct symbols symbols = {.count = 0};
     struct layout_facts *facts;
     int rc = layout_facts_new(models, &facts, x->err);
 
     if (rc)
         return rc;
-    layout_facts_symbols(facts, 0, &symbols);
+    x->symbols = arena_take(&x->arena, sizeof(*x->symbols));
+    if (x->symbols) {
+        *x->symbols = (struct symbols){.count = 0};
+        layout_facts_symbols(facts, 0, x->symbols);
+    }
     layout_facts_free(facts);
-    *ret = 0;
-    for (size_t i = 0; i < symbols.count; i++)
-        if (name_equal(name_of(symbols.items[i].name), name_of(symbol)))
-            *ret = symbols.items[i].value;
-    return 0;
+    return x->symbols ? 0 : adapter_no_memory(x);
 }
 
 int adapter_rotary_rows(struct applying *x, struct name module, const struct tensor *tensor, const uint32_t **ret_rows)
 {
     struct name base = tensor->name;
     const struct turned *found = NULL;
+    const struct symbol *symbol;
     bool is_base_interleaved = false;
     uint64_t rows = tensor->shape.rank ? tensor->shape.dims[0] : 0, heads, half;
     uint32_t *order;
@@ -78,9 +79,11 @@ int adapter_rotary_rows(struct applying *x, struct name module, const struct ten
     }
     if (!found || !has_keys(x, base))
         return 0;
-    rc = count_heads(x, found->heads, &heads);
+    rc = x->symbols ? 0 : learn_symbols(x);
     if (rc)
         return rc;
+    symbol = symbols_find(x->symbols, name_of(found->heads));
+    heads = symbol ? symbol->value : 0;
     if (heads == 0 || rows % heads || rows / heads % 2 || rows > UINT32_MAX)
         return error_set(x->err, ERROR_FORMAT,
                          "%s: its rows lie in another order than those of %s, and what that follows from, the number "

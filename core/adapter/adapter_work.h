@@ -5,6 +5,7 @@
 #include "core/adapter/adapter.h"
 #include "core/adapter/lora.h"
 #include "core/align/spelling.h"
+#include "core/align/transformation.h"
 #include "core/arena.h"
 #include "core/model/config.h"
 #include "core/model/name_index.h"
@@ -66,7 +67,8 @@ struct applying {
     struct name *spelt; /* of base's tensors, as other versions of its library may call them */
     struct name_index *spelt_index;
     bool *is_spelt_twice;
-    bool *is_applied; /* [adapter's tensor] */
+    struct symbols *symbols; /* of base's config; NULL until one is asked for */
+    bool *is_applied;        /* [adapter's tensor] */
     struct placement
         *placements; /* [adapter's tensor, of a pair the first]; NULL: names are those of base's kind of file */
     bool *is_whole;  /* [fresh]: the adapter stores it whole */

@@ -477,6 +477,7 @@ static uint64_t layer_number(const struct captures *captures)
 static void set_symbols(struct layout_work *w, const struct tensor *tensor)
 {
     static const char *const names[] = {"t0", "t1", "t2", "t3"};
+    const struct symbol *q_rows;
     struct captures captures = {0};
     char text[PATTERN_NAME_BYTES];
     struct name own;
@@ -488,11 +489,9 @@ static void set_symbols(struct layout_work *w, const struct tensor *tensor)
     }
     for (uint32_t d = 0; d < 4; d++)
         symbols_set(&w->symbols, names[d], d < tensor->shape.rank ? tensor->shape.dims[d] : 0);
-    for (size_t i = 0; i < w->symbols.count; i++)
-        if (strcmp(w->symbols.items[i].name, "q_rows") == 0 && tensor->shape.rank) {
-            symbols_set(&w->symbols, "k_end", w->symbols.items[i].value + tensor->shape.dims[0]);
-            break;
-        }
+    q_rows = symbols_find(&w->symbols, name_of("q_rows"));
+    if (q_rows && tensor->shape.rank)
+        symbols_set(&w->symbols, "k_end", q_rows->value + tensor->shape.dims[0]);
 }
 
 /* Any two norms of about one are alike to some tenths. */

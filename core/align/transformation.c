@@ -39,6 +39,14 @@ void symbols_set(struct symbols *symbols, const char *name, uint64_t value)
         symbols->items[symbols->count++] = (struct symbol){name, value};
 }
 
+const struct symbol *symbols_find(const struct symbols *symbols, struct name name)
+{
+    for (size_t i = 0; i < symbols->count; i++)
+        if (name_equal(name, name_of(symbols->items[i].name)))
+            return &symbols->items[i];
+    return NULL;
+}
+
 static void say(struct working *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void say(struct working *w, const char *format, ...)
@@ -124,12 +132,10 @@ static int number(struct working *w, struct scan *s, uint64_t length, uint64_t *
                 return misfit(w, "a fraction");
         }
     } else {
-        size_t i = 0;
+        const struct symbol *symbol = w->symbols ? symbols_find(w->symbols, name) : NULL;
 
-        while (w->symbols && i < w->symbols->count && !name_equal(name, name_of(w->symbols->items[i].name)))
-            i++;
-        if (w->symbols && i < w->symbols->count)
-            value = w->symbols->items[i].value;
+        if (symbol)
+            value = symbol->value;
         else if (!w->is_dry)
             return error_set(w->err, ERROR_REQUEST, "\"%.*s\" is not known of this model", (int)name.bytes, name.text);
     }

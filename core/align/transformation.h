@@ -36,6 +36,9 @@ struct symbols {
 /* Sets a symbol; one too many is left out. */
 void symbols_set(struct symbols *symbols, const char *name, uint64_t value);
 
+/* NULL where it has no value. */
+const struct symbol *symbols_find(const struct symbols *symbols, struct name name);
+
 struct arrangement {
     uint32_t rank;
     uint64_t dims[VIEW_RANK_MAX];

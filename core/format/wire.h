@@ -29,10 +29,11 @@ struct wire_numbers {
     uint64_t run_at;
 };
 
+enum { WIRE_TRUTH = 0 };
+
 /* Counts the numbers of the repeated field in the message at [at, end). type: of one that is not packed; WIRE_BYTES:
  * the field's bytes are numbers themselves. The first room of them go to out, little-endian in so many bytes each, or
  * as WIRE_TRUTH in one that is 1 for any but 0. */
-enum { WIRE_TRUTH = 0 };
 bool wire_numbers(struct byte_reader *reader, uint64_t at, uint64_t end, uint32_t number, enum wire_type type,
                   unsigned bytes, uint8_t *out, uint64_t room, struct wire_numbers *ret);
 
